@@ -1,0 +1,22 @@
+//! The operator's language: words to values and back, and nothing of ours below it.
+
+mod check;
+mod config;
+mod lex;
+mod manual;
+mod parse;
+mod print;
+mod problem;
+mod request;
+mod rows;
+mod script;
+mod table;
+mod template;
+mod value;
+
+pub use config::*;
+pub use manual::manual;
+pub use parse::{parse, parse_request};
+pub use problem::{Problem, Severity};
+pub use request::{Request, Which};
+pub use value::Hidden;

@@ -1,0 +1,94 @@
+//! docs/commands.md: the reference of all commands, from the table.
+
+use std::fmt::Write as _;
+
+use crate::rows;
+use crate::table::{Effect, Home, Row};
+
+const HEAD: &str = "# Commands
+
+This page is printed from the command table; do not edit it by hand. One command a line; keywords may be written in any case and
+shortened as long as they are not ambiguous; `#` begins a comment; `no` before a command removes it. A word that holds a blank or one
+of `? # | > ' \" \\` is put in quotes, or the character gets a backslash before it.
+
+*Scope* says what must be selected before: `pp` after `pp select`, `tunnel` after `tunnel select`, `global` nowhere. Commands marked
+*pending* are known, kept and shown again, but have no effect yet.
+";
+
+/// The reference of all commands, as Markdown: a table for each family.
+pub fn manual() -> String {
+    let mut out = String::from(HEAD);
+    for (title, rows) in rows::families() {
+        let _ = write!(
+            out,
+            "\n## {title}\n\n| command | default | scope | state | what it does | 説明 |\n|---|---|---|---|---|---|\n"
+        );
+        for row in rows {
+            let _ = writeln!(
+                out,
+                "| `{}` | {} | {} | {} | {} | {} |",
+                cell(&usage(row)),
+                cell(row.default),
+                scope(row),
+                if row.is_effective() { "effective" } else { "pending" },
+                cell(row.english),
+                cell(row.japanese)
+            );
+        }
+    }
+    out
+}
+
+fn scope(row: &Row) -> &'static str {
+    match (row.effect, row.home()) {
+        (Effect::Ask(_), _) => "request",
+        (_, Home::Global) => "global",
+        (_, Home::Pp) => "pp",
+        (_, Home::Tunnel) => "tunnel",
+    }
+}
+
+/// The syntax with the bounds of its numbers.
+fn usage(row: &Row) -> String {
+    let usage = row.usage();
+    let bounds: Vec<String> = row
+        .slots
+        .iter()
+        .filter(|slot| usage.contains(slot.name))
+        .filter_map(|slot| slot.kind.bounds().map(|bounds| format!("{} {bounds}", slot.name)))
+        .collect();
+    if bounds.is_empty() {
+        usage
+    } else {
+        format!("{usage} ({})", bounds.join(", "))
+    }
+}
+
+/// A bar would end the cell.
+fn cell(text: &str) -> String {
+    text.replace('|', "\\|")
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
+    use super::*;
+
+    #[test]
+    fn every_command_stands_in_the_manual_once() {
+        let manual = manual();
+        for (_, rows) in rows::families() {
+            for row in rows {
+                let start = format!("| `{}", cell(&row.usage()));
+                assert!(manual.lines().any(|line| line.starts_with(&start)), "{}", row.words);
+            }
+        }
+    }
+
+    #[test]
+    fn every_line_of_a_table_has_six_cells() {
+        for line in manual().lines().filter(|line| line.starts_with('|')) {
+            assert_eq!(line.replace("\\|", "").matches('|').count(), 7, "{line}");
+        }
+    }
+}

@@ -1,0 +1,245 @@
+//! Addresses, routes, filters, NAT, name servers, DHCP.
+
+use crate::config::{DnsSource, Lan, Mss, Pp};
+use crate::problem::Severity;
+use crate::table::{Args, Home, Place, Remark, Row};
+use crate::value::{IDS, Kind, REST, SWITCH, Slot, Value, may, must, several};
+
+const LAN: Slot = must("LAN", Kind::Interface);
+const MSS: &[Slot] = &[must("MSS", Kind::NumberOr(536, 1460, &["auto", "off"]))];
+const MTU: &[Slot] = &[must("MTU", Kind::Number(64, 1500))];
+const NET: Slot = must("NET", Kind::Net(&[]));
+const FILTER: Kind = Kind::Number(1, 21_474_836);
+const FILTERS: &[Slot] = &[must("DIRECTION", Kind::Choice(&["in", "out", "name"])), REST];
+const ACTION: Kind = Kind::Choice(&[
+    "pass",
+    "pass-log",
+    "pass-nolog",
+    "reject",
+    "reject-log",
+    "reject-nolog",
+    "restrict",
+    "restrict-log",
+    "restrict-nolog",
+]);
+const D: Slot = must("D", Kind::Number(1, IDS));
+const SOURCE: Kind = Kind::Choice(&["none", "me", "server"]);
+
+pub(crate) const ROWS: &[Row] = &[
+    Row::kept(Home::Global, "ip routing", &[SWITCH], Place::Routing).default("on").help("route IP packets", "IPルーティングを行うかどうか"),
+    Row::kept(Home::Global, "ip routing process", &[must("PROCESS", Kind::Choice(&["fast", "normal"]))], Place::Routing)
+        .default("fast")
+        .help("how packets are routed", "ルーティングの処理方式"),
+    Row::kept(Home::Global, "ip route", &[must("NET", Kind::Net(&["default"])), REST], Place::Routing)
+        .many(1)
+        .syntax("NET gateway GW [PARAM …] [gateway GW2 …]")
+        .help("a static route; the host's own routes are used", "静的経路"),
+    Row::global("ip LAN address", &[LAN, must("ADDRESS", Kind::Net(&["dhcp"])), may("BROADCAST", Kind::Group("broadcast", 1))], Place::Lan, |config, v| {
+        let lan: &mut Lan = config.lans.entry(v.text(0).to_owned()).or_default();
+        lan.address = v.net(1);
+    })
+    .many(1)
+    .syntax("A/M [broadcast B] | dhcp")
+    .help("the address of a LAN; the host's interface with this address is meant", "LANのIPアドレス")
+    .check(|v| match v.0.get(1) {
+        Some(Value::Net(_, None)) => Some(Remark::new(Severity::Error, 1, "Unrecognized IP address parameter: the mask is missing; write it as in 192.168.100.1/24")),
+        Some(Value::Word(_)) => Some(Remark::new(Severity::Pending, 1, "an address by DHCP is not there yet; write the address that the host has")),
+        _ => None,
+    }),
+    Row::global("ip LAN proxyarp", &[LAN, must("SWITCH", Kind::Choice(&["on", "off", "vrrp"])), may("VRID", Kind::Number(1, 255))], Place::Lan, |config, v| {
+        config.lans.entry(v.text(0).to_owned()).or_default().proxyarp = v.on(1);
+    })
+    .many(1)
+    .default("off")
+    .help("answer ARP on the LAN for the addresses of clients", "クライアントのアドレスへのARPに代理で答える")
+    .check(|v| (v.word(1) == "vrrp").then(|| Remark::new(Severity::Pending, 1, "VRRP is not there yet; write on"))),
+    Row::kept(Home::Global, "ip LAN mtu", &[LAN, must("MTU", Kind::Number(64, 1500))], Place::Lan).many(1).default("1500").help("MTU of a LAN", "LANのMTU"),
+    Row::kept(Home::Global, "ip LAN tcp mss limit", &[LAN, must("MSS", Kind::NumberOr(536, 1460, &["auto", "off"]))], Place::Lan)
+        .many(1)
+        .help("limit of TCP's MSS on a LAN", "LANのTCP MSS制限"),
+    Row::kept(Home::Global, "ip LAN secure filter", &[LAN, must("DIRECTION", Kind::Choice(&["in", "out", "name"])), REST], Place::Lan)
+        .many(2)
+        .help("filters on a LAN", "LANのフィルタ"),
+    Row::kept(Home::Global, "ip LAN nat descriptor", &[LAN, REST], Place::Lan).many(1).help("NAT on a LAN", "LANのNAT"),
+    Row::kept(Home::Global, "ip LAN intrusion detection", &[LAN, must("DIRECTION", Kind::Choice(&["in", "out"])), REST], Place::Lan)
+        .many(2)
+        .help("intrusion detection on a LAN", "LANの不正アクセス検知"),
+    Row::kept(Home::Global, "ipv6 LAN address", &[LAN, REST], Place::Lan).many(2).help("an IPv6 address of a LAN", "LANのIPv6アドレス"),
+    Row::kept(Home::Global, "ipv6 LAN prefix", &[LAN, REST], Place::Lan).many(2).help("an IPv6 prefix of a LAN", "LANのIPv6プレフィックス"),
+    Row::kept(Home::Global, "ipv6 LAN rtadv send", &[LAN, REST], Place::Lan).many(1).help("router advertisement on a LAN", "LANのルーター広告"),
+    Row::kept(Home::Global, "ipv6 routing", &[SWITCH], Place::Routing).help("route IPv6 packets", "IPv6ルーティングを行うかどうか"),
+    Row::kept(Home::Global, "ipv6 route", &[must("NET", Kind::Free), REST], Place::Routing).many(1).help("a static IPv6 route", "IPv6の静的経路"),
+    Row::kept(Home::Global, "ipv6 prefix", &[must("N", Kind::Number(1, IDS)), REST], Place::Routing).many(1).help("an IPv6 prefix by number", "IPv6プレフィックスの定義"),
+    Row::kept(Home::Global, "ipv6 filter", &[must("N", FILTER), REST], Place::Filter).many(1).help("an IPv6 filter", "IPv6フィルタ"),
+    Row::pp("ip pp address", &[NET], Place::IpPp, |pp, v| pp.address = v.net(0))
+        .default("the LAN's address")
+        .help("this side's address on the link", "PP側の自分のIPアドレス"),
+    Row::pp(
+        "ip pp remote address",
+        &[must("ADDRESS", Kind::Range(&["dhcp", "dhcpc"])), may("LAN", Kind::Interface)],
+        Place::IpPp,
+        |pp, v| {
+            pp.remote_address = match v.0.first() {
+                Some(Value::Range(address, last)) if address == last => Some(*address),
+                _ => None,
+            };
+        },
+    )
+    .syntax("ADDRESS")
+    .help("the caller's address on a numbered interface", "相手側のIPアドレス")
+    .check(|v| match v.0.first() {
+        Some(Value::Word(_)) => Some(Remark::new(Severity::Pending, 0, "addresses by DHCP are not there yet; write an address")),
+        Some(Value::Range(first, last)) if first != last => {
+            Some(Remark::new(Severity::Error, 0, "Unrecognized IP address parameter: one address is expected; a range is given by ip pp remote address pool"))
+        }
+        _ => None,
+    }),
+    Row::pp("ip pp remote address pool", &[several("ADDRESS", Kind::Range(&["dhcp", "dhcpc"]), 1, 3104), may("LAN", Kind::Interface)], Place::IpPp, pool)
+        .syntax("A-B | A [A …]")
+        .help("the addresses lent to callers", "接続者に割り当てるIPアドレスの範囲")
+        .check(|v| {
+            let asked = v.words(0).next().is_some();
+            if asked && v.list(0).len() > 1 {
+                return Some(Remark::new(Severity::Error, 0, "Insufficient or too many parameters: dhcp stands alone; write either dhcp or addresses"));
+            }
+            asked.then(|| Remark::new(Severity::Pending, 0, "addresses by DHCP are not there yet, so no caller gets one; write a range such as 192.168.100.200-192.168.100.250"))
+        }),
+    Row::kept(Home::Pp, "ipv6 pp remote prefix pool", &[REST], Place::IpPp).help("IPv6 prefixes for callers", "接続者に割り当てるIPv6プレフィックス"),
+    Row::kept(Home::Pp, "ipv6 pp address", &[REST], Place::IpPp).many(1).help("an IPv6 address of the link", "PP側のIPv6アドレス"),
+    Row::pp("ip pp mtu", MTU, Place::IpPp, |pp, v| pp.mtu = v.octets(0).unwrap_or(1500))
+        .default("1500")
+        .help("the largest packet routed to a caller, in octets", "PPのMTU"),
+    Row::pp("ip pp tcp mss limit", MSS, Place::IpPp, |pp, v| pp.tcp_mss = mss(v))
+        .default("auto")
+        .help("limit of TCP's MSS for callers", "PPのTCP MSS制限"),
+    Row::kept(Home::Pp, "ip pp secure filter", FILTERS, Place::IpPp).many(1).help("filters for callers", "PPのフィルタ"),
+    Row::kept(Home::Pp, "ip pp nat descriptor", &[REST], Place::IpPp).help("NAT for callers", "PPのNAT"),
+    Row::kept(Home::Pp, "ip pp intrusion detection", &[must("DIRECTION", Kind::Choice(&["in", "out"])), REST], Place::IpPp)
+        .many(1)
+        .help("intrusion detection for callers", "PPの不正アクセス検知"),
+    Row::tunnel("ip tunnel tcp mss limit", MSS, Place::IpTunnel, |tunnel, v| tunnel.mss = mss(v))
+        .default("auto")
+        .help("limit of TCP's MSS through the tunnel", "トンネルのTCP MSS制限"),
+    Row::tunnel("ip tunnel mtu", MTU, Place::IpTunnel, |tunnel, v| tunnel.mtu = v.octets(0).unwrap_or(1280))
+        .default("1280")
+        .help("the largest packet routed into the tunnel; ip pp mtu counts for L2TP", "トンネルのMTU"),
+    Row::kept(Home::Tunnel, "ip tunnel address", &[NET], Place::IpTunnel).help("this side's address in the tunnel", "トンネルの自分側のIPアドレス"),
+    Row::kept(Home::Tunnel, "ip tunnel remote address", &[must("ADDRESS", Kind::Ipv4)], Place::IpTunnel).help("the peer's address in the tunnel", "トンネルの相手側のIPアドレス"),
+    Row::kept(Home::Tunnel, "ip tunnel secure filter", FILTERS, Place::IpTunnel).many(1).help("filters in the tunnel", "トンネルのフィルタ"),
+    Row::kept(Home::Tunnel, "ip tunnel nat descriptor", &[REST], Place::IpTunnel).help("NAT in the tunnel", "トンネルのNAT"),
+    Row::kept(Home::Global, "ip filter", &[must("NUM", FILTER), must("ACTION", ACTION), REST], Place::Filter)
+        .many(1)
+        .syntax("NUM ACTION SRC[/M] [DST[/M] [PROTO [SPORT [DPORT]]]]")
+        .help("a packet filter", "IPパケットフィルタ"),
+    Row::kept(Home::Global, "ip filter dynamic", &[must("NUM", FILTER), REST], Place::Filter)
+        .many(1)
+        .syntax("NUM SRC DST APP …")
+        .help("a filter that follows connections", "動的フィルタ"),
+    Row::kept(Home::Global, "ip filter set", &[must("NAME", Kind::Text(1, 64)), REST], Place::Filter)
+        .many(1)
+        .syntax("NAME in|out F …")
+        .help("a named set of filters", "フィルタセット"),
+    Row::kept(Home::Global, "ip filter source-route", &[SWITCH], Place::Filter).help("drop source-routed packets", "ソースルートのパケットを捨てるかどうか"),
+    Row::kept(Home::Global, "ip filter directed-broadcast", &[REST], Place::Filter).help("drop directed broadcasts", "指向性ブロードキャストを捨てるかどうか"),
+    Row::kept(Home::Global, "nat descriptor type", &[D, must("TYPE", Kind::Choice(&["none", "nat", "masquerade", "nat-masquerade"])), may("HAIRPIN", Kind::Named("hairpin", &Kind::Switch))], Place::Nat)
+        .many(1)
+        .default("none")
+        .help("a NAT's kind", "NATの種類"),
+    Row::kept(Home::Global, "nat descriptor address outer", &[D, several("OUTER", Kind::Free, 1, 64)], Place::Nat)
+        .many(1)
+        .default("ipcp")
+        .help("a NAT's outside addresses", "NATの外側アドレス"),
+    Row::kept(Home::Global, "nat descriptor address inner", &[D, several("INNER", Kind::Free, 1, 64)], Place::Nat)
+        .many(1)
+        .default("auto")
+        .help("a NAT's inside addresses", "NATの内側アドレス"),
+    Row::kept(
+        Home::Global,
+        "nat descriptor masquerade static",
+        &[D, must("ID", Kind::Number(1, IDS)), must("INNER", Kind::Ipv4), must("PROTO", Kind::Free), may("PORT", Kind::Free)],
+        Place::Nat,
+    )
+    .many(2)
+    .syntax("D ID INNER PROTO [[OUTER=]PORT]")
+    .help("a port that a NAT hands on to an inside address", "静的IPマスカレード"),
+    Row::kept(Home::Global, "nat descriptor timer", &[D, REST], Place::Nat).many(1).help("how long a NAT keeps a mapping", "NATの保持時間"),
+    Row::global("dns server", &[several("ADDRESS", Kind::Ipv4, 1, 4), may("EDNS", Kind::Named("edns", &Kind::Switch))], Place::Dns, |config, v| {
+        config.dns_servers = v.ipv4s(0);
+    })
+    .help("name servers, of which clients are told", "DNSサーバーのIPアドレス"),
+    Row::kept(Home::Global, "dns server pp", &[must("N", Kind::Free), REST], Place::Dns).help("name servers learnt on a PP interface", "PPで得たDNSサーバーを使う"),
+    Row::kept(Home::Global, "dns server dhcp", &[must("LAN", Kind::Interface), REST], Place::Dns).help("name servers learnt by DHCP", "DHCPで得たDNSサーバーを使う"),
+    Row::kept(Home::Global, "dns server select", &[must("N", Kind::Number(1, 65_535)), REST], Place::Dns).many(1).help("name servers for some names", "名前ごとのDNSサーバー"),
+    Row::global(
+        "dns notice order",
+        &[must("PROTOCOL", Kind::Choice(&["dhcp", "dhcpv6", "msext"])), several("SERVER", SOURCE, 1, 2)],
+        Place::Dns,
+        |config, v| {
+            if v.word(0) == "msext" {
+                let source = |word| match word {
+                    "me" => DnsSource::Me,
+                    "server" => DnsSource::Server,
+                    _ => DnsSource::None,
+                };
+                config.dns_notice_msext = v.words(1).map(source).collect();
+            }
+        },
+    )
+    .many(1)
+    .default("me server")
+    .help("which name servers a client is told: this server, those of dns server, or none", "クライアントに知らせるDNSサーバーの順序")
+    .check(|v| (v.word(0) != "msext").then(|| Remark::new(Severity::Pending, 0, "only msext is there yet, DHCP is not"))),
+    Row::kept(Home::Global, "dns service", &[must("SERVICE", Kind::Choice(&["recursive", "off"]))], Place::Dns)
+        .default("recursive")
+        .help("answer DNS questions", "DNSリカーシブサーバー機能"),
+    Row::kept(Home::Global, "dns private address spoof", &[SWITCH], Place::Dns).default("off").help("answer for private addresses", "プライベートアドレスの逆引きに答える"),
+    Row::kept(Home::Global, "dns host", &[REST], Place::Dns).help("who may ask DNS", "DNSを使えるホスト"),
+    Row::kept(Home::Global, "dns domain", &[must("NAME", Kind::Free)], Place::Dns).help("the domain's name", "DNSドメイン名"),
+    Row::kept(Home::Global, "dns static", &[REST], Place::Dns).many(2).help("a static name", "静的DNSレコード"),
+    Row::global("wins server", &[several("ADDRESS", Kind::Ipv4, 1, 2)], Place::Wins, |config, v| config.wins_servers = v.ipv4s(0))
+        .help("NetBIOS name servers, of which clients are told", "WINSサーバーのIPアドレス"),
+    Row::kept(Home::Global, "dhcp service", &[must("SERVICE", Kind::Choice(&["server", "relay"]))], Place::Dhcp).help("serve or relay DHCP", "DHCPの動作"),
+    Row::kept(Home::Global, "dhcp server rfc2131 compliant", &[REST], Place::Dhcp).help("how closely DHCP follows RFC 2131", "DHCPのRFC2131への準拠"),
+    Row::kept(Home::Global, "dhcp scope", &[must("N", Kind::Number(1, 65_535)), REST], Place::Dhcp)
+        .many(1)
+        .syntax("N A-B/M [except …] [gateway G] [expire T] [maxexpire T]")
+        .help("addresses that DHCP lends", "DHCPで割り当てる範囲"),
+    Row::kept(Home::Global, "dhcp scope bind", &[must("N", Kind::Number(1, 65_535)), REST], Place::Dhcp).many(2).help("an address kept for one host", "DHCPの固定割り当て"),
+    Row::kept(Home::Global, "dhcp scope option", &[must("N", Kind::Number(1, 65_535)), REST], Place::Dhcp).many(1).help("options told by DHCP", "DHCPのオプション"),
+    Row::kept(Home::Global, "radius auth", &[SWITCH], Place::Radius).default("off").help("ask RADIUS about callers not known here", "RADIUS認証を使うかどうか"),
+    Row::kept(Home::Global, "radius account", &[SWITCH], Place::Radius).default("off").help("tell RADIUS about sessions", "RADIUSアカウントを使うかどうか"),
+    Row::kept(Home::Global, "radius server", SERVERS, Place::Radius).help("RADIUS servers for both", "RADIUSサーバー"),
+    Row::kept(Home::Global, "radius auth server", SERVERS, Place::Radius).help("RADIUS servers for authentication", "RADIUS認証サーバー"),
+    Row::kept(Home::Global, "radius account server", SERVERS, Place::Radius).help("RADIUS servers for accounting", "RADIUSアカウントサーバー"),
+    Row::kept(Home::Global, "radius auth port", PORT, Place::Radius).default("1645").help("UDP port of RADIUS authentication", "RADIUS認証のポート番号"),
+    Row::kept(Home::Global, "radius account port", PORT, Place::Radius).default("1646").help("UDP port of RADIUS accounting", "RADIUSアカウントのポート番号"),
+    Row::kept(Home::Global, "radius secret", &[must("TEXT", Kind::Text(1, 128))], Place::Radius).help("the secret shared with RADIUS", "RADIUSの秘密鍵"),
+    Row::kept(Home::Global, "radius retry", &[must("COUNT", Kind::Number(1, 10)), must("MS", Kind::Number(20, 10_000))], Place::Radius)
+        .default("4 3000")
+        .help("how often and after how many milliseconds RADIUS is asked again", "RADIUSの再送回数と間隔"),
+];
+
+const SERVERS: &[Slot] = &[several("ADDRESS", Kind::Ip, 1, 2)];
+const PORT: &[Slot] = &[must("PORT", Kind::Number(1, 65_535))];
+
+fn mss(v: Args<'_>) -> Mss {
+    match (v.octets(0), v.word(0)) {
+        (Some(size), _) => Mss::Fixed(size),
+        (None, "off") => Mss::Off,
+        (None, _) => Mss::Auto,
+    }
+}
+
+fn pool(pp: &mut Pp, v: Args<'_>) {
+    pp.pool = v
+        .list(0)
+        .iter()
+        .filter_map(|range| {
+            if let Value::Range(a, b) = range {
+                Some((*a, *b))
+            } else {
+                None
+            }
+        })
+        .collect();
+}

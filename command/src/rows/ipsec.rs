@@ -1,0 +1,436 @@
+//! IPsec and IKE.
+
+use crate::config::{Gateway, IkeEncryption, IkeGroup, IkeHash, IkeLog, IkeRetry, Remote, SaPolicy, Transport};
+use crate::problem::Severity;
+use crate::table::{Args, Home, Place, Remark, Row};
+use crate::value::{G, Hidden, IDS, Kind, SWITCH, TUNNELS, Value, may, must, several};
+
+/// Ciphers of `ipsec ike refuse`.
+pub(crate) const CIPHERS: &[&str] = &["des-cbc", "3des-cbc", "aes-cbc", "aes192-cbc", "aes256-cbc"];
+/// Hashes of `ipsec ike refuse`.
+pub(crate) const HASHES: &[&str] = &["md5", "sha", "sha256", "sha384", "sha512"];
+/// Groups of `ipsec ike refuse`.
+pub(crate) const GROUPS: &[&str] = &[
+    "modp768", "modp1024", "modp1536", "modp2048", "modp3072", "modp4096", "modp6144", "modp8192",
+];
+const REFUSABLE: &[&str] = &[
+    "des-cbc",
+    "3des-cbc",
+    "aes-cbc",
+    "aes192-cbc",
+    "aes256-cbc",
+    "md5",
+    "sha",
+    "sha256",
+    "sha384",
+    "sha512",
+    "modp768",
+    "modp1024",
+    "modp1536",
+    "modp2048",
+    "modp3072",
+    "modp4096",
+    "modp6144",
+    "modp8192",
+];
+const GROUP: Kind = Kind::Choice(&["modp768", "modp1024", "modp1536", "modp2048"]);
+const AUTO: Kind = Kind::Choice(&["on", "off", "auto"]);
+const NAME_TYPE: Kind = Kind::Choice(&[
+    "ipv4-addr",
+    "fqdn",
+    "user-fqdn",
+    "rfc822-addr",
+    "ipv6-addr",
+    "key-id",
+    "tel",
+    "tel-key",
+]);
+const LOG: Kind = Kind::Choice(&["message-info", "payload-info", "key-info"]);
+
+pub(crate) const ROWS: &[Row] = &[
+    Row::global("ipsec use", &[SWITCH], Place::Ipsec, |config, v| config.ipsec_use = v.on(0))
+        .default("on")
+        .help("run IPsec at all", "IPsecを動かすかどうか"),
+    Row::global("ipsec auto refresh", &[may("G", Kind::Gateway), SWITCH], Place::Ipsec, |config, v| {
+        if !v.has(0) {
+            config.auto_refresh = v.on(1);
+        }
+    })
+    .many(1)
+    .default("off; on for each gateway")
+    .help("start key exchange by ourselves; no effect on gateways of unknown address", "自分から鍵交換を始めるかどうか"),
+    Row::tunnel("ipsec tunnel", &[must("P", Kind::Number(1, IDS))], Place::TunnelIpsec, |tunnel, v| tunnel.policy = v.number(0))
+        .help("the number of the SA policy that the tunnel uses", "トンネルで使うSAポリシーの番号"),
+    Row::global(
+        "ipsec sa policy",
+        &[
+            must("P", Kind::Number(1, IDS)),
+            G,
+            must("PROTOCOL", Kind::Choice(&["esp", "ah"])),
+            may("ESP_ALG", Kind::Choice(&["3des-cbc", "des-cbc", "aes-cbc", "aes256-cbc"])),
+            may("AH_ALG", Kind::Choice(&["md5-hmac", "sha-hmac", "sha256-hmac", "sha384-hmac", "sha512-hmac"])),
+            may("NET", Kind::Named("local-id", &Kind::Free)),
+            may("NET", Kind::Named("remote-id", &Kind::Free)),
+            may("CHECK", Kind::Named("anti-replay-check", &Kind::Switch)),
+        ],
+        Place::Policy,
+        |config, v| {
+            let id = v.number(0).unwrap_or_default();
+            let word = |place: usize| v.has(place).then(|| v.word(place).to_owned());
+            let policy = SaPolicy {
+                id,
+                gateway: v.number(1).unwrap_or_default(),
+                esp: v.word(2) == "esp",
+                cipher: word(3),
+                authentication: word(4),
+                anti_replay: v.word(7) != "off",
+            };
+            config.policies.insert(id, policy);
+        },
+    )
+    .many(1)
+    .help("an SA policy: its gateway, cipher and authentication", "SAのポリシー(暗号・認証アルゴリズム)")
+    .check(|v| {
+        let wrong = v.word(2) == "ah" && v.has(3);
+        wrong.then(|| Remark::new(Severity::Error, 3, "Illegal keyword: ah has no cipher; write an authentication algorithm such as sha-hmac"))
+    }),
+    Row::kept(Home::Global, "ipsec ike backward-compatibility", &[G, must("TYPE", Kind::Number(1, 2))], Place::Gateway)
+        .many(1)
+        .default("1")
+        .help("compatibility with old routers", "旧機種との互換性"),
+    Row::gateway(
+        "ipsec ike duration",
+        &[
+            must("SA", Kind::Choice(&["ipsec-sa", "child-sa", "isakmp-sa", "ike-sa"])),
+            G,
+            must("SECOND", Kind::Number(300, 691_200)),
+            may("KBYTES", Kind::NumberOr(100, IDS, &["off"])),
+            may("REKEY", Kind::Group("rekey", 1)),
+            may("TIME", Kind::Named("forced-reduction", &Kind::Number(1, 691_200))),
+        ],
+        duration,
+    )
+    .many(2)
+    .default("28800")
+    .help("lifetime of SAs that we propose; a client's own lifetime is taken over", "SAの寿命")
+    .check(|v| {
+        let rekey = match v.list(4).first() {
+            Some(Value::Text(text)) => text.as_str(),
+            _ => return None,
+        };
+        let percent = rekey.strip_suffix('%').and_then(|p| p.parse::<u32>().ok());
+        let right = percent.is_some_and(|p| (70..=90).contains(&p)) || rekey == "off";
+        (!right).then(|| Remark::new(Severity::Error, 4, "Parameter out of range: rekey takes 70%..90% or off"))
+    }),
+    Row::gateway(
+        "ipsec ike encryption",
+        &[G, must("CIPHER", Kind::Choice(&["3des-cbc", "des-cbc", "aes-cbc", "aes256-cbc"]))],
+        |gateway, v| {
+            gateway.encryption = match v.word(1) {
+                "des-cbc" => IkeEncryption::Des,
+                "aes-cbc" => IkeEncryption::Aes128,
+                "aes256-cbc" => IkeEncryption::Aes256,
+                _ => IkeEncryption::TripleDes,
+            };
+        },
+    )
+    .default("3des-cbc")
+    .help("phase 1 cipher; binding only with negotiate-strictly", "フェーズ1の暗号"),
+    Row::gateway("ipsec ike group", &[G, must("GROUP", GROUP), may("GROUP", GROUP)], |gateway, v| {
+        gateway.group = (group(v.word(1)), v.has(2).then(|| group(v.word(2))));
+    })
+    .default("modp1024")
+    .help("Diffie-Hellman groups of phase 1 and 2; binding only with negotiate-strictly", "鍵交換のグループ"),
+    Row::gateway("ipsec ike hash", &[G, must("HASH", Kind::Choice(&["md5", "sha", "sha256", "sha384", "sha512"]))], |gateway, v| {
+        gateway.hash = match v.word(1) {
+            "md5" => IkeHash::Md5,
+            "sha256" => IkeHash::Sha256,
+            "sha384" => IkeHash::Sha384,
+            "sha512" => IkeHash::Sha512,
+            _ => IkeHash::Sha,
+        };
+    })
+    .default("sha")
+    .help("phase 1 hash; binding only with negotiate-strictly", "フェーズ1のハッシュ"),
+    Row::gateway("ipsec ike keepalive log", &[G, SWITCH], |gateway, v| gateway.keepalive_log = v.on(1))
+        .default("on")
+        .help("log IKE keepalives, at debug level", "IKEキープアライブをログに残す"),
+    Row::gateway(
+        "ipsec ike keepalive use",
+        &[
+            G,
+            must("SWITCH", AUTO),
+            may("METHOD", Kind::Choice(&["heartbeat", "icmp-echo", "dpd", "rfc4306"])),
+            may("ADDRESS", Kind::Ipv4),
+            may("INTERVAL", Kind::Number(1, 600)),
+            may("COUNT", Kind::Number(1, 50)),
+            may("UPWAIT", Kind::Number(0, 1_000_000)),
+            may("DOWN", Kind::Named("down", &Kind::Choice(&["disconnect"]))),
+            may("LENGTH", Kind::Named("length", &Kind::Number(64, 1500))),
+            may("SEND", Kind::Named("send-only-new-sa", &AUTO)),
+        ],
+        |gateway, v| {
+            let dpd = v.word(1) == "on" && v.word(2) == "dpd";
+            gateway.dpd = dpd.then(|| (v.number(4).unwrap_or(10), v.number(5).unwrap_or(6)));
+        },
+    )
+    .syntax("G on|off|auto [heartbeat|dpd|rfc4306 [INTERVAL COUNT [UPWAIT]]] [icmp-echo ADDRESS [length=L] …] [down=disconnect] [send-only-new-sa=on|off|auto]")
+    .default("auto")
+    .help("find out by IKE whether the peer is alive; off for L2TP, or on G dpd", "IKEキープアライブ")
+    .check(keepalive),
+    Row::gateway("ipsec ike local address", &[G, several("ADDRESS", Kind::Host(64, &[]), 1, 5)], |gateway, v| {
+        gateway.local_address = match v.list(1) {
+            [Value::Ip(address)] => Some(*address),
+            _ => None,
+        };
+    })
+    .syntax("G ADDRESS")
+    .help("this side's address; this server answers from the address that it was asked at", "自分側のIPアドレス")
+    .check(|v| match v.list(1) {
+        [Value::Ip(_)] => None,
+        [Value::Text(word), ..] if matches!(word.as_str(), "vrrp" | "ipv6" | "ipcp") => {
+            Some(Remark::new(Severity::Pending, 1, "only a plain address is there yet; write ipsec ike local address G ADDRESS"))
+        }
+        _ => Some(Remark::new(Severity::Error, 1, "Unrecognized IP address parameter: write one address such as 192.168.100.1")),
+    }),
+    Row::kept(Home::Global, "ipsec ike local id", &[G, must("ADDRESS", Kind::Net(&[]))], Place::Gateway)
+        .many(1)
+        .help("this side's phase 2 identity; not used for L2TP", "自分側のフェーズ2のID"),
+    Row::kept(Home::Global, "ipsec ike local name", &[G, must("NAME", Kind::Text(1, 256)), may("TYPE", NAME_TYPE)], Place::Gateway)
+        .many(1)
+        .help("this side's name in aggressive mode", "アグレッシブモードでの自分側の名前"),
+    Row::global("ipsec ike log", &[may("G", Kind::Gateway), several("TYPE", LOG, 1, 3)], Place::Gateway, |config, v| {
+        let wanted = v.words(1).map(log);
+        match v.number(0) {
+            None => config.ike_log = wanted.collect(),
+            Some(id) => config.gateways.entry(id).or_insert_with(|| Gateway { id, ..Gateway::default() }).log = wanted.collect(),
+        }
+    })
+    .many(1)
+    .help("what IKE logs at debug level", "IKEのログの種類"),
+    Row::gateway(
+        "ipsec ike nat-traversal",
+        &[
+            G,
+            SWITCH,
+            may("INTERVAL", Kind::Named("keepalive", &Kind::NumberOr(30, 100_000, &["off"]))),
+            may("FORCE", Kind::Named("force", &Kind::Switch)),
+            may("TYPE", Kind::Named("type", &Kind::Number(1, 2))),
+        ],
+        |gateway, v| {
+            gateway.nat_traversal = v.on(1);
+            gateway.nat_keepalive_s = if v.has(2) { v.number(2) } else { Some(300) };
+            gateway.force_encapsulation = v.on(3);
+            gateway.nat_traversal_type = if v.number(4) == Some(2) { 2 } else { 1 };
+        },
+    )
+    .syntax("G on|off [keepalive=30..100000|off] [force=on|off] [type=1|2]")
+    .default("off; keepalive=300 force=off type=1")
+    .help("NAT traversal: clients behind a NAT can connect", "NATトラバーサル"),
+    Row::gateway("ipsec ike negotiate-strictly", &[G, SWITCH], |gateway, v| gateway.strict = v.on(1))
+        .default("off")
+        .help("refuse proposals that differ from encryption, hash, group and pfs", "設定と異なる提案を拒むかどうか"),
+    Row::kept(
+        Home::Global,
+        "ipsec ike payload type",
+        &[G, must("T1", Kind::Number(1, 3)), may("T2", Kind::Number(1, 2))],
+        Place::Gateway,
+    )
+    .many(1)
+    .default("2")
+    .help("form of IKE payloads", "IKEペイロードのタイプ"),
+    Row::gateway("ipsec ike pfs", &[G, SWITCH], |gateway, v| gateway.pfs = v.on(1))
+        .default("off")
+        .help("a new Diffie-Hellman exchange for each phase 2; binding only with negotiate-strictly", "PFSを使うかどうか"),
+    Row::gateway(
+        "ipsec ike pre-shared-key",
+        &[G, may("FORM", Kind::Choice(&["text"])), must("KEY", Kind::Text(1, 258))],
+        |gateway, v| gateway.key = Hidden::new(key(v).unwrap_or_default()),
+    )
+    .syntax("G text TEXT | G 0xHEX")
+    .help("the pre-shared key: text, or octets in hexadecimal", "事前共有鍵")
+    .check(|v| match key(v) {
+        Some(_) => None,
+        None if v.has(1) => Some(Remark::new(Severity::Error, 2, "Parameter out of range: the key has more than 128 characters")),
+        None => Some(Remark::new(
+            Severity::Error,
+            2,
+            "Illegal keyword: a key without the word text must be 0x and an even number of hexadecimal digits, at most 128 octets; write text before a key of characters",
+        )),
+    }),
+    Row::gateway("ipsec ike remote address", &[G, must("HOST", Kind::Host(255, &["any"]))], |gateway, v| {
+        gateway.remote = match (v.word(1), v.ip(1)) {
+            ("any", _) => Remote::Any,
+            (_, Some(address)) => Remote::Address(address),
+            (_, None) => Remote::Name(v.text(1).to_owned()),
+        };
+    })
+    .syntax("G ADDRESS|NAME|any")
+    .help("the peer's address; any for clients of unknown address", "相手のIPアドレス(anyで不特定)"),
+    Row::kept(Home::Global, "ipsec ike remote id", &[G, must("ADDRESS", Kind::Net(&[]))], Place::Gateway)
+        .many(1)
+        .help("the peer's phase 2 identity; not used for L2TP", "相手側のフェーズ2のID"),
+    Row::kept(Home::Global, "ipsec ike remote name", &[G, must("NAME", Kind::Text(1, 256)), may("TYPE", NAME_TYPE)], Place::Gateway)
+        .many(1)
+        .help("the peer's name in aggressive mode", "アグレッシブモードでの相手側の名前"),
+    Row::kept(Home::Global, "ipsec ike restrict-dangling-sa", &[G, must("ACTION", Kind::Choice(&["auto", "off"]))], Place::Gateway)
+        .many(1)
+        .default("auto")
+        .help("couple IKE and IPsec SAs in aggressive mode", "ダングリングSAの制限"),
+    Row::gateway("ipsec ike send info", &[G, SWITCH], |gateway, v| gateway.send_info = v.on(1))
+        .default("on")
+        .help("send delete and notify messages", "情報ペイロードを送るかどうか"),
+    Row::kept(Home::Global, "ipsec ike always-on", &[G, SWITCH], Place::Gateway)
+        .many(1)
+        .default("off")
+        .help("keep exchanging keys without end", "鍵交換を続けるかどうか"),
+    Row::kept(Home::Global, "ipsec ike esp-encapsulation", &[G, SWITCH], Place::Gateway)
+        .many(1)
+        .default("off")
+        .help("Yamaha's own ESP in UDP", "ESPをUDPでカプセル化する(独自方式)"),
+    Row::kept(Home::Global, "ipsec ike version", &[G, must("VERSION", Kind::Number(1, 2))], Place::Gateway)
+        .many(1)
+        .default("1")
+        .help("IKE's version; L2TP needs 1", "IKEのバージョン"),
+    Row::kept(Home::Global, "ipsec ike queue length", &[must("N", Kind::Number(20, 24_000))], Place::Ipsec)
+        .help("length of the queue of IKE messages", "IKEの受信キューの長さ"),
+    Row::global(
+        "ipsec ike retry",
+        &[must("COUNT", Kind::Number(1, 50)), must("INTERVAL", Kind::Number(1, 100)), may("MAX_SESSION", Kind::Number(1, 5))],
+        Place::Ipsec,
+        |config, v| {
+            let default = IkeRetry::default();
+            config.ike_retry = IkeRetry { count: v.number(0).unwrap_or(default.count), interval_s: v.number(1).unwrap_or(default.interval_s) };
+        },
+    )
+    .default("10 5 3")
+    .help("how often and after how many seconds IKE messages are sent again", "鍵交換の再送回数と間隔"),
+    Row::global("ipsec ike refuse", &[several("WORD", Kind::Choice(REFUSABLE), 1, 18)], Place::Ipsec, |config, v| {
+        config.refused.extend(v.words(0).map(str::to_owned));
+    })
+    .each()
+    .syntax("WORD [WORD …]; WORD: des-cbc|3des-cbc|aes-cbc|aes192-cbc|aes256-cbc|md5|sha|sha256|sha384|sha512|modp768|modp1024|modp1536|modp2048|modp3072|modp4096|modp6144|modp8192")
+    .default("nothing is refused")
+    .help("what IKE must not accept (an extension of this server); no takes words out", "IKEで受け付けないアルゴリズム(本サーバーの拡張)"),
+    Row::kept(Home::Global, "ipsec log illegal-spi", &[SWITCH], Place::Ipsec)
+        .default("off")
+        .help("log packets of unknown SPI", "不正なSPIのパケットをログに残す"),
+    Row::kept(Home::Tunnel, "ipsec ipcomp type", &[must("TYPE", Kind::Choice(&["deflate", "none"]))], Place::TunnelIpsec)
+        .default("none")
+        .help("compression of IP packets", "IPComp圧縮の種類"),
+    Row::global(
+        "ipsec transport",
+        &[
+            must("ID", Kind::Number(1, IDS)),
+            must("P", Kind::Number(1, IDS)),
+            may("PROTO", Kind::Free),
+            may("SRC_PORTS", Kind::Free),
+            may("DST_PORTS", Kind::Free),
+        ],
+        Place::Ipsec,
+        |config, v| {
+            let word = |place: usize| match v.0.get(place) {
+                Some(Value::Number(number)) => Some(number.to_string()),
+                Some(Value::Text(text)) => Some(text.to_ascii_lowercase()),
+                _ => None,
+            };
+            let transport = Transport {
+                policy: v.number(1).unwrap_or_default(),
+                protocol: word(2),
+                local_ports: word(3),
+                peer_ports: word(4),
+            };
+            config.transports.insert(v.number(0).unwrap_or_default(), transport);
+        },
+    )
+    .many(1)
+    .syntax("ID P [PROTO [SRC_PORTS [DST_PORTS]]]")
+    .help("what travels in transport mode under policy P; udp 1701 for L2TP", "トランスポートモードの定義")
+    .check(|v| {
+        let limited = v.has(4) && v.text(4) != "*";
+        limited.then(|| Remark::new(Severity::Pending, 4, "clients are not limited to this port yet, any port of theirs is let in; write * or leave it out"))
+    }),
+    Row::global(
+        "ipsec transport template",
+        &[must("ID1", Kind::Number(1, IDS)), several("ID2", Kind::Numbers(IDS), 1, 256)],
+        Place::Ipsec,
+        |_, _| {},
+    )
+    .many(1)
+    .syntax("ID1 ID2|A-B [ID2|A-B …]")
+    .help("give a transport definition to other numbers, with equal policies", "トランスポート設定を他の番号へ展開する")
+    .check(|v| {
+        let count: u64 = v.list(1).iter().map(|r| if let Value::Numbers(a, b) = r { u64::from(b - a) + 1 } else { 0 }).sum();
+        let message = format!("Parameter out of range: the list names {count} numbers, at most {TUNNELS} are possible");
+        (count > u64::from(TUNNELS)).then_some(Remark { severity: Severity::Error, slot: 1, message })
+    }),
+    Row::later("ipsec refresh sa", &[]).help("delete all SAs without telling the peers", "すべてのSAを相手に知らせず消す"),
+    Row::later("ipsec sa delete", &[must("ID", Kind::NumberOr(1, IDS, &["all"]))]).help("delete SAs and tell the peers", "SAを消す"),
+];
+
+fn duration(gateway: &mut Gateway, v: Args<'_>) {
+    let seconds = v.number(2).unwrap_or(28800);
+    match v.word(0) {
+        "isakmp-sa" | "ike-sa" => gateway.isakmp_lifetime_s = seconds,
+        _ => {
+            gateway.ipsec_lifetime_s = seconds;
+            gateway.ipsec_lifetime_kb = v.number(3);
+        }
+    }
+}
+
+fn group(word: &str) -> IkeGroup {
+    match word {
+        "modp768" => IkeGroup::Modp768,
+        "modp1536" => IkeGroup::Modp1536,
+        "modp2048" => IkeGroup::Modp2048,
+        _ => IkeGroup::Modp1024,
+    }
+}
+
+fn log(word: &str) -> IkeLog {
+    match word {
+        "message-info" => IkeLog::MessageInfo,
+        "payload-info" => IkeLog::PayloadInfo,
+        _ => IkeLog::KeyInfo,
+    }
+}
+
+/// The octets of a pre-shared key: those of the text, or what the hexadecimal digits stand for.
+fn key(v: Args<'_>) -> Option<Vec<u8>> {
+    const MOST: usize = 128;
+    let text = v.text(2);
+    if v.has(1) {
+        return (text.chars().count() <= MOST).then(|| text.as_bytes().to_vec());
+    }
+    let digits = text.strip_prefix("0x").or_else(|| text.strip_prefix("0X"))?.as_bytes();
+    if digits.is_empty() || !digits.len().is_multiple_of(2) || digits.len() > 2 * MOST {
+        return None;
+    }
+    let digit = |d: &u8| char::from(*d).to_digit(16).and_then(|d| u8::try_from(d).ok());
+    digits
+        .chunks_exact(2)
+        .map(|pair| Some(digit(pair.first()?)? << 4 | digit(pair.last()?)?))
+        .collect()
+}
+
+fn keepalive(v: Args<'_>) -> Option<Remark> {
+    match (v.word(1), v.word(2)) {
+        ("off", _) | ("on", "dpd") => None,
+        ("auto", _) => Some(Remark::new(
+            Severity::Pending,
+            1,
+            "auto does nothing yet, since only dpd is there; write off, or on with dpd",
+        )),
+        (_, "icmp-echo") if !v.has(3) => Some(Remark::new(
+            Severity::Error,
+            2,
+            "Insufficient or too many parameters: icmp-echo needs an address",
+        )),
+        _ => Some(Remark::new(
+            Severity::Pending,
+            1,
+            "of the IKE keepalives only dpd is there yet; write off, or on with dpd",
+        )),
+    }
+}

@@ -1,0 +1,22 @@
+//! The rows of the table, by family.
+
+pub(crate) mod ip;
+pub(crate) mod ipsec;
+pub(crate) mod l2tp;
+pub(crate) mod pp;
+pub(crate) mod show;
+pub(crate) mod system;
+
+use crate::table::Row;
+
+/// Each family's title and rows, in the order of the manual.
+pub(crate) const fn families() -> [(&'static str, &'static [Row]); 6] {
+    [
+        ("L2TP and tunnels", l2tp::ROWS),
+        ("IPsec and IKE", ipsec::ROWS),
+        ("PP interfaces and PPP", pp::ROWS),
+        ("IP, DNS, DHCP, filters and NAT", ip::ROWS),
+        ("System", system::ROWS),
+        ("What can be asked and done", show::ROWS),
+    ]
+}

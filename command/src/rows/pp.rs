@@ -1,0 +1,244 @@
+//! PP interfaces: who may call, and how PPP speaks with them.
+
+use crate::config::{AuthOptions, AuthRequest, CcpType, Keepalive, NcpOptions, User};
+use crate::problem::Severity;
+use crate::table::{Act, Home, Place, Remark, Row};
+use crate::value::{Hidden, Kind, PPS, REST, SWITCH, Value, may, must, several};
+
+const SELECTION: Kind = Kind::OpenNumbers(PPS, &["all", "anonymous"]);
+const MILLISECONDS: &[crate::value::Slot] = &[must("MS", Kind::Number(20, 10_000))];
+const TIMES: &[crate::value::Slot] = &[must("COUNT", Kind::Number(1, 10))];
+
+pub(crate) const ROWS: &[Row] = &[
+    Row::act("pp select", &[must("N", Kind::NumberOr(1, PPS, &["anonymous", "none"]))], Place::Nowhere, Act::PpSelect)
+        .help("select the interface that the following lines are about", "設定・表示の対象にする相手(PP)を選ぶ"),
+    Row::pp("description pp", &[must("TEXT", Kind::Text(0, 64))], Place::PpBind, |pp, v| pp.description = Some(v.text(0).to_owned()))
+        .help("a description of the interface, for people", "相手(PP)の説明"),
+    Row::kept(Home::Pp, "pp name", &[must("NAME", Kind::Text(0, 64))], Place::PpBind).help("a name of the interface", "相手の名前"),
+    Row::kept(Home::Pp, "pp always-on", &[SWITCH, may("SECONDS", Kind::Number(20, 21_474_836))], Place::PpBind)
+        .default("off")
+        .help("keep dialling; no effect on anonymous", "常時接続するかどうか"),
+    Row::pp("pp bind", &[several("TUNNEL", Kind::Tunnels, 1, 256)], Place::PpBind, |pp, v| {
+        pp.bind = v
+            .list(0)
+            .iter()
+            .flat_map(|range| if let Value::Numbers(first, last) = range { *first..=*last } else { 1..=0 })
+            .collect();
+    })
+    .syntax("tunnelN|tunnelA-tunnelB …")
+    .help("the tunnels whose calls end on this interface", "このPPで受けるトンネル"),
+    Row::kept(Home::Pp, "pppoe use", &[must("LAN", Kind::Free)], Place::PpBind).help("PPPoE on a LAN interface", "PPPoEで使うLANインタフェース"),
+    Row::kept(Home::Pp, "pppoe auto connect", &[SWITCH], Place::PpBind).help("PPPoE: connect by itself", "PPPoEの自動接続"),
+    Row::kept(Home::Pp, "pppoe auto disconnect", &[SWITCH], Place::PpBind).help("PPPoE: disconnect by itself", "PPPoEの自動切断"),
+    Row::kept(Home::Pp, "pppoe disconnect time", &[must("SECONDS", Kind::NumberOr(1, 21_474_836, &["off"]))], Place::PpBind)
+        .help("PPPoE: seconds without data until it is cut", "PPPoEの切断タイマー"),
+    Row::pp(
+        "pp keepalive use",
+        &[must("METHOD", Kind::Choice(&["lcp-echo", "icmp-echo", "off"])), REST],
+        Place::PpBind,
+        |pp, v| pp.keepalive = (v.word(0) == "lcp-echo").then(Keepalive::default),
+    )
+    .syntax("lcp-echo|off")
+    .default("off")
+    .help("find out by LCP echo whether the caller is alive", "PPのキープアライブの方法")
+    .check(|v| {
+        let plain = v.word(0) != "icmp-echo" && v.list(1).is_empty();
+        (!plain).then(|| Remark::new(Severity::Pending, 0, "only lcp-echo without options is there yet; write pp keepalive use lcp-echo"))
+    }),
+    Row::pp(
+        "pp keepalive interval",
+        &[
+            must("INTERVAL", Kind::Number(1, 65_535)),
+            may("RETRY", Kind::Named("retry-interval", &Kind::Number(1, 65_535))),
+            may("COUNT", Kind::Named("count", &Kind::Number(3, 100))),
+            may("TIME", Kind::Named("time", &Kind::Number(1, 65_535))),
+        ],
+        Place::PpBind,
+        |pp, v| {
+            if let Some(keepalive) = &mut pp.keepalive {
+                let default = Keepalive::default();
+                keepalive.interval_s = v.number(0).unwrap_or(default.interval_s);
+                keepalive.retry_interval_s = v.number(1).unwrap_or(default.retry_interval_s);
+                keepalive.count = v.number(2).unwrap_or(default.count);
+            }
+        },
+    )
+    .default("30 retry-interval=1 count=6")
+    .help("seconds between echoes, after a missed one, and how many missed ones end the call", "PPのキープアライブの間隔と回数")
+    .check(|v| v.has(3).then(|| Remark::new(Severity::Pending, 3, "time= has no effect yet; leave it out"))),
+    Row::kept(Home::Pp, "pp keepalive log", &[SWITCH], Place::PpBind).default("off").help("log PP keepalives", "PPのキープアライブをログに残す"),
+    Row::pp(
+        "pp auth request",
+        &[must("AUTH", Kind::Choice(&["pap", "chap", "mschap", "mschap-v2", "chap-pap"])), may("WHEN", Kind::Choice(&["arrive-only"]))],
+        Place::PpAuth,
+        |pp, v| {
+            pp.auth_request = Some(match v.word(0) {
+                "pap" => AuthRequest::Pap,
+                "chap" => AuthRequest::Chap,
+                "mschap" => AuthRequest::MsChap,
+                "chap-pap" => AuthRequest::ChapPap,
+                _ => AuthRequest::MsChapV2,
+            });
+        },
+    )
+    .default("nothing is asked")
+    .help("how a caller must prove who it is; mschap-v2 for today's clients", "着信時に要求する認証の種類"),
+    Row::kept(
+        Home::Pp,
+        "pp auth accept",
+        &[several("AUTH", Kind::Choice(&["pap", "chap", "mschap", "mschap-v2"]), 1, 4)],
+        Place::PpAuth,
+    )
+    .help("how we prove who we are when we call; a server does not need it", "自分が受け入れる認証の種類(発信用)"),
+    Row::kept(Home::Pp, "pp auth myname", &[must("NAME", Kind::Text(1, 64)), must("PASSWORD", Kind::Text(0, 64))], Place::PpAuth)
+        .help("our own name and password when we call", "自分の名前とパスワード(発信用)"),
+    Row::pp(
+        "pp auth username",
+        &[
+            must("USER", Kind::Text(1, 64)),
+            must("PASSWORD", Kind::Text(0, 64)),
+            may("MYNAME MYPASS", Kind::Group("myname", 2)),
+            may("IP", Kind::Ipv4),
+            may("IP6_PREFIX", Kind::Free),
+        ],
+        Place::PpAuth,
+        |pp, v| {
+            pp.users.push(User {
+                name: v.text(0).to_owned(),
+                password: Hidden::new(v.text(1).to_owned()),
+                address: v.ipv4(3),
+            });
+        },
+    )
+    .many(1)
+    .help("a user who may call, and the address for it; * stands for every other name", "接続を許すユーザーの名前とパスワード")
+    .check(|v| match v.0.get(4) {
+        None | Some(Value::Nothing) if v.has(2) => Some(Remark::new(Severity::Pending, 2, "myname has no effect, since this server does not call; leave it out")),
+        None | Some(Value::Nothing) => None,
+        Some(Value::Text(text)) if text.contains(':') && text.contains('/') => {
+            Some(Remark::new(Severity::Pending, 4, "an IPv6 prefix for a user has no effect yet"))
+        }
+        Some(_) => Some(Remark::new(Severity::Error, 4, "Unrecognized IP address parameter: after the password only an IPv4 address may follow, such as 192.168.100.10; put a password with blanks in quotes")),
+    }),
+    Row::pp("pp auth multi connect prohibit", &[SWITCH], Place::PpAuth, |pp, v| pp.multi_connect_prohibit = v.on(0))
+        .default("off")
+        .help("refuse a second connection of one user", "同一ユーザーの多重接続を禁止するかどうか"),
+    Row::pp("ppp lcp mru", &[SWITCH, may("LEN", Kind::Number(1280, 1792))], Place::Ppp, |pp, v| {
+        pp.lcp.mru = v.on(0).then(|| v.octets(1).unwrap_or(1792));
+    })
+    .default("on 1792")
+    .help("ask for a Maximum-Receive-Unit", "LCPのMRUオプション"),
+    Row::pp("ppp lcp magicnumber", &[SWITCH], Place::Ppp, |pp, v| pp.lcp.magic = v.on(0))
+        .default("on")
+        .help("use a magic number", "LCPのマジックナンバー"),
+    Row::pp("ppp lcp acfc", &[SWITCH], Place::Ppp, |pp, v| pp.lcp.acfc = v.on(0))
+        .default("off")
+        .help("ask for address and control field compression", "アドレス・制御フィールド圧縮"),
+    Row::pp("ppp lcp pfc", &[SWITCH], Place::Ppp, |pp, v| pp.lcp.pfc = v.on(0))
+        .default("off")
+        .help("ask for protocol field compression", "プロトコルフィールド圧縮"),
+    Row::kept(Home::Pp, "ppp lcp accm", &[SWITCH], Place::Ppp).help("ask for an async control character map", "LCPのACCMオプション"),
+    Row::pp("ppp lcp restart", MILLISECONDS, Place::Ppp, |pp, v| pp.lcp.restart_ms = v.number(0).unwrap_or(3000))
+        .default("3000")
+        .help("LCP restart timer in milliseconds", "LCPの再送タイマー(ミリ秒)"),
+    Row::pp("ppp lcp maxterminate", TIMES, Place::Ppp, |pp, v| pp.lcp.max_terminate = v.number(0).unwrap_or(2))
+        .default("2")
+        .help("how often an LCP Terminate-Request is sent", "LCPの切断要求の送信回数"),
+    Row::pp("ppp lcp maxconfigure", TIMES, Place::Ppp, |pp, v| pp.lcp.max_configure = v.number(0).unwrap_or(10))
+        .default("10")
+        .help("how often an LCP Configure-Request is sent", "LCPの設定要求の送信回数"),
+    Row::pp("ppp lcp maxfailure", TIMES, Place::Ppp, |pp, v| pp.lcp.max_failure = v.number(0).unwrap_or(10))
+        .default("10")
+        .help("how many LCP Configure-Naks are sent before rejecting", "LCPのNakの送信回数"),
+    Row::pp("ppp lcp silent", &[SWITCH], Place::Ppp, |pp, v| pp.lcp.silent = v.on(0))
+        .default("off")
+        .help("wait for the caller's Configure-Request", "相手の設定要求を待つかどうか"),
+    Row::pp("ppp pap restart", MILLISECONDS, Place::Ppp, |pp, v| pp.pap.restart_ms = v.number(0).unwrap_or(AuthOptions::default().restart_ms))
+        .default("3000")
+        .help("PAP timer in milliseconds", "PAPの再送タイマー(ミリ秒)"),
+    Row::pp("ppp pap maxauthreq", TIMES, Place::Ppp, |pp, v| pp.pap.tries = v.number(0).unwrap_or(AuthOptions::default().tries))
+        .default("10")
+        .help("how often PAP tries", "PAPの認証要求の回数"),
+    Row::pp("ppp chap restart", MILLISECONDS, Place::Ppp, |pp, v| pp.chap.restart_ms = v.number(0).unwrap_or(AuthOptions::default().restart_ms))
+        .default("3000")
+        .help("CHAP timer in milliseconds", "CHAPの再送タイマー(ミリ秒)"),
+    Row::pp("ppp chap maxchallenge", TIMES, Place::Ppp, |pp, v| pp.chap.tries = v.number(0).unwrap_or(AuthOptions::default().tries))
+        .default("10")
+        .help("how often a challenge is sent", "CHAPのチャレンジの送信回数"),
+    Row::pp("ppp ipcp ipaddress", &[SWITCH], Place::Ppp, |pp, v| pp.ipcp_ipaddress = v.on(0))
+        .default("off")
+        .help("negotiate addresses; on for L2TP", "IPCPでIPアドレスを交渉するかどうか(L2TPではon)"),
+    Row::pp("ppp ipcp msext", &[SWITCH], Place::Ppp, |pp, v| pp.ipcp_msext = v.on(0))
+        .default("off")
+        .help("tell callers name servers; on for L2TP", "IPCPでDNS/WINSを知らせるかどうか(L2TPではon)"),
+    Row::pp("ppp ipcp vjc", &[SWITCH], Place::Ppp, |pp, v| pp.ipcp.vjc = v.on(0))
+        .default("off")
+        .help("ask for Van Jacobson header compression", "VJヘッダ圧縮")
+        .check(|v| v.on(0).then(|| Remark::new(Severity::Pending, 0, "header compression is not there yet, callers that ask for it are told so; write off"))),
+    Row::pp("ppp ipcp restart", MILLISECONDS, Place::Ppp, |pp, v| {
+        pp.ipcp.restart_ms = v.number(0).unwrap_or(NcpOptions::default().restart_ms);
+    })
+    .default("3000")
+    .help("IPCP restart timer in milliseconds", "IPCPの再送タイマー(ミリ秒)"),
+    Row::pp("ppp ipcp maxterminate", TIMES, Place::Ppp, |pp, v| pp.ipcp.max_terminate = v.number(0).unwrap_or(2))
+        .default("2")
+        .help("how often an IPCP Terminate-Request is sent", "IPCPの切断要求の送信回数"),
+    Row::pp("ppp ipcp maxconfigure", TIMES, Place::Ppp, |pp, v| pp.ipcp.max_configure = v.number(0).unwrap_or(10))
+        .default("10")
+        .help("how often an IPCP Configure-Request is sent", "IPCPの設定要求の送信回数"),
+    Row::pp("ppp ipcp maxfailure", TIMES, Place::Ppp, |pp, v| pp.ipcp.max_failure = v.number(0).unwrap_or(10))
+        .default("10")
+        .help("how many IPCP Configure-Naks are sent before rejecting", "IPCPのNakの送信回数"),
+    Row::kept(Home::Pp, "ppp ipcp remote address check", &[SWITCH], Place::Ppp)
+        .default("on")
+        .help("refuse an address that another interface routes", "相手のIPアドレスの重複を調べるかどうか"),
+    Row::pp(
+        "ppp ccp type",
+        &[must("TYPE", Kind::Choice(&["stac0", "stac", "cstac", "mppe-40", "mppe-128", "mppe-any", "none"]))],
+        Place::Ppp,
+        |pp, v| {
+            pp.ccp_type = match v.word(0) {
+                "stac0" => CcpType::Stac0,
+                "cstac" => CcpType::Cstac,
+                "mppe-40" => CcpType::Mppe40,
+                "mppe-128" => CcpType::Mppe128,
+                "mppe-any" => CcpType::MppeAny,
+                "none" => CcpType::None,
+                _ => CcpType::Stac,
+            };
+        },
+    )
+    .default("stac")
+    .help("compression or encryption inside PPP; none for L2TP", "PPPの圧縮・暗号の種類(L2TPではnone)")
+    .check(|v| {
+        (v.word(0) != "none").then(|| Remark::new(Severity::Pending, 0, "compression and MPPE are not there yet, CCP is rejected; write none"))
+    }),
+    Row::kept(Home::Pp, "ppp ccp restart", MILLISECONDS, Place::Ppp).default("3000").help("CCP restart timer in milliseconds", "CCPの再送タイマー(ミリ秒)"),
+    Row::kept(Home::Pp, "ppp ccp maxterminate", TIMES, Place::Ppp).default("2").help("how often a CCP Terminate-Request is sent", "CCPの切断要求の送信回数"),
+    Row::kept(Home::Pp, "ppp ccp maxconfigure", TIMES, Place::Ppp).default("10").help("how often a CCP Configure-Request is sent", "CCPの設定要求の送信回数"),
+    Row::kept(Home::Pp, "ppp ccp maxfailure", TIMES, Place::Ppp).default("10").help("how many CCP Configure-Naks are sent before rejecting", "CCPのNakの送信回数"),
+    Row::pp("ppp ccp no-encryption", &[must("ACTION", Kind::Choice(&["reject", "accept"]))], Place::Ppp, |pp, v| {
+        pp.ccp_no_encryption_reject = v.word(0) == "reject";
+    })
+    .default("accept")
+    .help("what to do with a caller that does not agree to MPPE", "MPPEが合意できないときの動作")
+    .check(|v| {
+        (v.word(0) == "reject").then(|| Remark::new(Severity::Pending, 0, "callers are not refused for this yet, since MPPE is not there; write accept"))
+    }),
+    Row::pp("ppp ipv6cp use", &[SWITCH], Place::Ppp, |pp, v| pp.ipv6cp = v.on(0))
+        .default("on")
+        .help("negotiate IPv6", "IPV6CPを使うかどうか")
+        .check(|v| v.on(0).then(|| Remark::new(Severity::Pending, 0, "IPv6 inside PPP is not there yet; write off"))),
+    Row::kept(Home::Pp, "ppp mscbcp restart", MILLISECONDS, Place::Ppp).default("1000").help("call back timer in milliseconds", "MSCBCPの再送タイマー(ミリ秒)"),
+    Row::kept(Home::Pp, "ppp mscbcp maxretry", &[must("COUNT", Kind::Number(1, 30))], Place::Ppp).default("30").help("how often call back is asked for", "MSCBCPの再送回数"),
+    Row::kept(Home::Pp, "ppp mp use", &[SWITCH], Place::Ppp).default("off").help("multilink PPP; not for L2TP", "マルチリンクPPPを使うかどうか"),
+    Row::kept(Home::Pp, "ppp bacp", &[REST], Place::Ppp).many(1).help("bandwidth allocation control; not for L2TP", "BACPの設定"),
+    Row::kept(Home::Pp, "ppp bap", &[REST], Place::Ppp).many(1).help("bandwidth allocation; not for L2TP", "BAPの設定"),
+    Row::act("pp enable", &[several("N", SELECTION, 1, 256)], Place::PpEnable, Act::PpEnable)
+        .syntax("N|A-B|anonymous|all …")
+        .default("every interface disabled")
+        .help("let callers in", "相手(PP)を使えるようにする"),
+    Row::act("pp disable", &[several("N", SELECTION, 1, 256)], Place::PpEnable, Act::PpDisable)
+        .syntax("N|A-B|anonymous|all …")
+        .help("let no callers in", "相手(PP)を使えなくする"),
+];

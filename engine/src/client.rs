@@ -1,0 +1,882 @@
+//! One client from its first SA to its last packet: joins IKE, ESP, L2TP and PPP, which do not know one another.
+
+use crate::aaa;
+use crate::event::{Event, Instance, Summary};
+use crate::ike::quick_mode::Agreed;
+use crate::ike::{self, Endpoint};
+use crate::l2tp::{self, Tunnel};
+use crate::outbox::{HostChange, Outbox, Output};
+use crate::path::{ClientId, Counters, Encap, ReplayState, SessionPath, Spi, Update};
+use crate::pool::{Pool, Wish};
+use crate::ppp::{self, Link};
+use crate::rng::Rng;
+use crate::time::{Instant, earliest};
+use command::{Config, DnsSource, L2tpTunnel, Mss, Pp, PpRef};
+use core::net::{IpAddr, Ipv4Addr};
+use core::time::Duration;
+use crypto::Secret;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// Pairs of ESP SAs that one client keeps; the oldest go first.
+const MOST_PAIRS: usize = 8;
+/// ISAKMP SAs that one client keeps.
+const MOST_IKE: usize = 4;
+/// A pair outlives its agreed life by this, so that packets on their way are still read.
+const PAIR_GRACE: Duration = Duration::from_secs(30);
+/// How long a client without any SA may take to make a new one under its old tunnel (Apple after a change of network,
+/// Libreswan when its connection is replaced).
+const WITHOUT_SA: Duration = Duration::from_secs(30);
+/// How long a client with SAs but without L2TP is kept.
+const WITHOUT_TUNNEL: Duration = Duration::from_secs(90);
+/// How often rooms may answer one another within one input; far above what any real exchange needs.
+const MOST_ROUNDS: usize = 64;
+/// The port of L2TP (RFC 2661 §8.1).
+const L2TP_PORT: u16 = crate::path::L2TP_PORT;
+/// Headers of IPv4 and TCP without options, octets.
+const IP_AND_TCP: u16 = 40;
+
+/// A pair of ESP SAs.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Pair {
+    pub(crate) inbound: u32,
+    pub(crate) outbound: u32,
+    pub(crate) born: Instant,
+    pub(crate) expires: Instant,
+    pub(crate) udp: bool,
+    pub(crate) words: String,
+}
+
+/// A call: PPP within the L2TP session.
+#[derive(Clone, Serialize, Deserialize)]
+pub(crate) struct Call {
+    pub(crate) instance: Instance,
+    pub(crate) link: Link,
+    pub(crate) sessions: (u16, u16),
+    pub(crate) since: Instant,
+    pub(crate) user: Option<String>,
+    pub(crate) address: Option<Ipv4Addr>,
+    pub(crate) up: Option<ppp::Up>,
+    cause: Option<String>,
+    base: Counters,
+}
+
+impl Call {
+    /// What has passed since the call began, of all that was counted for the client.
+    pub(crate) fn used(&self, total: &Counters) -> Counters {
+        Counters {
+            in_packets: total.in_packets.saturating_sub(self.base.in_packets),
+            in_octets: total.in_octets.saturating_sub(self.base.in_octets),
+            out_packets: total.out_packets.saturating_sub(self.base.out_packets),
+            out_octets: total.out_octets.saturating_sub(self.base.out_octets),
+        }
+    }
+}
+
+/// One client.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct Client {
+    pub(crate) id: u32,
+    pub(crate) endpoint: Endpoint,
+    /// Gateways whose key it has shown.
+    pub(crate) gateways: Vec<u32>,
+    pub(crate) identity: (u8, Vec<u8>),
+    /// The tunnel interface, once it has one.
+    pub(crate) tunnel: Option<u32>,
+    pub(crate) ikes: Vec<ike::sa::Sa>,
+    pub(crate) pairs: Vec<Pair>,
+    pub(crate) l2tp: Option<Tunnel>,
+    ending: Vec<Tunnel>,
+    pub(crate) call: Option<Call>,
+    pub(crate) traffic: Counters,
+    pub(crate) last_heard: Instant,
+    idle_since: Instant,
+    keepalive_due: Option<Instant>,
+    dpd: Option<(Instant, u32)>,
+    closing: bool,
+}
+
+/// What a client works with: all of it belongs to the engine.
+pub(crate) struct Context<'a> {
+    pub(crate) config: &'a Config,
+    pub(crate) tunnels: &'a BTreeMap<u32, L2tpTunnel>,
+    pub(crate) pool: &'a mut Pool,
+    pub(crate) instances: &'a mut BTreeMap<Instance, u32>,
+    pub(crate) rng: &'a mut Rng,
+    pub(crate) now: Instant,
+    pub(crate) out: &'a mut Outbox,
+}
+
+impl Context<'_> {
+    fn event(&mut self, e: Event) {
+        self.out.push(Output::Event(e));
+    }
+    fn path(&mut self, u: Update) {
+        self.out.push(Output::Path(u));
+    }
+}
+
+/// What the engine must do about a client after it has settled.
+#[derive(PartialEq, Eq, Debug, Clone, Copy)]
+pub(crate) enum Fate {
+    /// It lives on.
+    Stays,
+    /// It is gone.
+    Gone,
+}
+
+impl Client {
+    pub(crate) fn new(id: u32, endpoint: Endpoint, gateways: Vec<u32>, identity: (u8, Vec<u8>), now: Instant) -> Self {
+        Self {
+            id,
+            endpoint,
+            gateways,
+            identity,
+            tunnel: None,
+            ikes: vec![],
+            pairs: vec![],
+            l2tp: None,
+            ending: vec![],
+            call: None,
+            traffic: Counters::default(),
+            last_heard: now,
+            idle_since: now,
+            keepalive_due: None,
+            dpd: None,
+            closing: false,
+        }
+    }
+
+    fn client_id(&self) -> ClientId {
+        ClientId(self.id)
+    }
+
+    pub(crate) fn encap(&self) -> Encap {
+        if self.pairs.last().is_some_and(|p| p.udp) { Encap::Udp } else { Encap::Raw }
+    }
+
+    /// An ISAKMP SA of this client was established.
+    pub(crate) fn add_ike(&mut self, sa: ike::sa::Sa, cx: &mut Context<'_>) {
+        if self.ikes.len() >= MOST_IKE {
+            self.ikes.remove(0);
+        }
+        self.last_heard = cx.now;
+        if let Some(interval) = self.dpd_interval(cx) {
+            self.dpd = sa.has_dpd().then_some((cx.now.after(interval), 0));
+        }
+        self.ikes.push(sa);
+    }
+
+    /// A pair of ESP SAs was agreed on.
+    pub(crate) fn install(&mut self, agreed: &Agreed, cx: &mut Context<'_>) {
+        let Some(tunnel) = self.tunnel else { return };
+        let first = self.pairs.is_empty();
+        while self.pairs.len() >= MOST_PAIRS {
+            let old = self.pairs.remove(0);
+            self.retire(&old, cx);
+        }
+        let client = self.client_id();
+        let encap = if agreed.udp { Encap::Udp } else { Encap::Raw };
+        let anti_replay = cx.tunnels.get(&tunnel).is_none_or(|t| t.policy.anti_replay);
+        if first {
+            cx.path(Update::Peer { client, peer: self.endpoint.peer, local: self.endpoint.local.ip(), encap });
+        }
+        cx.path(Update::InstallInbound {
+            client,
+            spi: Spi(agreed.inbound),
+            suite: agreed.suite,
+            keymat: agreed.keys_in.clone(),
+            anti_replay,
+            replay: ReplayState::default(),
+            encap,
+        });
+        cx.path(Update::InstallOutbound {
+            client,
+            spi: Spi(agreed.outbound),
+            paired: Spi(agreed.inbound),
+            suite: agreed.suite,
+            keymat: agreed.keys_out.clone(),
+            first_sequence: 1,
+            active: first,
+        });
+        self.pairs.push(Pair {
+            inbound: agreed.inbound,
+            outbound: agreed.outbound,
+            born: cx.now,
+            expires: cx.now.after(agreed.life).after(PAIR_GRACE),
+            udp: agreed.udp,
+            words: agreed.words.clone(),
+        });
+        self.idle_since = cx.now;
+        cx.event(Event::RespondIpsec { peer: self.endpoint.peer.ip(), algorithms: agreed.words.clone() });
+        if first {
+            cx.event(Event::TunnelUp { tunnel });
+            self.keepalive_due = self.nat_keepalive(cx).map(|i| cx.now.after(i));
+        }
+    }
+
+    fn nat_keepalive(&self, cx: &Context<'_>) -> Option<Duration> {
+        let gateway = &cx.tunnels.get(&self.tunnel?)?.gateway;
+        let seconds = gateway.nat_keepalive_s?;
+        self.pairs.last().is_some_and(|p| p.udp).then(|| Duration::from_secs(u64::from(seconds)))
+    }
+
+    fn dpd_interval(&self, cx: &Context<'_>) -> Option<Duration> {
+        let tunnel = self.tunnel.or_else(|| {
+            cx.tunnels.values().find(|t| self.gateways.contains(&t.gateway.id)).map(|t| t.number)
+        })?;
+        let (interval, _) = cx.tunnels.get(&tunnel)?.gateway.dpd?;
+        Some(Duration::from_secs(u64::from(interval)))
+    }
+
+    fn retire(&self, pair: &Pair, cx: &mut Context<'_>) {
+        cx.path(Update::Retire { spi: Spi(pair.inbound) });
+        cx.path(Update::RetireOutbound { client: self.client_id(), spi: Spi(pair.outbound) });
+    }
+
+    /// The client confirmed a pair, or has used it: send on it from here on.
+    pub(crate) fn confirmed(&mut self, inbound: u32, cx: &mut Context<'_>) {
+        if let Some(p) = self.pairs.iter().find(|p| p.inbound == inbound) {
+            cx.path(Update::Activate { client: self.client_id(), spi: Spi(p.outbound) });
+        }
+        for sa in &mut self.ikes {
+            sa.saw_use(inbound);
+        }
+    }
+
+    /// The client deleted ESP SAs: it names its inbound SPIs, our outbound ones.
+    pub(crate) fn deleted(&mut self, outbound: &[u32], cx: &mut Context<'_>) {
+        let (gone, kept): (Vec<_>, Vec<_>) =
+            core::mem::take(&mut self.pairs).into_iter().partition(|p| outbound.contains(&p.outbound));
+        self.pairs = kept;
+        // The newest that is left carries on, should the deleted one have been in use.
+        if let (false, Some(p)) = (gone.is_empty(), self.pairs.last()) {
+            cx.path(Update::Activate { client: self.client_id(), spi: Spi(p.outbound) });
+        }
+        for p in &gone {
+            self.retire(p, cx);
+        }
+        if !gone.is_empty() {
+            self.idle_since = cx.now;
+        }
+    }
+
+    /// An L2TP control message came through ESP.
+    pub(crate) fn on_l2tp(&mut self, peer_port: u16, message: &[u8], cx: &mut Context<'_>) {
+        self.last_heard = cx.now;
+        let Ok((header, _)) = wire::l2tp::Header::decode(message) else { return };
+        if !header.control {
+            return;
+        }
+        if header.tunnel_id == 0 {
+            self.on_sccrq(peer_port, message, cx);
+            return;
+        }
+        if let Some(t) = self.l2tp.as_mut().filter(|t| t.local_id() == header.tunnel_id) {
+            t.handle_control(message, cx.rng, cx.now);
+        } else if let Some(t) = self.ending.iter_mut().find(|t| t.local_id() == header.tunnel_id) {
+            t.handle_control(message, cx.rng, cx.now);
+        }
+    }
+
+    /// A message for tunnel 0 is an SCCRQ, a repetition of one, or Apple's Hello that only wakes IPsec.
+    fn on_sccrq(&mut self, peer_port: u16, message: &[u8], cx: &mut Context<'_>) {
+        let Some(tunnel) = self.tunnel.and_then(|n| cx.tunnels.get(&n)) else { return };
+        if self.closing {
+            return;
+        }
+        let settings = l2tp_settings(tunnel, self.endpoint);
+        let Some(assigned) = l2tp::assigned_tunnel_id(message, settings.secret.as_ref()) else {
+            // A StopCCN may come this way before the client has learned our id.
+            if let Some(t) = &mut self.l2tp {
+                t.handle_control(message, cx.rng, cx.now);
+            }
+            return;
+        };
+        if let Some(t) = self.l2tp.as_mut().filter(|t| t.repeats(assigned, cx.now)) {
+            t.handle_control(message, cx.rng, cx.now);
+            return;
+        }
+        let local = self.free_tunnel_id(cx.rng);
+        match Tunnel::accept(message, local, peer_port, settings, cx.rng, cx.now) {
+            Ok(t) => {
+                self.end_call("the client dialled again", cx);
+                // What still goes to an old tunnel of the same id would reach the new one.
+                self.ending.retain(|t| t.peer_id() != assigned);
+                if let Some(mut old) = self.l2tp.replace(t).filter(|old| old.peer_id() != assigned) {
+                    old.close(l2tp::stop::GENERAL, 0, "dialled again", cx.now);
+                    self.keep_ending(old);
+                }
+            }
+            Err(refusal) => {
+                for line in refusal.log {
+                    cx.event(Event::L2tp(line));
+                }
+                if let Some(message) = refusal.reply {
+                    self.seal(peer_port, message, cx);
+                }
+            }
+        }
+    }
+
+    fn keep_ending(&mut self, t: Tunnel) {
+        if self.ending.len() >= MOST_IKE {
+            self.ending.remove(0);
+        }
+        self.ending.push(t);
+    }
+
+    fn free_tunnel_id(&self, rng: &mut Rng) -> u16 {
+        loop {
+            let id = rng.nonzero_u16();
+            let taken = self.l2tp.iter().chain(&self.ending).any(|t| t.local_id() == id);
+            if !taken {
+                return id;
+            }
+        }
+    }
+
+    /// A PPP frame that is not IP came through the session.
+    pub(crate) fn on_frame(&mut self, frame: &[u8], cx: &mut Context<'_>) {
+        self.last_heard = cx.now;
+        if let Some(call) = &mut self.call {
+            call.link.handle_frame(frame, cx.rng, cx.now);
+        }
+    }
+
+    /// What the worker saw within the last second: anything authentic, data from the client, data to it.
+    pub(crate) fn on_traffic(&mut self, any: bool, data: bool, sent: bool, counters: Counters, cx: &mut Context<'_>) {
+        self.traffic = counters;
+        if any {
+            self.last_heard = cx.now;
+            if let Some(call) = &mut self.call {
+                call.link.saw_traffic(cx.now);
+            }
+            if let (Some(interval), Some((due, misses))) = (self.dpd_interval(cx), &mut self.dpd) {
+                (*due, *misses) = (cx.now.after(interval), 0);
+            }
+        }
+        if let Some(t) = &mut self.l2tp {
+            if any {
+                t.saw_traffic(data, cx.now);
+            }
+            if sent {
+                t.sent_data(cx.now);
+            }
+        }
+    }
+
+    /// Sends an L2TP message through ESP.
+    fn seal(&self, peer_port: u16, l2tp: Vec<u8>, cx: &mut Context<'_>) {
+        cx.path(Update::Seal { client: self.client_id(), source_port: L2TP_PORT, peer_port, l2tp });
+    }
+
+    /// Moves outputs from room to room until all are quiet.
+    pub(crate) fn settle(&mut self, cx: &mut Context<'_>) -> Fate {
+        for _ in 0..MOST_ROUNDS {
+            let moved = self.settle_l2tp(cx) | self.settle_ending(cx) | self.settle_ppp(cx);
+            if !moved {
+                break;
+            }
+        }
+        if self.l2tp.as_ref().is_some_and(Tunnel::is_finished) {
+            self.l2tp = None;
+            self.idle_since = cx.now;
+        }
+        self.ending.retain(|t| !t.is_finished());
+        self.fate(cx)
+    }
+
+    fn fate(&self, cx: &Context<'_>) -> Fate {
+        if self.ikes.is_empty() && self.pairs.is_empty() && self.l2tp.is_none() {
+            return Fate::Gone;
+        }
+        match self.patience() {
+            Some(end) if cx.now.reached(end) => Fate::Gone,
+            Some(_) | None => Fate::Stays,
+        }
+    }
+
+    /// When a client that is no use any more is given up.
+    fn patience(&self) -> Option<Instant> {
+        if self.pairs.is_empty() {
+            Some(self.idle_since.after(WITHOUT_SA))
+        } else if self.l2tp.is_none() && self.ending.is_empty() {
+            Some(self.idle_since.after(WITHOUT_TUNNEL))
+        } else {
+            None
+        }
+    }
+
+    fn settle_l2tp(&mut self, cx: &mut Context<'_>) -> bool {
+        let mut moved = false;
+        while let Some(output) = self.l2tp.as_mut().and_then(Tunnel::poll_output) {
+            moved = true;
+            match output {
+                l2tp::Output::Send(message) => {
+                    let port = self.l2tp.as_ref().map_or(L2TP_PORT, Tunnel::peer_port);
+                    self.seal(port, message, cx);
+                }
+                l2tp::Output::Log(line) => cx.event(Event::L2tp(line)),
+                l2tp::Output::SessionUp { local, peer } => self.begin_call((local, peer), cx),
+                l2tp::Output::SessionDown { why } => self.end_call(&format!("L2TP: {why}"), cx),
+                l2tp::Output::TunnelDown { why } => {
+                    self.end_call(&format!("L2TP: {why}"), cx);
+                    if matches!(why, l2tp::Down::Keepalive | l2tp::Down::Unanswered) {
+                        cx.event(Event::Silent {
+                            tunnel: self.tunnel.unwrap_or(0),
+                            peer: self.endpoint.peer,
+                            seconds: cx.now.since(self.last_heard).as_secs(),
+                        });
+                    }
+                    self.idle_since = cx.now;
+                }
+            }
+        }
+        moved
+    }
+
+    fn settle_ending(&mut self, cx: &mut Context<'_>) -> bool {
+        let mut messages = vec![];
+        for t in &mut self.ending {
+            while let Some(output) = t.poll_output() {
+                match output {
+                    l2tp::Output::Send(m) => messages.push((t.peer_port(), m)),
+                    l2tp::Output::Log(line) => cx.event(Event::L2tp(line)),
+                    l2tp::Output::SessionUp { .. }
+                    | l2tp::Output::SessionDown { .. }
+                    | l2tp::Output::TunnelDown { .. } => {}
+                }
+            }
+        }
+        let moved = !messages.is_empty();
+        for (port, m) in messages {
+            self.seal(port, m, cx);
+        }
+        moved
+    }
+
+    /// The pp that serves this client's tunnel.
+    fn pp<'c>(&self, cx: &Context<'c>) -> Option<&'c Pp> {
+        match cx.tunnels.get(&self.tunnel?)?.pp {
+            PpRef::Anonymous => Some(&cx.config.anonymous),
+            PpRef::Number(n) => cx.config.pps.get(&n),
+        }
+    }
+
+    fn begin_call(&mut self, sessions: (u16, u16), cx: &mut Context<'_>) {
+        let Some(pp) = self.pp(cx) else { return };
+        let instance = match cx.tunnels.get(&self.tunnel.unwrap_or(0)).map(|t| t.pp) {
+            Some(PpRef::Number(n)) => Instance::Numbered(n),
+            Some(PpRef::Anonymous) | None => {
+                let free = (1..).find(|n| !cx.instances.contains_key(&Instance::Anonymous(*n)));
+                Instance::Anonymous(free.unwrap_or(1))
+            }
+        };
+        cx.instances.insert(instance, self.id);
+        let ours = own_address(pp, cx.config, self.endpoint);
+        let (dns, wins) = name_servers(cx.config, ours);
+        let settings = ppp::Settings::from_pp(pp, ours, dns, wins, command::MODEL.to_owned());
+        let link = Link::start(settings, cx.rng, cx.now);
+        self.tell_session(sessions, None, cx);
+        self.call = Some(Call {
+            instance,
+            link,
+            sessions,
+            since: cx.now,
+            user: None,
+            address: None,
+            up: None,
+            cause: None,
+            base: self.traffic,
+        });
+    }
+
+    /// Ends the call, whoever wanted it: address, route and instance are given back, and it is told.
+    fn end_call(&mut self, why: &str, cx: &mut Context<'_>) {
+        let Some(call) = self.call.take() else { return };
+        cx.path(Update::SessionGone { client: self.client_id() });
+        cx.instances.remove(&call.instance);
+        if let Some(address) = call.address {
+            cx.pool.give_back(address);
+            if call.up.is_some() {
+                cx.out.push(Output::Host(HostChange::ClientDown { address }));
+            }
+        }
+        let used = call.used(&self.traffic);
+        let summary = Summary {
+            user: call.user,
+            peer: self.endpoint.peer,
+            address: call.address,
+            duration: cx.now.since(call.since),
+            received: (used.in_packets, used.in_octets),
+            sent: (used.out_packets, used.out_octets),
+            cause: call.cause.unwrap_or_else(|| why.to_owned()),
+        };
+        cx.event(Event::Disconnected { instance: call.instance, summary });
+    }
+
+    fn settle_ppp(&mut self, cx: &mut Context<'_>) -> bool {
+        let mut moved = false;
+        while let Some(output) = self.call.as_mut().and_then(|c| c.link.poll_output()) {
+            moved = true;
+            match output {
+                ppp::Output::Send(ppp) => cx.path(Update::SealFrame { client: self.client_id(), ppp }),
+                ppp::Output::Log(log) => self.tell_ppp(log, cx),
+                ppp::Output::Authenticate(attempt) => self.authenticate(&attempt, cx),
+                ppp::Output::NeedAddress { user, asked } => self.lend(&user, asked, cx),
+                ppp::Output::NetworkUp(up) => self.network_up(up, cx),
+                ppp::Output::NetworkDown => self.network_down(cx),
+                ppp::Output::Finished { cause } => self.ppp_finished(&cause, cx),
+            }
+        }
+        moved
+    }
+
+    fn tell_ppp(&self, log: ppp::Log, cx: &mut Context<'_>) {
+        let Some(instance) = self.call.as_ref().map(|c| c.instance) else { return };
+        cx.event(match log {
+            ppp::Log::CallDetected { user } => Event::CallDetected { instance, user },
+            ppp::Log::IpcpUp { local, remote } => Event::IpcpUp { instance, local, remote },
+            // The end is told once, with its figures, when the call is given back.
+            ppp::Log::Disconnected { .. } => return,
+            other @ (ppp::Log::Identification { .. } | ppp::Log::Packet { .. }) => {
+                Event::Ppp { instance, text: other.to_string() }
+            }
+        });
+    }
+
+    /// Tells the worker of the session; without an address only PPP's own frames pass.
+    fn tell_session(&self, sessions: (u16, u16), up: Option<&ppp::Up>, cx: &mut Context<'_>) {
+        let (Some(tunnel), Some(t)) = (self.tunnel.and_then(|n| cx.tunnels.get(&n)), &self.l2tp) else { return };
+        let Some(pp) = self.pp(cx) else { return };
+        let mru = up.map_or(ppp::DEFAULT_MRU, |u| u.peer_mru);
+        let mss = match (tunnel.mss, pp.tcp_mss) {
+            (Mss::Fixed(a), Mss::Fixed(b)) => Some(a.min(b)),
+            (Mss::Fixed(a), Mss::Auto | Mss::Off) | (Mss::Auto | Mss::Off, Mss::Fixed(a)) => Some(a),
+            (Mss::Auto, Mss::Auto | Mss::Off) | (Mss::Off, Mss::Auto) => {
+                Some(mru.min(pp.mtu).saturating_sub(IP_AND_TCP))
+            }
+            (Mss::Off, Mss::Off) => None,
+        };
+        cx.path(Update::Session(SessionPath {
+            client: self.client_id(),
+            local_tunnel_id: t.local_id(),
+            local_session_id: sessions.0,
+            peer_tunnel_id: t.peer_id(),
+            peer_session_id: sessions.1,
+            peer_port: t.peer_port(),
+            address: up.map_or(Ipv4Addr::UNSPECIFIED, |u| u.address),
+            our_address: up.map_or(Ipv4Addr::UNSPECIFIED, |u| u.our_address),
+            mru,
+            mtu: pp.mtu,
+            mss,
+            acfc: up.is_some_and(|u| u.acfc),
+            pfc: up.is_some_and(|u| u.pfc),
+            length_bit: true,
+        }));
+    }
+
+    fn authenticate(&mut self, attempt: &ppp::Attempt, cx: &mut Context<'_>) {
+        let Some(pp) = self.pp(cx) else { return };
+        let mut verdict = aaa::check(&pp.users, attempt);
+        if let ppp::Verdict::Accept { user, .. } = &verdict {
+            if pp.multi_connect_prohibit && cx.pool.has(user) {
+                verdict = ppp::Verdict::Reject { why: ppp::Why::AlreadyConnected };
+            }
+        }
+        let Some(call) = &mut self.call else { return };
+        match &verdict {
+            ppp::Verdict::Accept { user, .. } => call.user = Some(user.clone()),
+            ppp::Verdict::Reject { why } => {
+                let user: String = String::from_utf8_lossy(&attempt.user).chars().filter(|c| !c.is_control()).collect();
+                cx.out.push(Output::Event(Event::AuthFailed { instance: call.instance, user, why: *why }));
+            }
+        }
+        call.link.authorise(verdict, cx.rng, cx.now);
+    }
+
+    fn lend(&mut self, user: &str, asked: Option<Ipv4Addr>, cx: &mut Context<'_>) {
+        let fixed = asked.or(self.pp(cx).and_then(|pp| pp.remote_address));
+        let Some(call) = &mut self.call else { return };
+        if let Some(old) = call.address.take() {
+            cx.pool.give_back(old);
+        }
+        let address = cx.pool.lend(user, fixed.map_or(Wish::Any, Wish::Fixed));
+        if address.is_none() {
+            let e = Event::PoolEmpty { instance: call.instance, user: user.to_owned() };
+            cx.out.push(Output::Event(e));
+        }
+        call.address = address;
+        call.link.assign(address, cx.now);
+    }
+
+    fn network_up(&mut self, up: ppp::Up, cx: &mut Context<'_>) {
+        let address = up.address;
+        let Some(sessions) = self.call.as_ref().map(|c| c.sessions) else { return };
+        self.tell_session(sessions, Some(&up), cx);
+        cx.out.push(Output::Host(HostChange::ClientUp { address, lan: proxied_lan(cx.config, address) }));
+        if let Some(call) = &mut self.call {
+            call.up = Some(up);
+        }
+    }
+
+    fn network_down(&mut self, cx: &mut Context<'_>) {
+        let Some(call) = &mut self.call else { return };
+        let sessions = call.sessions;
+        if let (Some(address), true) = (call.address, call.up.take().is_some()) {
+            cx.out.push(Output::Host(HostChange::ClientDown { address }));
+        }
+        self.tell_session(sessions, None, cx);
+    }
+
+    fn ppp_finished(&mut self, cause: &ppp::Cause, cx: &mut Context<'_>) {
+        if let Some(call) = &mut self.call {
+            call.cause = Some(cause.to_string());
+        }
+        if let Some(t) = &mut self.l2tp {
+            t.close_session(l2tp::cdn::ADMINISTRATIVE, 0, &cause.to_string(), cx.now);
+        }
+        self.end_call(&cause.to_string(), cx);
+    }
+
+    /// What the host must be made to do for a client that has come from elsewhere.
+    pub(crate) fn host_changes(&self, config: &Config) -> Option<Output> {
+        let up = self.call.as_ref().and_then(|c| c.up.as_ref())?;
+        let lan = proxied_lan(config, up.address);
+        Some(Output::Host(HostChange::ClientUp { address: up.address, lan }))
+    }
+
+    /// Ends the call by the operator's wish: the client is told in PPP and L2TP.
+    pub(crate) fn disconnect(&mut self, why: &str, cx: &mut Context<'_>) {
+        if let Some(call) = &mut self.call {
+            call.cause = Some(why.to_owned());
+            call.link.close(why, cx.now);
+        }
+    }
+
+    /// Ends everything at once, telling the client at every layer.
+    pub(crate) fn shut_down(&mut self, why: &str, cx: &mut Context<'_>) {
+        self.closing = true;
+        if let Some(call) = &mut self.call {
+            call.cause = Some(why.to_owned());
+            call.link.close(why, cx.now);
+            self.settle_ppp(cx);
+        }
+        if let Some(t) = &mut self.l2tp {
+            t.close(l2tp::stop::SHUTDOWN, 0, why, cx.now);
+        }
+        self.settle_l2tp(cx);
+        self.settle_ending(cx);
+        self.end_call(why, cx);
+        let spis: Vec<u32> = self.pairs.iter().map(|p| p.inbound).collect();
+        if let Some(sa) = self.ikes.last().filter(|_| !spis.is_empty()) {
+            let message = sa.delete_esp(&spis, cx.rng);
+            cx.out.push(Output::Send { endpoint: self.endpoint, bytes: message });
+        }
+        for sa in &self.ikes {
+            let message = sa.delete_isakmp(cx.rng);
+            cx.out.push(Output::Send { endpoint: self.endpoint, bytes: message });
+        }
+    }
+
+    /// Gives back all that it holds; the client itself is told nothing.
+    pub(crate) fn forget(&mut self, why: &str, cx: &mut Context<'_>) {
+        self.end_call(why, cx);
+        if let (Some(tunnel), false) = (self.tunnel, self.pairs.is_empty() && self.l2tp.is_none()) {
+            cx.event(Event::TunnelDown { tunnel });
+        }
+        self.pairs.clear();
+        self.ikes.clear();
+        self.l2tp = None;
+        self.ending.clear();
+        cx.path(Update::Gone { client: self.client_id() });
+    }
+
+    pub(crate) fn poll_timeout(&self) -> Option<Instant> {
+        let mut next = self.patience();
+        for sa in &self.ikes {
+            next = earliest(next, sa.poll_timeout());
+        }
+        for p in &self.pairs {
+            next = earliest(next, Some(p.expires));
+        }
+        for t in self.l2tp.iter().chain(&self.ending) {
+            next = earliest(next, t.poll_timeout());
+        }
+        next = earliest(next, self.call.as_ref().and_then(|c| c.link.poll_timeout()));
+        next = earliest(next, self.keepalive_due);
+        earliest(next, self.dpd.filter(|_| !self.ikes.is_empty()).map(|d| d.0))
+    }
+
+    pub(crate) fn handle_timeout(&mut self, cx: &mut Context<'_>) {
+        let mut sends = vec![];
+        for sa in &mut self.ikes {
+            sa.handle_timeout(cx.now, &mut sends);
+        }
+        for s in sends {
+            if let ike::sa::Output::Send(bytes) = s {
+                cx.out.push(Output::Send { endpoint: self.endpoint, bytes });
+            }
+        }
+        self.ikes.retain(|sa| !cx.now.reached(sa.expires()));
+        let (gone, kept): (Vec<_>, Vec<_>) =
+            core::mem::take(&mut self.pairs).into_iter().partition(|p| cx.now.reached(p.expires));
+        self.pairs = kept;
+        if !gone.is_empty() {
+            self.expire(&gone, cx);
+        }
+        for t in self.l2tp.iter_mut().chain(&mut self.ending) {
+            t.handle_timeout(cx.rng, cx.now);
+        }
+        if let Some(call) = &mut self.call {
+            call.link.handle_timeout(cx.rng, cx.now);
+        }
+        if self.keepalive_due.is_some_and(|due| cx.now.reached(due)) {
+            self.keepalive_due = self.nat_keepalive(cx).map(|i| cx.now.after(i));
+            cx.out.push(Output::Keepalive { endpoint: self.endpoint });
+        }
+        self.probe(cx);
+    }
+
+    /// Pairs whose life is over: the client is told, and a newer one carries on.
+    fn expire(&mut self, gone: &[Pair], cx: &mut Context<'_>) {
+        for p in gone {
+            self.retire(p, cx);
+        }
+        if let Some(p) = self.pairs.last() {
+            cx.path(Update::Activate { client: self.client_id(), spi: Spi(p.outbound) });
+        } else {
+            self.idle_since = cx.now;
+        }
+        let spis: Vec<u32> = gone.iter().map(|p| p.inbound).collect();
+        if let Some(sa) = self.ikes.last() {
+            let bytes = sa.delete_esp(&spis, cx.rng);
+            cx.out.push(Output::Send { endpoint: self.endpoint, bytes });
+        }
+    }
+
+    /// Dead peer detection of ours, where `ipsec ike keepalive use G on dpd` asks for it.
+    fn probe(&mut self, cx: &mut Context<'_>) {
+        let Some((due, misses)) = self.dpd else { return };
+        if !cx.now.reached(due) {
+            return;
+        }
+        let Some((interval, count)) =
+            self.tunnel.and_then(|t| cx.tunnels.get(&t)).and_then(|t| t.gateway.dpd)
+        else {
+            self.dpd = None;
+            return;
+        };
+        let interval = Duration::from_secs(u64::from(interval));
+        if misses >= count {
+            self.dpd = None;
+            cx.event(Event::Silent {
+                tunnel: self.tunnel.unwrap_or(0),
+                peer: self.endpoint.peer,
+                seconds: cx.now.since(self.last_heard).as_secs(),
+            });
+            self.end_call("dead peer detection: the client does not answer", cx);
+            self.l2tp = None;
+            for p in core::mem::take(&mut self.pairs) {
+                self.retire(&p, cx);
+            }
+            self.ikes.clear();
+            return;
+        }
+        if let Some(sa) = self.ikes.last_mut() {
+            let bytes = sa.probe(cx.rng);
+            cx.out.push(Output::Send { endpoint: self.endpoint, bytes });
+        }
+        self.dpd = Some((cx.now.after(interval), misses + 1));
+    }
+
+    /// INITIAL-CONTACT: the client remembers nothing but the exchange that it says this in, the newest.
+    pub(crate) fn begin_anew(&mut self, cx: &mut Context<'_>) {
+        if let Some(newest) = self.ikes.pop() {
+            self.ikes = vec![newest];
+        }
+        self.end_call("the client began anew", cx);
+        self.l2tp = None;
+        for p in core::mem::take(&mut self.pairs) {
+            self.retire(&p, cx);
+        }
+        self.idle_since = cx.now;
+    }
+
+    /// Sequence numbers of an outbound SA come to their end: it is deleted, so that the client makes another.
+    pub(crate) fn exhausted(&mut self, outbound: u32, cx: &mut Context<'_>) {
+        let (gone, kept): (Vec<_>, Vec<_>) =
+            core::mem::take(&mut self.pairs).into_iter().partition(|p| p.outbound == outbound);
+        self.pairs = kept;
+        if !gone.is_empty() {
+            self.expire(&gone, cx);
+        }
+    }
+
+    /// The client answered a probe.
+    pub(crate) fn is_there(&mut self, cx: &Context<'_>) {
+        self.last_heard = cx.now;
+        if let (Some(interval), Some((due, misses))) = (self.dpd_interval(cx), &mut self.dpd) {
+            (*due, *misses) = (cx.now.after(interval), 0);
+        }
+    }
+}
+
+fn l2tp_settings(tunnel: &L2tpTunnel, endpoint: Endpoint) -> l2tp::Settings {
+    let seconds = |s: u32| Duration::from_secs(u64::from(s));
+    let l = &tunnel.l2tp;
+    l2tp::Settings {
+        number: tunnel.number,
+        peer: endpoint.peer.ip(),
+        hostname: l.hostname.clone().unwrap_or_else(|| "sekisho".to_owned()),
+        secret: l.auth.clone().map(|s| Secret::new(s.to_string())),
+        keepalive: l.keepalive.map(|(interval, count)| (seconds(interval), count)),
+        idle: l.disconnect_time_s.map(seconds),
+        log_messages: l.syslog,
+        log_keepalive: l.keepalive_log,
+        receive_window: 1,
+    }
+}
+
+/// Whether an address lies in a LAN's network.
+fn covers(lan: &command::Lan, address: Ipv4Addr) -> bool {
+    lan.address.is_some_and(|(own, bits)| {
+        let mask = u32::MAX.checked_shl(32 - u32::from(bits.min(32))).unwrap_or(0);
+        u32::from(own) & mask == u32::from(address) & mask
+    })
+}
+
+/// The LAN on which we must answer for a client's address.
+fn proxied_lan(config: &Config, address: Ipv4Addr) -> Option<String> {
+    config.lans.iter().find(|(_, lan)| lan.proxyarp && covers(lan, address)).map(|(name, _)| name.clone())
+}
+
+/// Our side of a link: `ip pp address`, else the address of the LAN that the pool lies in, else of the first LAN, else
+/// the address that the client dialled.
+fn own_address(pp: &Pp, config: &Config, endpoint: Endpoint) -> Ipv4Addr {
+    if let Some((own, _)) = pp.address {
+        return own;
+    }
+    let lent = pp.remote_address.or(pp.pool.first().map(|r| r.0));
+    let around = lent.and_then(|a| config.lans.values().find(|l| covers(l, a)));
+    let lan = around.or_else(|| config.lans.values().find(|l| l.address.is_some()));
+    match (lan.and_then(|l| l.address), endpoint.local.ip()) {
+        (Some((own, _)), _) | (None, IpAddr::V4(own)) => own,
+        (None, IpAddr::V6(_)) => Ipv4Addr::UNSPECIFIED,
+    }
+}
+
+/// The name servers that a client is told: two of each kind at most (RFC 1877 §1).
+fn name_servers(config: &Config, ours: Ipv4Addr) -> (Vec<Ipv4Addr>, Vec<Ipv4Addr>) {
+    let mut dns = vec![];
+    for source in &config.dns_notice_msext {
+        match source {
+            DnsSource::None => {}
+            DnsSource::Me => dns.push(ours),
+            DnsSource::Server => dns.extend(&config.dns_servers),
+        }
+    }
+    dns.truncate(2);
+    (dns, config.wins_servers.iter().copied().take(2).collect())
+}

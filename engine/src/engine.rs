@@ -1,0 +1,880 @@
+//! The door: one input, its outputs, the next wake-up. Only this file holds clients.
+
+use crate::client::{Client, Context, Fate};
+use crate::event::{Event, Instance};
+use crate::ike::fragment::Fragments;
+use crate::ike::informational::News;
+use crate::ike::keys::Cookies;
+use crate::ike::main_mode::{self, MainMode, Step};
+use crate::ike::proposal::Wanted;
+use crate::ike::{Computed, Endpoint, Refusal, sa};
+use crate::outbox::{Outbox, Output};
+use crate::path::{ClientId, Note, Update};
+use crate::pool::Pool;
+use crate::record::Refused;
+use crate::rng::Rng;
+use crate::time::Instant;
+use command::{Config, L2tpTunnel, Remote, Request, Which};
+use core::net::{IpAddr, Ipv4Addr, SocketAddr};
+use core::time::Duration;
+use crypto::Secret;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use wire::isakmp::{ExchangeType, Flags, Header};
+
+/// Exchanges that are not authenticated yet, in all and from one address: many clients may share a NAT.
+const MOST_HALF_OPEN: usize = 4096;
+const MOST_HALF_OPEN_PER_SOURCE: usize = 64;
+/// Computations under way, in all and for one address.
+const MOST_JOBS: usize = 512;
+const MOST_JOBS_PER_SOURCE: usize = 16;
+/// Pre-shared keys that are tried on one client.
+const MOST_KEYS: usize = 32;
+/// Longest ISAKMP message that is read, octets.
+const MOST_OCTETS: usize = 16 * 1024;
+/// A refusal is told once for a source within this time.
+const TELL_AGAIN: Duration = Duration::from_secs(60);
+/// Sources whose refusals are remembered.
+const MOST_TOLD: usize = 1024;
+
+/// Something that happened outside.
+pub enum Input<'a> {
+    /// An ISAKMP message came (without the non-ESP marker).
+    Isakmp {
+        /// From where to where.
+        endpoint: Endpoint,
+        /// The datagram's payload.
+        bytes: &'a [u8],
+    },
+    /// A worker has something to say.
+    Note(Note),
+    /// A computation has ended.
+    Computed(Computed),
+    /// The time asked for has come.
+    Timeout,
+    /// An operator asks for something.
+    Request(Request),
+    /// The service begins: ports are open.
+    Started,
+    /// The server stops: tell all clients.
+    Shutdown,
+}
+
+/// Why the engine wants to be called at a time.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Reason {
+    /// A client has something to do.
+    Client(u32),
+    /// Half-open exchanges expire.
+    HalfOpen,
+}
+
+/// Who began an exchange: an address (not a port, which a moody NAT may change) and the client's cookie.
+type Initiator = (IpAddr, [u8; 8]);
+
+/// Who waits for a computation.
+#[derive(Clone, Copy)]
+enum Waiting {
+    HalfOpen(Cookies),
+    Established(Cookies),
+}
+
+/// The server's state, whole.
+pub struct Engine {
+    pub(crate) config: Config,
+    pub(crate) tunnels: BTreeMap<u32, L2tpTunnel>,
+    rng: Rng,
+    half_open: BTreeMap<Cookies, (MainMode, Initiator)>,
+    /// The same exchanges in the order of their end, which is that of their beginning.
+    half_open_order: VecDeque<(Instant, Cookies)>,
+    by_initiator: BTreeMap<Initiator, Cookies>,
+    owners: BTreeMap<Cookies, u32>,
+    pub(crate) clients: BTreeMap<u32, Client>,
+    by_peer: BTreeMap<SocketAddr, u32>,
+    by_tunnel: BTreeMap<u32, u32>,
+    pub(crate) pool: Pool,
+    pub(crate) instances: BTreeMap<Instance, u32>,
+    next_client: u32,
+    next_ticket: u64,
+    waiting: BTreeMap<u64, (Waiting, IpAddr)>,
+    agenda: BTreeSet<(Instant, u32)>,
+    agenda_of: BTreeMap<u32, Instant>,
+    fragments: Fragments,
+    told: BTreeMap<(IpAddr, u8), (Instant, u32)>,
+    spis: BTreeSet<u32>,
+    pub(crate) started: Instant,
+    stopping: bool,
+}
+
+impl Engine {
+    /// An engine for a configuration. `seed` is all the chance it gets.
+    #[must_use]
+    pub fn new(config: Config, seed: [u8; 32], now: Instant) -> Self {
+        let tunnels = config.l2tp_tunnels().into_iter().map(|t| (t.number, t)).collect();
+        let own: Vec<Ipv4Addr> = config.lans.values().filter_map(|l| l.address.map(|a| a.0)).collect();
+        let fixed: Vec<Ipv4Addr> = config.anonymous.users.iter().filter_map(|u| u.address).collect();
+        let pool = Pool::new(&config.anonymous.pool, &own, &fixed);
+        Self {
+            config,
+            tunnels,
+            rng: Rng::new(seed),
+            half_open: BTreeMap::new(),
+            half_open_order: VecDeque::new(),
+            by_initiator: BTreeMap::new(),
+            owners: BTreeMap::new(),
+            clients: BTreeMap::new(),
+            by_peer: BTreeMap::new(),
+            by_tunnel: BTreeMap::new(),
+            pool,
+            instances: BTreeMap::new(),
+            next_client: 1,
+            next_ticket: 1,
+            waiting: BTreeMap::new(),
+            agenda: BTreeSet::new(),
+            agenda_of: BTreeMap::new(),
+            fragments: Fragments::default(),
+            told: BTreeMap::new(),
+            spis: BTreeSet::new(),
+            started: now,
+            stopping: false,
+        }
+    }
+
+    /// Takes one input; everything that it causes is in `out` afterwards.
+    pub fn handle(&mut self, input: Input<'_>, now: Instant, out: &mut Outbox) {
+        match input {
+            Input::Isakmp { endpoint, bytes } => self.on_isakmp(endpoint, bytes, now, out),
+            Input::Note(note) => self.on_note(note, now, out),
+            Input::Computed(result) => self.on_computed(result, now, out),
+            Input::Timeout => self.on_timeout(now, out),
+            Input::Request(request) => self.on_request(&request, now, out),
+            Input::Started => out.push(Output::Event(Event::PortOpened)),
+            Input::Shutdown => self.on_shutdown(now, out),
+        }
+    }
+
+    /// When to hand in [`Input::Timeout`], and why.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<(Instant, Reason)> {
+        let client = self.agenda.first().map(|(at, id)| (*at, Reason::Client(*id)));
+        let half_open = self.half_open_order.front().map(|(at, _)| (*at, Reason::HalfOpen));
+        match (client, half_open) {
+            (Some(a), Some(b)) => Some(if a.0 <= b.0 { a } else { b }),
+            (a, b) => a.or(b),
+        }
+    }
+
+    /// Does something with a client, then settles it: the only way in, and the only place that writes the agenda.
+    fn with_client(&mut self, id: u32, now: Instant, out: &mut Outbox, act: impl FnOnce(&mut Client, &mut Context<'_>)) {
+        let Some(client) = self.clients.get_mut(&id) else { return };
+        let mut cx = Context {
+            config: &self.config,
+            tunnels: &self.tunnels,
+            pool: &mut self.pool,
+            instances: &mut self.instances,
+            rng: &mut self.rng,
+            now,
+            out,
+        };
+        let before = client.ikes.len();
+        act(client, &mut cx);
+        let fate = client.settle(&mut cx);
+        let fewer = client.ikes.len() < before;
+        if fate == Fate::Gone {
+            self.remove_client(id, "the client has left", now, out);
+            return;
+        }
+        // A moment that has passed would be called for again at once: at the earliest the next nanosecond.
+        let next = client.poll_timeout().map(|at| at.max(now.after(Duration::from_nanos(1))));
+        self.note_deadline(id, next);
+        if fewer {
+            let Some(client) = self.clients.get(&id) else { return };
+            self.owners
+                .retain(|cookies, owner| *owner != id || client.ikes.iter().any(|sa| sa.cookies() == *cookies));
+        }
+    }
+
+    fn note_deadline(&mut self, id: u32, next: Option<Instant>) {
+        if let Some(old) = self.agenda_of.remove(&id) {
+            self.agenda.remove(&(old, id));
+        }
+        if let Some(at) = next {
+            self.agenda_of.insert(id, at);
+            self.agenda.insert((at, id));
+        }
+    }
+
+    fn remove_client(&mut self, id: u32, why: &str, now: Instant, out: &mut Outbox) {
+        let Some(mut client) = self.clients.remove(&id) else { return };
+        let mut cx = Context {
+            config: &self.config,
+            tunnels: &self.tunnels,
+            pool: &mut self.pool,
+            instances: &mut self.instances,
+            rng: &mut self.rng,
+            now,
+            out,
+        };
+        client.forget(why, &mut cx);
+        self.note_deadline(id, None);
+        self.owners.retain(|_, owner| *owner != id);
+        self.by_peer.retain(|_, owner| *owner != id);
+        self.by_tunnel.retain(|_, owner| *owner != id);
+    }
+
+    /// Tells why something of this source was not taken, once a minute for each kind.
+    fn refuse(&mut self, endpoint: Endpoint, why: Refusal, now: Instant, out: &mut Outbox) {
+        let kind = match &why {
+            Refusal::Malformed(_) => 0,
+            Refusal::Missing(_) => 1,
+            Refusal::Unacceptable(_) => 2,
+            Refusal::NoProposal { .. } => 3,
+            Refusal::AuthenticationMethod(_) => 4,
+            Refusal::BadHash => 5,
+            Refusal::WrongKey => 6,
+            Refusal::Exchange(_) => 7,
+            Refusal::Unknown => 8,
+            Refusal::Busy(_) => 9,
+        };
+        let key = (endpoint.peer.ip(), kind);
+        let suppressed = match self.told.get_mut(&key) {
+            Some((since, count)) if now.since(*since) < TELL_AGAIN => {
+                *count += 1;
+                return;
+            }
+            Some((_, count)) => *count,
+            None => 0,
+        };
+        if self.told.len() >= MOST_TOLD {
+            self.told.retain(|_, (since, _)| now.since(*since) < TELL_AGAIN);
+            if self.told.len() >= MOST_TOLD {
+                self.told.pop_first();
+            }
+        }
+        self.told.insert(key, (now, 0));
+        out.push(Output::Event(Event::IkeRefused { peer: endpoint.peer, why, suppressed }));
+    }
+
+    // ---- ISAKMP
+
+    fn on_isakmp(&mut self, endpoint: Endpoint, bytes: &[u8], now: Instant, out: &mut Outbox) {
+        if bytes.len() > MOST_OCTETS {
+            return;
+        }
+        let (header, body) = match Header::decode(bytes) {
+            Ok(h) => h,
+            Err(e) => return self.refuse(endpoint, e.into(), now, out),
+        };
+        match self.fragments.take(endpoint.peer, &header, body, now) {
+            Err(()) => self.on_message(endpoint, &header, body, bytes, now, out),
+            Ok(None) => {}
+            Ok(Some(whole)) => match Header::decode(&whole) {
+                Ok((h, b)) => self.on_message(endpoint, &h, b, &whole, now, out),
+                Err(e) => self.refuse(endpoint, e.into(), now, out),
+            },
+        }
+    }
+
+    fn on_message(
+        &mut self,
+        endpoint: Endpoint,
+        header: &Header,
+        body: &[u8],
+        bytes: &[u8],
+        now: Instant,
+        out: &mut Outbox,
+    ) {
+        if header.version >> 4 != 1 || header.initiator.is_zero() {
+            // IKEv2 and nonsense: clients that know both try IKEv1 by themselves.
+            return self.refuse(endpoint, Refusal::Unacceptable("not IKEv1: only IKEv1 is served"), now, out);
+        }
+        let cookies = Cookies::of(header);
+        if header.responder.is_zero() {
+            return match header.exchange {
+                ExchangeType::MainMode => self.on_first(endpoint, header, body, bytes, now, out),
+                ExchangeType::Informational => {}
+                other => self.refuse(endpoint, Refusal::Exchange(other.into()), now, out),
+            };
+        }
+        if self.half_open.contains_key(&cookies) {
+            self.on_half_open(cookies, endpoint, header, body, bytes, now, out);
+        } else if let Some(client) = self.owners.get(&cookies).copied() {
+            self.on_established(client, cookies, endpoint, header, body, bytes, now, out);
+        } else if header.flags.has(Flags::ENCRYPTION) {
+            self.refuse(endpoint, Refusal::Unknown, now, out);
+        }
+    }
+
+    /// Gateways that may serve an address: those that name it, else those for any (yamaha.md §4.0, step 1).
+    fn gateways_for(&self, peer: IpAddr) -> Vec<&L2tpTunnel> {
+        let exact: Vec<_> =
+            self.tunnels.values().filter(|t| t.gateway.remote == Remote::Address(peer)).collect();
+        if !exact.is_empty() {
+            return exact;
+        }
+        self.tunnels.values().filter(|t| t.gateway.remote == Remote::Any).collect()
+    }
+
+    /// The different keys of those gateways, each with the gateways that have it.
+    fn keys_for(&self, peer: IpAddr) -> (Vec<Secret<Vec<u8>>>, Vec<Vec<u32>>) {
+        let (mut keys, mut owners): (Vec<Secret<Vec<u8>>>, Vec<Vec<u32>>) = (vec![], vec![]);
+        for t in self.gateways_for(peer) {
+            let key: &[u8] = &t.gateway.key;
+            if let Some(at) = keys.iter().position(|k| k.expose().as_slice() == key) {
+                if let Some(list) = owners.get_mut(at) {
+                    list.push(t.gateway.id);
+                }
+            } else if keys.len() < MOST_KEYS {
+                keys.push(Secret::new(key.to_vec()));
+                owners.push(vec![t.gateway.id]);
+            }
+        }
+        (keys, owners)
+    }
+
+    fn natt_policy(&self, peer: IpAddr) -> (bool, bool) {
+        let list = self.gateways_for(peer);
+        (list.iter().any(|t| t.gateway.nat_traversal), list.iter().any(|t| t.gateway.force_encapsulation))
+    }
+
+    fn on_first(
+        &mut self,
+        endpoint: Endpoint,
+        header: &Header,
+        body: &[u8],
+        bytes: &[u8],
+        now: Instant,
+        out: &mut Outbox,
+    ) {
+        let name = (endpoint.peer.ip(), header.initiator.0);
+        if let Some((mm, _)) = self.by_initiator.get(&name).and_then(|c| self.half_open.get_mut(c)) {
+            if let Some(Step::Send(bytes)) = mm.repeat(bytes, endpoint) {
+                out.push(Output::Send { endpoint, bytes });
+            }
+            return;
+        }
+        if self.stopping {
+            return;
+        }
+        if self.gateways_for(endpoint.peer.ip()).is_empty() {
+            if self.told_recently(endpoint.peer.ip(), 20, now) {
+                return;
+            }
+            return out.push(Output::Event(Event::NoGateway { peer: endpoint.peer.ip() }));
+        }
+        self.expire_half_open(now);
+        let of_source = self.by_initiator.range((name.0, [0; 8])..=(name.0, [255; 8])).count();
+        if of_source >= MOST_HALF_OPEN_PER_SOURCE {
+            return self.refuse(endpoint, Refusal::Busy("too many unfinished exchanges from this address"), now, out);
+        }
+        if self.half_open.len() >= MOST_HALF_OPEN && !self.drop_oldest_half_open() {
+            return self.refuse(endpoint, Refusal::Busy("too many unfinished exchanges"), now, out);
+        }
+        let (nat_traversal, force) = self.natt_policy(endpoint.peer.ip());
+        let policy = main_mode::Policy { refused: &self.config.refused, nat_traversal, force };
+        match MainMode::begin(header, body, bytes, endpoint, &policy, &mut self.rng, now) {
+            Ok((mm, reply)) => {
+                self.by_initiator.insert(name, mm.cookies());
+                self.half_open_order.push_back((mm.expires(), mm.cookies()));
+                self.half_open.insert(mm.cookies(), (mm, name));
+                out.push(Output::Event(Event::RespondIsakmp { peer: endpoint.peer.ip() }));
+                out.push(Output::Send { endpoint, bytes: reply });
+            }
+            Err(why) => {
+                if matches!(why, Refusal::NoProposal { .. }) {
+                    out.push(Output::Send { endpoint, bytes: no_proposal(header) });
+                }
+                self.refuse(endpoint, why, now, out);
+            }
+        }
+    }
+
+    /// Whether a source was told of this kind within the last minute; notes it if not.
+    fn told_recently(&mut self, peer: IpAddr, kind: u8, now: Instant) -> bool {
+        if self.told.get(&(peer, kind)).is_some_and(|(since, _)| now.since(*since) < TELL_AGAIN) {
+            return true;
+        }
+        if self.told.len() < MOST_TOLD {
+            self.told.insert((peer, kind), (now, 0));
+        }
+        false
+    }
+
+    fn expire_half_open(&mut self, now: Instant) {
+        while let Some((at, cookies)) = self.half_open_order.front().copied() {
+            if self.half_open.contains_key(&cookies) && !now.reached(at) {
+                break;
+            }
+            self.half_open_order.pop_front();
+            self.forget_half_open(cookies);
+        }
+    }
+
+    /// Makes room by the oldest exchange whose client has not shown that it receives anything.
+    fn drop_oldest_half_open(&mut self) -> bool {
+        let unreachable = |c: &Cookies| self.half_open.get(c).is_some_and(|(mm, _)| !mm.is_reachable());
+        let Some(at) = self.half_open_order.iter().position(|(_, c)| unreachable(c)) else { return false };
+        if let Some((_, cookies)) = self.half_open_order.remove(at) {
+            self.forget_half_open(cookies);
+        }
+        true
+    }
+
+    fn forget_half_open(&mut self, cookies: Cookies) {
+        if let Some((_, name)) = self.half_open.remove(&cookies) {
+            self.by_initiator.remove(&name);
+        }
+    }
+
+    #[allow(clippy::too_many_arguments, reason = "one message and where it came from")]
+    fn on_half_open(
+        &mut self,
+        cookies: Cookies,
+        endpoint: Endpoint,
+        header: &Header,
+        body: &[u8],
+        bytes: &[u8],
+        now: Instant,
+        out: &mut Outbox,
+    ) {
+        let (keys, owners) = self.keys_for(endpoint.peer.ip());
+        let (nat_traversal, force) = self.natt_policy(endpoint.peer.ip());
+        let ticket = self.next_ticket;
+        let of_source = self.waiting.values().filter(|(_, ip)| *ip == endpoint.peer.ip()).count();
+        let Some((mm, _)) = self.half_open.get_mut(&cookies) else { return };
+        if let Some(step) = mm.repeat(bytes, endpoint) {
+            if let Step::Send(bytes) = step {
+                out.push(Output::Send { endpoint, bytes });
+            }
+            return;
+        }
+        if header.exchange != ExchangeType::MainMode {
+            return;
+        }
+        if !mm.is_reachable() && (self.waiting.len() >= MOST_JOBS || of_source >= MOST_JOBS_PER_SOURCE) {
+            return self.refuse(endpoint, Refusal::Busy("too many key exchanges at once; the client will repeat"), now, out);
+        }
+        let policy = main_mode::Policy { refused: &self.config.refused, nat_traversal, force };
+        match mm.handle(header, body, bytes, endpoint, &keys, &policy, ticket, &mut self.rng, now) {
+            Ok(Step::Send(bytes)) => out.push(Output::Send { endpoint, bytes }),
+            Ok(Step::Compute(job)) => {
+                self.next_ticket += 1;
+                self.waiting.insert(ticket, (Waiting::HalfOpen(cookies), endpoint.peer.ip()));
+                out.push(Output::Compute(job));
+            }
+            Ok(Step::Established { sa, key, initial_contact }) => {
+                self.forget_half_open(cookies);
+                let gateways = owners.get(key).cloned().unwrap_or_default();
+                self.established(*sa, gateways, initial_contact, endpoint, now, out);
+            }
+            Ok(Step::Nothing) => {}
+            Err(why) => {
+                if mm.is_spent() {
+                    self.forget_half_open(cookies);
+                }
+                self.refuse(endpoint, why, now, out);
+            }
+        }
+    }
+
+    /// A client has proved its key: it is a new client, or one that renews its ISAKMP SA.
+    fn established(
+        &mut self,
+        sa: sa::Sa,
+        gateways: Vec<u32>,
+        initial_contact: bool,
+        endpoint: Endpoint,
+        now: Instant,
+        out: &mut Outbox,
+    ) {
+        let old = self.by_peer.get(&endpoint.peer).copied();
+        let renews = old.and_then(|id| self.clients.get(&id)).is_some_and(|c| {
+            !initial_contact && c.identity == *sa.identity() && c.gateways == gateways
+        });
+        let id = match old {
+            Some(id) if renews => id,
+            _ => {
+                if let Some(id) = old {
+                    self.remove_client(id, "the client began anew", now, out);
+                }
+                let id = self.next_client;
+                self.next_client += 1;
+                let client = Client::new(id, endpoint, gateways, sa.identity().clone(), now);
+                self.clients.insert(id, client);
+                self.by_peer.insert(endpoint.peer, id);
+                id
+            }
+        };
+        if !sa.weak().is_empty() && !self.told_recently(endpoint.peer.ip(), 21, now) {
+            out.push(Output::Event(Event::Weak { peer: endpoint.peer.ip(), words: sa.weak().to_vec() }));
+        }
+        self.owners.insert(sa.cookies(), id);
+        out.push(Output::Send { endpoint, bytes: sa.last_reply().to_vec() });
+        self.with_client(id, now, out, |client, cx| client.add_ike(sa, cx));
+    }
+
+    #[allow(clippy::too_many_arguments, reason = "one message and where it came from")]
+    fn on_established(
+        &mut self,
+        id: u32,
+        cookies: Cookies,
+        endpoint: Endpoint,
+        header: &Header,
+        body: &[u8],
+        bytes: &[u8],
+        now: Instant,
+        out: &mut Outbox,
+    ) {
+        let tunnel = self.tunnel_for(id);
+        let spi = self.free_spi(id);
+        let ticket = self.next_ticket;
+        let Some(client) = self.clients.get_mut(&id) else { return };
+        let Some(sa) = client.ikes.iter_mut().find(|s| s.cookies() == cookies) else { return };
+        let served = match tunnel {
+            Some(t) if self.tunnels.get(&t).is_some_and(|t| t.transport) => Ok(()),
+            Some(_) => Err("no 'ipsec transport' covers the client's tunnel"),
+            None => Err("no tunnel is free"),
+        };
+        let policy = sa::Policy {
+            wanted: Wanted {
+                refused: &self.config.refused,
+                preferred: tunnel.and_then(|t| self.tunnels.get(&t)).and_then(preferred_suite),
+                udp: sa.found().any(),
+                udp_mode: sa.udp_mode(),
+            },
+            served,
+            spi,
+            ticket,
+        };
+        let mut outputs = vec![];
+        let result = sa.handle(header, body, bytes, endpoint, &policy, &mut self.rng, now, &mut outputs);
+        self.next_ticket += 1;
+        self.with_client(id, now, out, |client, _| client.last_heard = now);
+        self.apply(id, cookies, endpoint, tunnel, outputs, now, out);
+        if let Err(why) = result {
+            self.refuse(endpoint, why, now, out);
+        }
+    }
+
+    /// The tunnel interface of a client: the one it has, else the lowest free one of its gateways.
+    fn tunnel_for(&self, id: u32) -> Option<u32> {
+        let client = self.clients.get(&id)?;
+        if client.tunnel.is_some() {
+            return client.tunnel;
+        }
+        let free =
+            |t: &&L2tpTunnel| client.gateways.contains(&t.gateway.id) && !self.by_tunnel.contains_key(&t.number);
+        self.tunnels.values().find(free).map(|t| t.number)
+    }
+
+    /// An SPI of ours: random, not in use, its low octet the client's shard (house rule: all SAs of a client share it).
+    fn free_spi(&mut self, id: u32) -> u32 {
+        loop {
+            let spi = (self.rng.u32() & 0xffff_ff00) | (id & 0xff);
+            if spi > 0xffff && !self.spis.contains(&spi) {
+                return spi;
+            }
+        }
+    }
+
+    #[allow(clippy::too_many_arguments, reason = "one message and where it came from")]
+    fn apply(
+        &mut self,
+        id: u32,
+        cookies: Cookies,
+        endpoint: Endpoint,
+        tunnel: Option<u32>,
+        outputs: Vec<sa::Output>,
+        now: Instant,
+        out: &mut Outbox,
+    ) {
+        for output in outputs {
+            match output {
+                sa::Output::Send(bytes) => out.push(Output::Send { endpoint, bytes }),
+                sa::Output::Compute(job) => {
+                    self.waiting.insert(job.ticket, (Waiting::Established(cookies), endpoint.peer.ip()));
+                    out.push(Output::Compute(job));
+                }
+                sa::Output::Install(agreed) => {
+                    self.spis.insert(agreed.inbound);
+                    if let Some(tunnel) = tunnel {
+                        self.by_tunnel.entry(tunnel).or_insert(id);
+                    }
+                    self.with_client(id, now, out, |client, cx| {
+                        client.tunnel = client.tunnel.or(tunnel);
+                        client.install(&agreed, cx);
+                    });
+                    self.forget_spis();
+                }
+                sa::Output::Confirmed(inbound) => {
+                    self.with_client(id, now, out, |client, cx| client.confirmed(inbound, cx));
+                }
+                sa::Output::News(news) => self.on_news(id, news, now, out),
+                sa::Output::Refused(why) => {
+                    if tunnel.is_none() {
+                        if !self.told_recently(endpoint.peer.ip(), 22, now) {
+                            let tunnels = self.gateways_for(endpoint.peer.ip()).len();
+                            out.push(Output::Event(Event::NoTunnel { peer: endpoint.peer.ip(), tunnels }));
+                        }
+                    } else {
+                        self.refuse(endpoint, why, now, out);
+                    }
+                }
+            }
+        }
+    }
+
+    /// SPIs of pairs that are gone may be drawn again.
+    fn forget_spis(&mut self) {
+        if self.spis.len() > 64 && self.spis.len() > self.clients.len() * 16 {
+            self.spis = self.clients.values().flat_map(|c| c.pairs.iter().map(|p| p.inbound)).collect();
+        }
+    }
+
+    fn on_news(&mut self, id: u32, news: News, now: Instant, out: &mut Outbox) {
+        match news {
+            News::DeleteEsp(spis) => self.with_client(id, now, out, |client, cx| client.deleted(&spis, cx)),
+            News::DeleteIsakmp(list) => {
+                self.with_client(id, now, out, |client, _| {
+                    client.ikes.retain(|sa| !list.contains(&sa.cookies()));
+                });
+            }
+            News::InitialContact => self.with_client(id, now, out, Client::begin_anew),
+            News::IAmHere(_) => self.with_client(id, now, out, |client, cx| client.is_there(cx)),
+            News::AreYouThere(_) | News::Other(_) => {}
+        }
+    }
+
+    fn on_computed(&mut self, result: Computed, now: Instant, out: &mut Outbox) {
+        let Some((waiting, ip)) = self.waiting.remove(&result.ticket) else { return };
+        match waiting {
+            Waiting::HalfOpen(cookies) => {
+                let (nat_traversal, force) = self.natt_policy(ip);
+                let policy = main_mode::Policy { refused: &self.config.refused, nat_traversal, force };
+                let Some((mm, _)) = self.half_open.get_mut(&cookies) else { return };
+                let endpoint = mm.endpoint();
+                match mm.computed(result, &policy) {
+                    Ok(Step::Send(bytes)) => out.push(Output::Send { endpoint, bytes }),
+                    Ok(Step::Nothing | Step::Compute(_) | Step::Established { .. }) => {}
+                    Err(why) => {
+                        self.forget_half_open(cookies);
+                        self.refuse(endpoint, why, now, out);
+                    }
+                }
+            }
+            Waiting::Established(cookies) => {
+                let Some(id) = self.owners.get(&cookies).copied() else { return };
+                let Some(client) = self.clients.get_mut(&id) else { return };
+                let tunnel = client.tunnel;
+                let Some(sa) = client.ikes.iter_mut().find(|s| s.cookies() == cookies) else { return };
+                let endpoint = sa.endpoint();
+                let mut outputs = vec![];
+                sa.computed(result, now, &mut outputs);
+                let tunnel = tunnel.or_else(|| self.tunnel_for(id));
+                self.apply(id, cookies, endpoint, tunnel, outputs, now, out);
+            }
+        }
+    }
+
+    // ---- notes of the workers
+
+    fn on_note(&mut self, note: Note, now: Instant, out: &mut Outbox) {
+        match note {
+            Note::Control { client, peer_port, l2tp, .. } => {
+                self.with_client(client.0, now, out, |c, cx| c.on_l2tp(peer_port, &l2tp, cx));
+            }
+            Note::Frame { client, ppp } => self.with_client(client.0, now, out, |c, cx| c.on_frame(&ppp, cx)),
+            Note::Used { client, spi } => self.with_client(client.0, now, out, |c, cx| c.confirmed(spi.0, cx)),
+            Note::Moved { client, peer, local } => self.on_moved(client, peer, local, now, out),
+            Note::Traffic { client, any, data, sent, counters } => {
+                self.with_client(client.0, now, out, |c, cx| c.on_traffic(any, data, sent, counters, cx));
+            }
+            Note::UnknownSpi { spi, peer } => {
+                if !self.told_recently(peer.ip(), 23, now) {
+                    out.push(Output::Event(Event::UnknownSpi { spi: spi.0, peer: peer.ip() }));
+                }
+            }
+            Note::Exhausted { client, spi } => {
+                self.with_client(client.0, now, out, |c, cx| c.exhausted(spi.0, cx));
+            }
+            // Answering inside the tunnel and limits of volume belong to clients of other kinds.
+            Note::Dhcp { .. } | Note::Volume { .. } => {}
+        }
+    }
+
+    fn on_moved(
+        &mut self,
+        id: ClientId,
+        peer: SocketAddr,
+        local: IpAddr,
+        now: Instant,
+        out: &mut Outbox,
+    ) {
+        let Some(client) = self.clients.get_mut(&id.0) else { return };
+        let from = client.endpoint;
+        let port = from.local.port();
+        let to = Endpoint { peer, local: SocketAddr::new(local, port) };
+        if from == to {
+            return;
+        }
+        client.endpoint = to;
+        client.ikes.iter_mut().for_each(|sa| sa.move_to(to));
+        let (tunnel, encap) = (client.tunnel.unwrap_or(0), client.encap());
+        if self.by_peer.get(&from.peer) == Some(&id.0) {
+            self.by_peer.remove(&from.peer);
+        }
+        self.by_peer.insert(peer, id.0);
+        out.push(Output::Path(Update::Peer { client: id, peer, local, encap }));
+        out.push(Output::Event(Event::Moved { tunnel, from: from.peer, to: peer }));
+    }
+
+    /// Takes in a client that another engine has served until this moment.
+    pub(crate) fn adopt(&mut self, client: Client, now: Instant, out: &mut Outbox) -> Result<(), Refused> {
+        let id = client.id;
+        if self.clients.contains_key(&id) {
+            return Err(Refused::Taken("number"));
+        }
+        if client.tunnel.is_some_and(|t| self.by_tunnel.contains_key(&t)) {
+            return Err(Refused::Taken("tunnel interface"));
+        }
+        if client.pairs.iter().any(|p| self.spis.contains(&p.inbound)) {
+            return Err(Refused::Taken("SPI"));
+        }
+        if let Some(call) = &client.call {
+            if self.instances.contains_key(&call.instance) {
+                return Err(Refused::Taken("pp interface"));
+            }
+            if let (Some(user), Some(address)) = (&call.user, call.address) {
+                if !self.pool.take(user, address) {
+                    return Err(Refused::Taken("inside address"));
+                }
+            }
+            self.instances.insert(call.instance, id);
+        }
+        self.next_client = self.next_client.max(id.saturating_add(1));
+        self.spis.extend(client.pairs.iter().map(|p| p.inbound));
+        self.by_peer.insert(client.endpoint.peer, id);
+        self.by_tunnel.extend(client.tunnel.map(|t| (t, id)));
+        for sa in &client.ikes {
+            self.owners.insert(sa.cookies(), id);
+            for job in sa.pending_jobs() {
+                self.next_ticket = self.next_ticket.max(job.ticket.saturating_add(1));
+                let waiting = (Waiting::Established(sa.cookies()), client.endpoint.peer.ip());
+                self.waiting.insert(job.ticket, waiting);
+                out.push(Output::Compute(job));
+            }
+        }
+        out.extend(client.host_changes(&self.config));
+        self.clients.insert(id, client);
+        self.with_client(id, now, out, |_, _| {});
+        Ok(())
+    }
+
+    // ---- time
+
+    fn on_timeout(&mut self, now: Instant, out: &mut Outbox) {
+        self.expire_half_open(now);
+        let due: Vec<u32> = self.agenda.range(..=(now, u32::MAX)).map(|(_, id)| *id).collect();
+        for id in due {
+            self.with_client(id, now, out, |client, cx| client.handle_timeout(cx));
+        }
+    }
+
+    // ---- the operator
+
+    fn on_request(&mut self, request: &Request, now: Instant, out: &mut Outbox) {
+        let reply = match request {
+            Request::Disconnect(which) => self.disconnect(*which, now, out),
+            other => crate::status::show(self, other, now),
+        };
+        out.push(Output::Reply(reply));
+    }
+
+    fn disconnect(&mut self, which: Which, now: Instant, out: &mut Outbox) -> String {
+        let wanted = |i: &Instance| match (which, i) {
+            (Which::All, _) | (Which::AllAnonymous, Instance::Anonymous(_)) => true,
+            (Which::Anonymous(n), Instance::Anonymous(m)) => n == *m,
+            (Which::Pp(n), Instance::Numbered(m)) => n == *m,
+            (Which::AllAnonymous | Which::Anonymous(_), Instance::Numbered(_))
+            | (Which::Pp(_), Instance::Anonymous(_)) => false,
+        };
+        let found: Vec<(Instance, u32)> =
+            self.instances.iter().filter(|(i, _)| wanted(i)).map(|(i, c)| (*i, *c)).collect();
+        for (_, client) in &found {
+            self.with_client(*client, now, out, |c, cx| c.disconnect("disconnected by the administrator", cx));
+        }
+        if found.is_empty() {
+            return "error: nobody is connected there; see 'show status pp anonymous'\n".to_owned();
+        }
+        let names: Vec<String> = found.iter().map(|(i, _)| i.to_string()).collect();
+        format!("disconnected {}\n", names.join(" "))
+    }
+
+    fn on_shutdown(&mut self, now: Instant, out: &mut Outbox) {
+        if self.stopping {
+            return;
+        }
+        self.stopping = true;
+        self.half_open.clear();
+        self.half_open_order.clear();
+        self.by_initiator.clear();
+        let all: Vec<u32> = self.clients.keys().copied().collect();
+        for id in all {
+            let Some(client) = self.clients.get_mut(&id) else { continue };
+            let mut cx = Context {
+                config: &self.config,
+                tunnels: &self.tunnels,
+                pool: &mut self.pool,
+                instances: &mut self.instances,
+                rng: &mut self.rng,
+                now,
+                out,
+            };
+            client.shut_down("the server stops", &mut cx);
+        }
+        let all: Vec<u32> = self.clients.keys().copied().collect();
+        for id in all {
+            self.remove_client(id, "the server stops", now, out);
+        }
+        out.push(Output::Event(Event::PortClosed));
+    }
+}
+
+/// The suite that `ipsec sa policy` names, if it is a whole one.
+fn preferred_suite(t: &L2tpTunnel) -> Option<crypto::esp::Suite> {
+    use crypto::esp::{EspAuth, EspCipher, Suite};
+    let cipher = match t.policy.cipher.as_deref().unwrap_or("aes-cbc") {
+        "3des-cbc" => EspCipher::TripleDes,
+        "aes-cbc" => EspCipher::Aes128,
+        "aes256-cbc" => EspCipher::Aes256,
+        _ => return None,
+    };
+    let auth = match t.policy.authentication.as_deref()? {
+        "md5-hmac" => EspAuth::HmacMd5_96,
+        "sha-hmac" => EspAuth::HmacSha1_96,
+        "sha256-hmac" => EspAuth::HmacSha256_128,
+        "sha384-hmac" => EspAuth::HmacSha384_192,
+        "sha512-hmac" => EspAuth::HmacSha512_256,
+        _ => return None,
+    };
+    Some(Suite { cipher, auth })
+}
+
+/// NO-PROPOSAL-CHOSEN in the clear, smaller than what it answers, so that a client fails at once and not by silence.
+fn no_proposal(header: &Header) -> Vec<u8> {
+    use wire::isakmp::{Notification, NotifyType, PayloadType, Protocol, encode_chain};
+    let note = Notification {
+        doi: 1,
+        protocol: Protocol::Isakmp,
+        spi: vec![],
+        kind: NotifyType::NoProposalChosen,
+        data: vec![],
+    };
+    let answer = Header {
+        next: PayloadType::Notification,
+        exchange: ExchangeType::Informational,
+        flags: Flags(0),
+        message_id: 0,
+        ..*header
+    };
+    answer.encode(&encode_chain(&[(PayloadType::Notification, note.encode())]))
+}

@@ -1,0 +1,317 @@
+//! Everything worth telling, and how it is told: one variant a thing, in the router's words where it has some.
+
+use crate::ike::Refusal;
+use crate::l2tp::L2tpLog;
+use core::fmt;
+use core::net::{IpAddr, Ipv4Addr, SocketAddr};
+use core::time::Duration;
+
+/// How urgent a line is: the router's three kinds (yamaha.md §6.1).
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Level {
+    /// Filter hits and what an operator should look at; severity 5.
+    Notice,
+    /// State changes and refusals; severity 6.
+    Info,
+    /// Dialogues; severity 7.
+    Debug,
+}
+
+/// The name of a pp interface that serves a call.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, serde::Serialize, serde::Deserialize)]
+pub enum Instance {
+    /// `ANONYMOUS01`, `ANONYMOUS02`, …
+    Anonymous(u32),
+    /// A numbered pp.
+    Numbered(u32),
+}
+
+impl fmt::Display for Instance {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Anonymous(n) => write!(f, "PP[ANONYMOUS{n:02}]"),
+            Self::Numbered(n) => write!(f, "PP[{n:02}]"),
+        }
+    }
+}
+
+/// How a session went, told at its end.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Summary {
+    /// Who.
+    pub user: Option<String>,
+    /// Where from.
+    pub peer: SocketAddr,
+    /// The inside address.
+    pub address: Option<Ipv4Addr>,
+    /// How long the call stood.
+    pub duration: Duration,
+    /// Packets and octets from the client.
+    pub received: (u64, u64),
+    /// Packets and octets to the client.
+    pub sent: (u64, u64),
+    /// Why it ended.
+    pub cause: String,
+}
+
+/// Something worth telling.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Event {
+    /// L2TP service has begun.
+    PortOpened,
+    /// L2TP service has ended.
+    PortClosed,
+    /// A client begins phase 1.
+    RespondIsakmp {
+        /// The client's outer address.
+        peer: IpAddr,
+    },
+    /// A client's phase 2 was agreed on.
+    RespondIpsec {
+        /// The client's outer address.
+        peer: IpAddr,
+        /// The algorithms, in words.
+        algorithms: String,
+    },
+    /// A client uses algorithms that should be given up.
+    Weak {
+        /// The client's outer address.
+        peer: IpAddr,
+        /// The words that would refuse them.
+        words: Vec<String>,
+    },
+    /// A message of IKE was not taken.
+    IkeRefused {
+        /// Where it came from.
+        peer: SocketAddr,
+        /// Why.
+        why: Refusal,
+        /// How many like it were not told since the last one.
+        suppressed: u32,
+    },
+    /// No gateway of the configuration serves this address.
+    NoGateway {
+        /// The client's outer address.
+        peer: IpAddr,
+    },
+    /// All tunnels that may serve the client are taken.
+    NoTunnel {
+        /// The client's outer address.
+        peer: IpAddr,
+        /// How many there are.
+        tunnels: usize,
+    },
+    /// A client's first SA is there.
+    TunnelUp {
+        /// The tunnel interface.
+        tunnel: u32,
+    },
+    /// A client's last SA is gone.
+    TunnelDown {
+        /// The tunnel interface.
+        tunnel: u32,
+    },
+    /// A line of the L2TP dialogue.
+    L2tp(L2tpLog),
+    /// A client's NAT gave it another address or port.
+    Moved {
+        /// The tunnel interface.
+        tunnel: u32,
+        /// From where.
+        from: SocketAddr,
+        /// To where.
+        to: SocketAddr,
+    },
+    /// A user has been authenticated.
+    CallDetected {
+        /// Which pp.
+        instance: Instance,
+        /// The name.
+        user: String,
+    },
+    /// Name or password was wrong.
+    AuthFailed {
+        /// Which pp.
+        instance: Instance,
+        /// The name as the client gave it.
+        user: String,
+        /// Why.
+        why: crate::ppp::Why,
+    },
+    /// The client has its address.
+    IpcpUp {
+        /// Which pp.
+        instance: Instance,
+        /// Our side.
+        local: Ipv4Addr,
+        /// The client's.
+        remote: Ipv4Addr,
+    },
+    /// No address is left for a client.
+    PoolEmpty {
+        /// Which pp.
+        instance: Instance,
+        /// Who asked.
+        user: String,
+    },
+    /// A detail of PPP.
+    Ppp {
+        /// Which pp.
+        instance: Instance,
+        /// The words.
+        text: String,
+    },
+    /// A call has ended.
+    Disconnected {
+        /// Which pp.
+        instance: Instance,
+        /// How it went.
+        summary: Summary,
+    },
+    /// A client fell silent and was given up.
+    Silent {
+        /// The tunnel interface.
+        tunnel: u32,
+        /// Its outer address.
+        peer: SocketAddr,
+        /// For how long nothing came.
+        seconds: u64,
+    },
+    /// ESP with an SPI that belongs to nobody.
+    UnknownSpi {
+        /// The SPI.
+        spi: u32,
+        /// Where it came from.
+        peer: IpAddr,
+    },
+}
+
+impl Event {
+    /// How urgent it is.
+    pub fn level(&self) -> Level {
+        match self {
+            Self::L2tp(line) => match line.level() {
+                crate::l2tp::Level::Info => Level::Info,
+                crate::l2tp::Level::Debug => Level::Debug,
+            },
+            Self::Weak { .. } => Level::Notice,
+            Self::Ppp { .. } | Self::UnknownSpi { .. } => Level::Debug,
+            Self::PortOpened
+            | Self::PortClosed
+            | Self::RespondIsakmp { .. }
+            | Self::RespondIpsec { .. }
+            | Self::IkeRefused { .. }
+            | Self::NoGateway { .. }
+            | Self::NoTunnel { .. }
+            | Self::TunnelUp { .. }
+            | Self::TunnelDown { .. }
+            | Self::Moved { .. }
+            | Self::CallDetected { .. }
+            | Self::AuthFailed { .. }
+            | Self::IpcpUp { .. }
+            | Self::PoolEmpty { .. }
+            | Self::Disconnected { .. }
+            | Self::Silent { .. } => Level::Info,
+        }
+    }
+}
+
+impl fmt::Display for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::PortOpened => f.write_str("[L2TP] opend port 1701/udp"),
+            Self::PortClosed => f.write_str("[L2TP] closed port 1701/udp"),
+            Self::RespondIsakmp { peer } => write!(f, "[IKE] respond ISAKMP phase to {peer}"),
+            Self::RespondIpsec { peer, .. } => write!(f, "[IKE] respond IPsec phase to {peer}"),
+            Self::Weak { peer, words } => write!(
+                f,
+                "[IKE] {peer} uses weak algorithms ({words}); if no client needs them: ipsec ike refuse {words}",
+                words = words.join(" ")
+            ),
+            Self::IkeRefused { peer, why, suppressed } => {
+                match why {
+                    Refusal::WrongKey => write!(
+                        f,
+                        "[IKE] wrong pre-shared key from {peer}: {why}; enter the key of 'ipsec ike pre-shared-key' in the client again"
+                    )?,
+                    _ => write!(f, "[IKE] refused {peer}: {why}")?,
+                }
+                if *suppressed > 0 { write!(f, " ({suppressed} more like it in the last minute)") } else { Ok(()) }
+            }
+            Self::NoGateway { peer } => write!(
+                f,
+                "[IKE] no gateway serves {peer}: 'ipsec ike remote address N any' lets every address in; \
+                 see also 'tunnel enable', 'pp bind' and 'ipsec ike pre-shared-key'"
+            ),
+            Self::NoTunnel { peer, tunnels } => write!(
+                f,
+                "[IKE] no free tunnel for {peer}: all {tunnels} that may serve it are taken; \
+                 add tunnels ('tunnel template', 'pp bind', 'ipsec transport template') or 'disconnect anonymousN'"
+            ),
+            Self::TunnelUp { tunnel } => write!(f, "IP Tunnel[{tunnel}] Up"),
+            Self::TunnelDown { tunnel } => write!(f, "IP Tunnel[{tunnel}] Down"),
+            Self::L2tp(line) => write!(f, "[L2TP] {line}"),
+            Self::Moved { tunnel, from, to } => {
+                write!(f, "[IKE] TUNNEL[{tunnel}] the client moved from {from} to {to}")
+            }
+            Self::CallDetected { instance, user } => write!(f, "{instance} Call detected from user '{user}'"),
+            Self::AuthFailed { instance, user, why } => {
+                use crate::ppp::Why;
+                write!(f, "{instance} PPP authentication of user '{user}' failed: ")?;
+                match why {
+                    Why::UnknownUser => write!(
+                        f,
+                        "there is no such user; add 'pp auth username {user} PASSWORD' or correct the name in the client"
+                    ),
+                    Why::WrongPassword => write!(
+                        f,
+                        "wrong password; type the one of 'pp auth username {user}' in the client (mind upper and lower case)"
+                    ),
+                    Why::AlreadyConnected => write!(
+                        f,
+                        "connected already, and 'pp auth multi connect prohibit on' lets nobody in twice"
+                    ),
+                    Why::LanManagerOnly => f.write_str(
+                        "the client sent a LAN Manager answer only, which proves too little; use MS-CHAPv2 in the client",
+                    ),
+                }
+            }
+            Self::IpcpUp { instance, local, remote } => {
+                write!(f, "{instance} PPP/IPCP up  (Local: {local}, Remote: {remote})")
+            }
+            Self::PoolEmpty { instance, user } => write!(
+                f,
+                "{instance} no address is left for user '{user}': enlarge 'ip pp remote address pool' or disconnect somebody"
+            ),
+            Self::Ppp { instance, text } => write!(f, "{instance} {text}"),
+            Self::Disconnected { instance, summary: s } => {
+                write!(f, "{instance} Disconnected, cause [{}]", s.cause)?;
+                if let Some(user) = &s.user {
+                    write!(f, " user='{user}'")?;
+                }
+                write!(f, " peer={}", s.peer)?;
+                if let Some(address) = s.address {
+                    write!(f, " address={address}")?;
+                }
+                write!(
+                    f,
+                    " duration={}s received={}/{} sent={}/{}",
+                    s.duration.as_secs(),
+                    s.received.0,
+                    s.received.1,
+                    s.sent.0,
+                    s.sent.1
+                )
+            }
+            Self::Silent { tunnel, peer, seconds } => write!(
+                f,
+                "[L2TP] TUNNEL[{tunnel}] the client at {peer} fell silent: nothing came for {seconds} s; \
+                 it lost its network or was switched off without hanging up"
+            ),
+            Self::UnknownSpi { spi, peer } => write!(
+                f,
+                "[IPSEC] illegal SPI 0x{spi:08x} from {peer}: the client still uses an SA of before a restart; it must connect again"
+            ),
+        }
+    }
+}

@@ -1,0 +1,123 @@
+//! IKEv1 as a responder (RFC 2408, 2409): Main Mode, Quick Mode, Informational exchanges and NAT traversal.
+
+pub mod fragment;
+pub mod informational;
+pub mod keys;
+pub mod main_mode;
+pub mod natt;
+pub mod proposal;
+pub mod quick_mode;
+pub mod sa;
+
+use core::net::SocketAddr;
+use crypto::Group;
+use serde::{Deserialize, Serialize};
+
+/// The two ends of a conversation in the outer network.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
+pub struct Endpoint {
+    /// The address and port that the client's packets came to.
+    pub local: SocketAddr,
+    /// The address and port that they came from: the client's own, or its NAT's.
+    pub peer: SocketAddr,
+}
+
+/// A Diffie-Hellman computation: a key pair of our own and the shared secret with the peer's public value.
+///
+/// It is pure arithmetic that takes up to tens of milliseconds, so the world outside runs it on a thread of its own.
+pub struct Job {
+    /// Names the exchange that waits for it.
+    pub ticket: u64,
+    /// The group.
+    pub group: Group,
+    /// The peer's public value, as it came.
+    pub peer_public: Vec<u8>,
+    /// Random octets for our private exponent.
+    pub entropy: crypto::Secret<[u8; 64]>,
+}
+
+impl Job {
+    /// Does the arithmetic.
+    #[must_use]
+    pub fn run(self) -> Computed {
+        let pair = crypto::KeyPair::generate(self.group, self.entropy.expose());
+        let shared = pair.shared(&self.peer_public).ok();
+        Computed { ticket: self.ticket, public: pair.public().to_vec(), shared }
+    }
+}
+
+/// What a [`Job`] came to.
+pub struct Computed {
+    /// As in the job.
+    pub ticket: u64,
+    /// Our public value.
+    pub public: Vec<u8>,
+    /// The shared secret; `None` if the peer's public value was not acceptable (RFC 6989 §2.1).
+    pub shared: Option<crypto::Secret<Vec<u8>>>,
+}
+
+/// Why a message of a peer was not taken.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Refusal {
+    /// It could not be read.
+    Malformed(wire::Error),
+    /// A payload that must be there is missing.
+    Missing(&'static str),
+    /// A value is out of its bounds.
+    Unacceptable(&'static str),
+    /// Nothing that was offered is allowed.
+    NoProposal {
+        /// What the peer offered, in words.
+        offered: String,
+        /// Which of it would be supported, were it not refused by the configuration: the words to take out.
+        refused: Vec<String>,
+    },
+    /// The client asks for user authentication inside IKE or for certificates.
+    AuthenticationMethod(u64),
+    /// The hash over a message that was decrypted is wrong.
+    BadHash,
+    /// No pre-shared key that is configured makes sense of the message.
+    WrongKey,
+    /// An exchange of this kind is not served.
+    Exchange(u8),
+    /// The message belongs to no exchange that is known.
+    Unknown,
+    /// A limit has been reached; the peer will try again.
+    Busy(&'static str),
+}
+
+impl core::fmt::Display for Refusal {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        match self {
+            Self::Malformed(e) => write!(f, "malformed message: {e}"),
+            Self::Missing(what) => write!(f, "the {what} payload is missing"),
+            Self::Unacceptable(what) => f.write_str(what),
+            Self::NoProposal { offered, refused } if refused.is_empty() => {
+                write!(f, "no common proposal; the client offers {offered}, none of which is supported here")
+            }
+            Self::NoProposal { offered, refused } => write!(
+                f,
+                "no common proposal; the client offers {offered}; 'ipsec ike refuse' keeps it out: take out {}",
+                refused.join(" or ")
+            ),
+            Self::AuthenticationMethod(n) => write!(
+                f,
+                "the client wants authentication method {n}, only pre-shared key (1) is served: choose \"pre-shared key\" in the client"
+            ),
+            Self::BadHash => f.write_str("the hash of a decrypted message is wrong"),
+            Self::WrongKey => f.write_str("the client's pre-shared key differs from every 'ipsec ike pre-shared-key' that may serve it"),
+            Self::Exchange(4) => f.write_str(
+                "the client asks for Aggressive Mode, which is not served: remove the group name or IPsec identifier in the client",
+            ),
+            Self::Exchange(n) => write!(f, "exchange type {n} is not served"),
+            Self::Unknown => f.write_str("the message belongs to no exchange that is known here"),
+            Self::Busy(what) => f.write_str(what),
+        }
+    }
+}
+
+impl From<wire::Error> for Refusal {
+    fn from(e: wire::Error) -> Self {
+        Self::Malformed(e)
+    }
+}

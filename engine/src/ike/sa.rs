@@ -1,0 +1,410 @@
+//! An established ISAKMP SA: what its messages are enciphered with, and which exchanges of phase 2 run in it.
+
+use super::informational::{self, News};
+use super::keys::{Cookies, Keys};
+use super::main_mode::MOST_REPEATS;
+use super::natt::{Found, Variant};
+use super::quick_mode::{self, Quick};
+use super::{Computed, Endpoint, Job, Refusal};
+use crate::rng::Rng;
+use crate::time::{Instant, earliest};
+use core::time::Duration;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use wire::isakmp::{ExchangeType, Flags, Header, PayloadType, encode_chain};
+
+/// Exchanges of Quick Mode that one SA keeps at once.
+const MOST_QUICK: usize = 16;
+/// How long the end of a Quick Mode is remembered, to answer repeats.
+const QUICK_MEMORY: Duration = Duration::from_secs(60);
+/// An ISAKMP SA outlives what was agreed by this, so that a Delete on the last second is still read.
+const GRACE: Duration = Duration::from_secs(30);
+
+/// All that an ISAKMP SA is born with.
+pub struct Birth {
+    /// Its cookies.
+    pub cookies: Cookies,
+    /// The two ends.
+    pub endpoint: Endpoint,
+    /// Its keys.
+    pub keys: Keys,
+    /// The last cipher block of phase 1.
+    pub last_block: Vec<u8>,
+    /// The life that the client gave it.
+    pub life: Duration,
+    /// What was agreed, in words.
+    pub algorithms: String,
+    /// Which of the agreed algorithms are weak.
+    pub weak: Vec<String>,
+    /// The variant of NAT traversal.
+    pub natt: Option<Variant>,
+    /// Where NATs are.
+    pub found: Found,
+    /// The client does dead peer detection (RFC 3706).
+    pub dpd: bool,
+    /// The client's identity: its type's number and its octets.
+    pub identity: (u8, Vec<u8>),
+    /// Message 5 as it came.
+    pub last_request: Vec<u8>,
+    /// Message 6.
+    pub last_reply: Vec<u8>,
+    /// The moment.
+    pub now: Instant,
+}
+
+/// A probe of ours that awaits its answer (RFC 3706 §5.3).
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Probe {
+    sequence: u32,
+}
+
+/// An established ISAKMP SA.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Sa {
+    cookies: Cookies,
+    endpoint: Endpoint,
+    pub(super) keys: Keys,
+    last_block: Vec<u8>,
+    born: Instant,
+    expires: Instant,
+    algorithms: String,
+    weak: Vec<String>,
+    pub(super) natt: Option<Variant>,
+    pub(super) found: Found,
+    dpd: bool,
+    identity: (u8, Vec<u8>),
+    last_request: Vec<u8>,
+    last_reply: Vec<u8>,
+    repeats: u32,
+    quick: BTreeMap<u32, Quick>,
+    probe_sequence: u32,
+    probe: Option<Probe>,
+}
+
+/// What comes of a message within the SA, in this order.
+pub enum Output {
+    /// Send this to the client.
+    Send(Vec<u8>),
+    /// Have this computed, then call [`Sa::computed`].
+    Compute(Job),
+    /// A pair of ESP SAs was agreed on: install both, the outbound one inactive. Comes before the message that tells
+    /// the client.
+    Install(Box<quick_mode::Agreed>),
+    /// The client has confirmed the pair with this inbound SPI: send on it.
+    Confirmed(u32),
+    /// The client tells something.
+    News(News),
+    /// A proposal of phase 2 was refused; the client has been told.
+    Refused(Refusal),
+}
+
+/// What Quick Mode is held to.
+pub struct Policy<'a> {
+    /// What the proposals must fit.
+    pub wanted: super::proposal::Wanted<'a>,
+    /// Whether an `ipsec transport` covers this client's tunnel, and a tunnel is free.
+    pub served: Result<(), &'static str>,
+    /// The SPI that the inbound SA would get.
+    pub spi: u32,
+    /// Names the exchange if something must be computed.
+    pub ticket: u64,
+}
+
+impl Sa {
+    /// The SA that Main Mode ends with.
+    pub fn new(b: Birth) -> Self {
+        Self {
+            cookies: b.cookies,
+            endpoint: b.endpoint,
+            keys: b.keys,
+            last_block: b.last_block,
+            born: b.now,
+            expires: b.now.after(b.life).after(GRACE),
+            algorithms: b.algorithms,
+            weak: b.weak,
+            natt: b.natt,
+            found: b.found,
+            dpd: b.dpd,
+            identity: b.identity,
+            last_request: b.last_request,
+            last_reply: b.last_reply,
+            repeats: 0,
+            quick: BTreeMap::new(),
+            probe_sequence: 0,
+            probe: None,
+        }
+    }
+
+    /// Its cookies.
+    pub fn cookies(&self) -> Cookies {
+        self.cookies
+    }
+
+    /// The two ends.
+    pub fn endpoint(&self) -> Endpoint {
+        self.endpoint
+    }
+
+    /// The client was heard from elsewhere.
+    pub fn move_to(&mut self, endpoint: Endpoint) {
+        self.endpoint = endpoint;
+    }
+
+    /// The client's identity: its type's number and its octets.
+    pub fn identity(&self) -> &(u8, Vec<u8>) {
+        &self.identity
+    }
+
+    /// What was agreed, in words.
+    pub fn algorithms(&self) -> &str {
+        &self.algorithms
+    }
+
+    /// Which of the agreed algorithms are weak.
+    pub fn weak(&self) -> &[String] {
+        &self.weak
+    }
+
+    /// Where NATs are.
+    pub fn found(&self) -> Found {
+        self.found
+    }
+
+    /// When it was established.
+    pub fn born(&self) -> Instant {
+        self.born
+    }
+
+    /// When it ends.
+    pub fn expires(&self) -> Instant {
+        self.expires
+    }
+
+    /// Whether the client answers dead peer detection.
+    pub fn has_dpd(&self) -> bool {
+        self.dpd
+    }
+
+    /// Message 6 of Main Mode.
+    pub fn last_reply(&self) -> &[u8] {
+        &self.last_reply
+    }
+
+    /// The attribute value that means UDP encapsulation in the variant spoken.
+    pub fn udp_mode(&self) -> u64 {
+        self.natt.map_or(4, Variant::udp_transport)
+    }
+
+    /// Takes a message of this SA. What it came to is put into `out`.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be read or its hash is wrong: nothing has changed then.
+    pub fn handle(
+        &mut self,
+        header: &Header,
+        body: &[u8],
+        datagram: &[u8],
+        endpoint: Endpoint,
+        policy: &Policy<'_>,
+        rng: &mut Rng,
+        now: Instant,
+        out: &mut Vec<Output>,
+    ) -> Result<(), Refusal> {
+        match header.exchange {
+            ExchangeType::MainMode => {
+                if self.last_request == datagram && self.repeats < MOST_REPEATS {
+                    self.repeats += 1;
+                    out.push(Output::Send(self.last_reply.clone()));
+                }
+                Ok(())
+            }
+            ExchangeType::QuickMode => self.on_quick_mode(header, body, datagram, endpoint, policy, rng, now, out),
+            ExchangeType::Informational => self.on_informational(header, body, endpoint, rng, out),
+            ExchangeType::Base
+            | ExchangeType::AuthenticationOnly
+            | ExchangeType::Aggressive
+            | ExchangeType::Transaction
+            | ExchangeType::NewGroupMode
+            | ExchangeType::Unknown(_) => Err(Refusal::Exchange(header.exchange.into())),
+        }
+    }
+
+    fn on_quick_mode(
+        &mut self,
+        header: &Header,
+        body: &[u8],
+        datagram: &[u8],
+        endpoint: Endpoint,
+        policy: &Policy<'_>,
+        rng: &mut Rng,
+        now: Instant,
+        out: &mut Vec<Output>,
+    ) -> Result<(), Refusal> {
+        let id = header.message_id;
+        if id == 0 {
+            return Err(Refusal::Unacceptable("Quick Mode with message id 0"));
+        }
+        if let Some(quick) = self.quick.get_mut(&id) {
+            let done = quick.handle(&self.keys, header, body, datagram, out)?;
+            if done {
+                self.endpoint = endpoint;
+            }
+            return Ok(());
+        }
+        self.forget_quick(now);
+        let within = quick_mode::Within {
+            keys: &self.keys,
+            cookies: self.cookies,
+            last_block: &self.last_block,
+            natt: self.natt,
+            endpoint,
+        };
+        let started = Quick::begin(&within, header, body, datagram, policy, rng, now);
+        match started {
+            Ok((quick, outputs)) => {
+                self.endpoint = endpoint;
+                self.quick.insert(id, quick);
+                out.extend(outputs);
+                Ok(())
+            }
+            Err(quick_mode::Failure::Silent(refusal)) => Err(refusal),
+            Err(quick_mode::Failure::Told(refusal, kind)) => {
+                self.endpoint = endpoint;
+                let note = informational::notify_refusal(kind, header);
+                out.push(Output::Send(self.informational(PayloadType::Notification, note, rng)));
+                out.push(Output::Refused(refusal));
+                Ok(())
+            }
+        }
+    }
+
+    /// Makes room: what ended long ago, then what is oldest.
+    fn forget_quick(&mut self, now: Instant) {
+        self.quick.retain(|_, q| now.since(q.begun()) < QUICK_MEMORY);
+        while self.quick.len() >= MOST_QUICK {
+            let Some(oldest) = self.quick.iter().min_by_key(|(_, q)| q.begun()).map(|(id, _)| *id) else { break };
+            self.quick.remove(&oldest);
+        }
+    }
+
+    fn on_informational(
+        &mut self,
+        header: &Header,
+        body: &[u8],
+        endpoint: Endpoint,
+        rng: &mut Rng,
+        out: &mut Vec<Output>,
+    ) -> Result<(), Refusal> {
+        if !header.flags.has(Flags::ENCRYPTION) {
+            // Anybody could have sent it (RFC 2409 §5.7): it changes nothing.
+            return Err(Refusal::Unacceptable("an informational message in the clear is not acted on"));
+        }
+        let iv = self.keys.exchange_iv(&self.last_block, header.message_id);
+        let news = informational::read(&self.keys, header, body, &iv)?;
+        self.endpoint = endpoint;
+        for n in news {
+            match n {
+                News::AreYouThere(sequence) => {
+                    let note = informational::r_u_there_ack(&self.cookies, sequence);
+                    out.push(Output::Send(self.informational(PayloadType::Notification, note, rng)));
+                }
+                News::IAmHere(sequence) => {
+                    if self.probe.as_ref().is_some_and(|p| p.sequence == sequence) {
+                        self.probe = None;
+                    }
+                    out.push(Output::News(News::IAmHere(sequence)));
+                }
+                other @ (News::DeleteEsp(_) | News::DeleteIsakmp(_) | News::InitialContact | News::Other(_)) => {
+                    out.push(Output::News(other));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// A Diffie-Hellman result for a Quick Mode of this SA.
+    pub fn computed(&mut self, result: Computed, now: Instant, out: &mut Vec<Output>) {
+        let id = self.quick.iter().find(|(_, q)| q.waits_for(result.ticket)).map(|(id, _)| *id);
+        let Some(quick) = id.and_then(|id| self.quick.get_mut(&id)) else { return };
+        match quick.computed(&self.keys, id.unwrap_or(0), result, now) {
+            Ok(outputs) => out.extend(outputs),
+            Err(refusal) => {
+                id.map(|id| self.quick.remove(&id));
+                out.push(Output::Refused(refusal));
+            }
+        }
+    }
+
+    /// Computations that were asked for and not answered: asked for again after a take-over.
+    pub fn pending_jobs(&self) -> Vec<Job> {
+        self.quick.values().filter_map(Quick::pending_job).collect()
+    }
+
+    /// When message 2 of a Quick Mode must be sent again, or the SA ends.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        self.quick.values().filter_map(Quick::due).fold(Some(self.expires), |a, b| earliest(a, Some(b)))
+    }
+
+    /// Sends again what is due.
+    pub fn handle_timeout(&mut self, now: Instant, out: &mut Vec<Output>) {
+        for quick in self.quick.values_mut() {
+            out.extend(quick.handle_timeout(now).map(Output::Send));
+        }
+    }
+
+    /// The first packet on a new inbound SA has come: its Quick Mode needs no more confirmation.
+    pub fn saw_use(&mut self, spi: u32) {
+        for q in self.quick.values_mut() {
+            q.saw_use(spi);
+        }
+    }
+
+    /// An encrypted message of an Informational exchange with one payload.
+    pub fn informational(&self, kind: PayloadType, body: Vec<u8>, rng: &mut Rng) -> Vec<u8> {
+        let id = rng.u32().max(1);
+        let rest = encode_chain(&[(kind, body.clone())]);
+        let hash = self.keys.message_hash(&[&id.to_be_bytes(), &rest]);
+        let mut iv = self.keys.exchange_iv(&self.last_block, id);
+        let sealed = self.keys.encrypt(encode_chain(&[(PayloadType::Hash, hash), (kind, body)]), &mut iv);
+        encrypted(&self.cookies, ExchangeType::Informational, id, PayloadType::Hash, &sealed)
+    }
+
+    /// A Delete for ESP SAs of ours.
+    pub fn delete_esp(&self, spis: &[u32], rng: &mut Rng) -> Vec<u8> {
+        self.informational(PayloadType::Delete, informational::delete_esp(spis), rng)
+    }
+
+    /// A Delete for this SA itself.
+    pub fn delete_isakmp(&self, rng: &mut Rng) -> Vec<u8> {
+        self.informational(PayloadType::Delete, informational::delete_isakmp(&self.cookies), rng)
+    }
+
+    /// Asks whether the client is there (RFC 3706 §5.3).
+    pub fn probe(&mut self, rng: &mut Rng) -> Vec<u8> {
+        if self.probe_sequence == 0 {
+            self.probe_sequence = rng.u32() >> 1;
+        }
+        if self.probe.is_none() {
+            self.probe_sequence = self.probe_sequence.wrapping_add(1);
+        }
+        self.probe = Some(Probe { sequence: self.probe_sequence });
+        let note = informational::r_u_there(&self.cookies, self.probe_sequence);
+        self.informational(PayloadType::Notification, note, rng)
+    }
+}
+
+/// A message whose body is enciphered.
+pub(super) fn encrypted(cookies: &Cookies, exchange: ExchangeType, id: u32, next: PayloadType, sealed: &[u8]) -> Vec<u8> {
+    let header = Header {
+        initiator: cookies.initiator(),
+        responder: cookies.responder(),
+        next,
+        version: 0x10,
+        exchange,
+        flags: Flags::ENCRYPTION,
+        message_id: id,
+        length: 0,
+    };
+    header.encode(sealed)
+}

@@ -1,0 +1,19 @@
+//! What the server does, as one value: no sockets, no threads, no clock, no unseeded chance.
+
+pub mod aaa;
+mod client;
+pub mod engine;
+pub mod event;
+pub mod ike;
+pub mod l2tp;
+pub mod outbox;
+pub mod path;
+pub mod pool;
+pub mod ppp;
+pub mod record;
+pub mod rng;
+mod status;
+pub mod time;
+
+pub use engine::{Engine, Input, Reason};
+pub use outbox::{HostChange, Outbox, Output};

@@ -1,0 +1,80 @@
+//! What the engine wants done: everything that one input causes is written into a box that the caller lends.
+
+use crate::event::Event;
+use crate::ike::{Endpoint, Job};
+use crate::path::Update;
+use core::net::Ipv4Addr;
+
+/// A change of the host that the world outside makes for the engine.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum HostChange {
+    /// Route this address to the TUN device, and answer for it on the LAN if a name is given.
+    ClientUp {
+        /// The client's inside address.
+        address: Ipv4Addr,
+        /// The LAN (`lan1`) whose proxy ARP covers it.
+        lan: Option<String>,
+    },
+    /// Take both back.
+    ClientDown {
+        /// The client's inside address.
+        address: Ipv4Addr,
+    },
+}
+
+/// One thing to do.
+pub enum Output {
+    /// Send an ISAKMP message. On port 4500 the world outside puts the non-ESP marker before it (RFC 3948 §2.2).
+    Send {
+        /// From where to where.
+        endpoint: Endpoint,
+        /// The message.
+        bytes: Vec<u8>,
+    },
+    /// Send the one octet that keeps a NAT's mapping (RFC 3948 §2.3).
+    Keepalive {
+        /// From where to where.
+        endpoint: Endpoint,
+    },
+    /// Tell the worker that owns the client. It must know before a later [`Output::Send`] leaves.
+    Path(Update),
+    /// Tell the operator.
+    Event(Event),
+    /// Change the host.
+    Host(HostChange),
+    /// Have this computed and hand the result in.
+    Compute(Job),
+    /// The answer to a request.
+    Reply(String),
+}
+
+/// The box.
+#[derive(Default)]
+pub struct Outbox(Vec<Output>);
+
+impl Outbox {
+    /// An empty box.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    pub(crate) fn push(&mut self, output: Output) {
+        self.0.push(output);
+    }
+
+    pub(crate) fn extend(&mut self, outputs: impl IntoIterator<Item = Output>) {
+        self.0.extend(outputs);
+    }
+
+    /// Takes everything out, in order.
+    pub fn drain(&mut self) -> impl Iterator<Item = Output> + '_ {
+        self.0.drain(..)
+    }
+
+    /// Whether nothing is left to do.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}

@@ -1,0 +1,439 @@
+//! From ESP to IP: SA by SPI, replay, ICV, decryption in place, then UDP, L2TP and PPP taken off.
+
+use super::sum::{long_at, word_at};
+use super::table::Seen as Traffic;
+use super::{ClientId, Drop, Encap, L2TP_PORT, NOTE_EVERY, Note, Seen, Worker};
+use crate::time::Instant;
+use core::net::{IpAddr, Ipv4Addr, SocketAddr};
+use core::ops::Range;
+use core::time::Duration;
+use crypto::esp::{Open, OpenError, Opened};
+use wire::ip::{Ipv4, clamp_mss};
+
+/// How fast a client may send control messages, and how many at once.
+const CONTROL_EVERY: Duration = Duration::from_millis(20);
+const CONTROL_BURST: u32 = 100;
+/// How fast strangers' SPIs are told of.
+const UNKNOWN_EVERY: Duration = Duration::from_millis(100);
+const UNKNOWN_BURST: u32 = 10;
+
+/// The next header values that ESP may carry here.
+const UDP: u8 = 17;
+const NO_NEXT_HEADER: u8 = 59;
+/// The ports of DHCP servers and clients (RFC 2131 §4.1).
+const DHCP_SERVER: u16 = 67;
+const DHCP_CLIENT: u16 = 68;
+
+/// An ESP packet that came in.
+pub struct Arrival<'a> {
+    /// The packet from its SPI on; it is decrypted in place.
+    pub bytes: &'a mut [u8],
+    /// Where it came from; with [`Encap::Raw`] the port means nothing.
+    pub peer: SocketAddr,
+    /// Our address that it was sent to.
+    pub local: IpAddr,
+    /// How it came.
+    pub encap: Encap,
+    /// What became of it.
+    pub verdict: Verdict,
+}
+
+/// What became of an arrival.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Verdict {
+    /// Not looked at.
+    NotTried,
+    /// An IPv4 packet for the TUN lies at this place in the bytes.
+    Ip(Range<usize>),
+    /// It became a note.
+    Noted,
+    /// It goes no further.
+    Dropped(Drop),
+}
+
+impl<'a> Arrival<'a> {
+    /// A packet that has just come.
+    pub fn new(bytes: &'a mut [u8], peer: SocketAddr, local: IpAddr, encap: Encap) -> Self {
+        Self { bytes, peer, local, encap, verdict: Verdict::NotTried }
+    }
+
+    /// The IPv4 packet for the TUN, if it is one.
+    #[must_use]
+    pub fn ip(&self) -> Option<&[u8]> {
+        match &self.verdict {
+            Verdict::Ip(place) => self.bytes.get(place.clone()),
+            Verdict::NotTried | Verdict::Noted | Verdict::Dropped(_) => None,
+        }
+    }
+}
+
+/// An arrival whose SA was found.
+pub(super) struct Found {
+    at: usize,
+    sa: usize,
+    sequence: u32,
+    opened: Result<Opened, OpenError>,
+}
+
+/// What UDP inside ESP carries.
+#[derive(PartialEq, Eq, Debug)]
+enum Inner {
+    Control { peer_port: u16, message: Range<usize> },
+    Data { tunnel_id: u16, session_id: u16, frame: Range<usize> },
+}
+
+impl Worker {
+    /// Works through packets that came in; the order of a client's packets stays.
+    pub fn inbound(&mut self, batch: &mut [Arrival<'_>], now: Instant) {
+        let mut found = core::mem::take(&mut self.found);
+        for (at, arrival) in batch.iter_mut().enumerate() {
+            arrival.verdict = match self.find(arrival) {
+                Ok((sa, sequence)) => {
+                    found.push(Found { at, sa, sequence, opened: Err(OpenError::NotTried) });
+                    Verdict::NotTried
+                }
+                Err(why) => self.refuse(why, arrival, now),
+            };
+        }
+        self.open(batch, &mut found);
+        for found in found.drain(..) {
+            let Some(arrival) = batch.get_mut(found.at) else { continue };
+            arrival.verdict = match self.receive(&found, arrival, now) {
+                Ok(verdict) => verdict,
+                Err(why) => self.refuse(why, arrival, now),
+            };
+        }
+        self.found = found;
+        self.table.flush(&mut self.notes, now);
+    }
+
+    /// Looks up the SA and drops what is surely a replay before any arithmetic is spent on it.
+    fn find(&self, arrival: &Arrival<'_>) -> Result<(usize, u32), Drop> {
+        if arrival.bytes.len() < 8 {
+            return Err(Drop::BadLength);
+        }
+        let at = self.table.place_of_spi(long_at(arrival.bytes, 0)).ok_or(Drop::UnknownSpi)?;
+        let sa = self.table.inbound.get(at).ok_or(Drop::UnknownSpi)?;
+        let sequence = long_at(arrival.bytes, 4);
+        if sa.anti_replay && !sa.replay.is_fresh(sequence) {
+            return Err(Drop::Replayed);
+        }
+        Ok((at, sequence))
+    }
+
+    fn refuse(&mut self, why: Drop, arrival: &Arrival<'_>, now: Instant) -> Verdict {
+        self.totals.count(why);
+        if why == Drop::UnknownSpi
+            && self.notes.has_room_for_chatter()
+            && self.unknown.take(UNKNOWN_EVERY, UNKNOWN_BURST, now)
+        {
+            let spi = super::Spi(long_at(arrival.bytes, 0));
+            self.notes.tell(Note::UnknownSpi { spi, peer: arrival.peer });
+        }
+        Verdict::Dropped(why)
+    }
+
+    /// Checks and decrypts everything that was found, as one batch.
+    fn open(&mut self, batch: &mut [Arrival<'_>], found: &mut [Found]) {
+        let mut jobs: Vec<Open<'_>> = core::mem::take(&mut self.opens);
+        let waiting = batch.iter_mut().filter(|arrival| arrival.verdict == Verdict::NotTried);
+        for (found, arrival) in found.iter().zip(waiting) {
+            let Some(sa) = self.table.inbound.get(found.sa) else { break };
+            jobs.push(Open { key: &sa.key, packet: arrival.bytes, result: Err(OpenError::NotTried) });
+        }
+        crypto::esp::open(&mut jobs);
+        for (found, job) in found.iter_mut().zip(jobs.drain(..)) {
+            found.opened = job.result;
+        }
+        // The allocation is kept, empty: the elements' type is the same but for the lifetime.
+        self.opens = jobs.into_iter().filter_map(|_| None).collect();
+    }
+
+    /// What happens to one packet after its ICV has been checked.
+    fn receive(&mut self, found: &Found, arrival: &mut Arrival<'_>, now: Instant) -> Result<Verdict, Drop> {
+        let (start, len, next_header) = match &found.opened {
+            Ok(opened) => (opened.start, opened.len, opened.next_header),
+            Err(OpenError::BadIcv) => return Err(Drop::BadIcv),
+            Err(OpenError::BadPadding) => return Err(Drop::BadPadding),
+            Err(OpenError::NotTried | OpenError::TooShort | OpenError::BadLength) => return Err(Drop::BadLength),
+        };
+        let client = self.authenticated(found, arrival, now)?;
+        match next_header {
+            UDP => {}
+            NO_NEXT_HEADER => return Err(Drop::Dummy),
+            _ => return Err(Drop::NotL2tp),
+        }
+        let payload = arrival.bytes.get_mut(start..start.saturating_add(len)).ok_or(Drop::BadLength)?;
+        match unwrap_l2tp(payload)? {
+            Inner::Control { peer_port, message } => {
+                self.allow_control(client, now)?;
+                let id = self.id_of(client)?;
+                let spi = super::Spi(long_at(arrival.bytes, 0));
+                let l2tp = arrival.bytes.get(shifted(message, start)).unwrap_or_default().to_vec();
+                self.note_control(Note::Control { client: id, spi, peer_port, l2tp })
+            }
+            Inner::Data { tunnel_id, session_id, frame } => {
+                let data = self.table.clients.get(client).and_then(|client| client.session.as_ref());
+                data.filter(|session| session.local_tunnel_id == tunnel_id && session.local_session_id == session_id)
+                    .ok_or(Drop::WrongSession)?;
+                self.receive_frame(client, arrival.bytes, shifted(frame, start), now)
+            }
+        }
+    }
+
+    /// The packet is the client's own: counts it, and draws what follows from its SA, number and source.
+    fn authenticated(&mut self, found: &Found, arrival: &Arrival<'_>, now: Instant) -> Result<usize, Drop> {
+        let sa = self.table.inbound.get_mut(found.sa).ok_or(Drop::UnknownSpi)?;
+        let seen = sa.replay.accept(found.sequence);
+        if sa.anti_replay && seen == Seen::Replayed {
+            return Err(Drop::Replayed);
+        }
+        sa.octets += arrival.bytes.len() as u64;
+        let (at, spi, used) = (sa.client, sa.spi, sa.used);
+        let client = self.table.clients.get_mut(at).ok_or(Drop::UnknownSpi)?;
+        let id = client.id;
+        if seen == Seen::Newest
+            && let Some(endpoint) = client.endpoint
+            && endpoint.encap == arrival.encap
+            && !same_place(endpoint.peer, arrival.peer, arrival.encap)
+            && now.reached(client.moved_due)
+            && self.notes.tell(Note::Moved { client: id, peer: arrival.peer, local: arrival.local })
+        {
+            client.moved_due = now.after(NOTE_EVERY);
+        }
+        if !used {
+            if self.notes.tell(Note::Used { client: id, spi })
+                && let Some(sa) = self.table.inbound.get_mut(found.sa)
+            {
+                sa.used = true;
+            }
+            self.table.activate_paired(at, spi);
+        }
+        self.table.check_volume(found.sa, &mut self.notes);
+        self.table.saw(at, Traffic::Alive);
+        Ok(at)
+    }
+
+    fn id_of(&self, client: usize) -> Result<ClientId, Drop> {
+        self.table.clients.get(client).map(|client| client.id).ok_or(Drop::UnknownSpi)
+    }
+
+    /// Whether the client may have one more note of its making.
+    fn allow_control(&mut self, client: usize, now: Instant) -> Result<(), Drop> {
+        if !self.notes.has_room_for_chatter() {
+            return Err(Drop::QueueFull);
+        }
+        let client = self.table.clients.get_mut(client).ok_or(Drop::UnknownSpi)?;
+        if client.control.take(CONTROL_EVERY, CONTROL_BURST, now) { Ok(()) } else { Err(Drop::ControlFlood) }
+    }
+
+    fn note_control(&mut self, note: Note) -> Result<Verdict, Drop> {
+        self.totals.control_in += 1;
+        if self.notes.tell(note) { Ok(Verdict::Noted) } else { Err(Drop::QueueFull) }
+    }
+
+    /// A PPP frame of the client's session, at `frame` in the bytes.
+    fn receive_frame(
+        &mut self,
+        client: usize,
+        bytes: &mut [u8],
+        frame: Range<usize>,
+        now: Instant,
+    ) -> Result<Verdict, Drop> {
+        let ppp = bytes.get(frame.clone()).ok_or(Drop::BadL2tp)?;
+        let (protocol, rest) = wire::ppp::decode_frame(ppp).map_err(|_| Drop::BadPpp)?;
+        if protocol != wire::ppp::Protocol::Ipv4 {
+            self.allow_control(client, now)?;
+            let note = Note::Frame { client: self.id_of(client)?, ppp: ppp.to_vec() };
+            return self.note_control(note);
+        }
+        let start = frame.end - rest.len();
+        let packet = bytes.get_mut(start..frame.end).ok_or(Drop::BadPpp)?;
+        self.receive_ip(client, packet, start, now)
+    }
+
+    /// An IPv4 packet of the client; `start` is its place in the arrival's bytes.
+    fn receive_ip(
+        &mut self,
+        client: usize,
+        packet: &mut [u8],
+        start: usize,
+        now: Instant,
+    ) -> Result<Verdict, Drop> {
+        let known = self.table.clients.get_mut(client).ok_or(Drop::UnknownSpi)?;
+        let session = known.session.as_ref().ok_or(Drop::WrongSession)?;
+        if session.address == Ipv4Addr::UNSPECIFIED {
+            return Err(Drop::NotUp);
+        }
+        let ip = Ipv4::new(packet).ok_or(Drop::BadIp)?;
+        if ip.source() != session.address {
+            return Err(Drop::SpoofedSource);
+        }
+        let len = usize::from(ip.total_len());
+        let to = ip.destination();
+        if to.is_multicast() || to.is_broadcast() {
+            if !is_dhcp(&ip) {
+                return Err(Drop::Multicast);
+            }
+            self.allow_control(client, now)?;
+            let packet = packet.get(..len).unwrap_or_default().to_vec();
+            let note = Note::Dhcp { client: self.id_of(client)?, packet };
+            return self.note_control(note);
+        }
+        let packet = packet.get_mut(..len).ok_or(Drop::BadIp)?;
+        if let Some(mss) = session.mss {
+            clamp_mss(packet, mss);
+        }
+        for counters in [&mut known.counters, &mut self.totals.ip] {
+            counters.in_packets += 1;
+            counters.in_octets += len as u64;
+        }
+        self.table.saw(client, Traffic::Data);
+        Ok(Verdict::Ip(start..start + len))
+    }
+}
+
+fn shifted(range: Range<usize>, by: usize) -> Range<usize> {
+    range.start + by..range.end + by
+}
+
+/// With raw ESP there is no port to compare.
+fn same_place(a: SocketAddr, b: SocketAddr, encap: Encap) -> bool {
+    match encap {
+        Encap::Udp => a == b,
+        Encap::Raw => a.ip() == b.ip(),
+    }
+}
+
+fn is_dhcp(ip: &Ipv4<'_>) -> bool {
+    let udp = ip.payload();
+    ip.protocol() == UDP
+        && ip.fragment_offset() == 0
+        && word_at(udp, 0) == DHCP_CLIENT
+        && word_at(udp, 2) == DHCP_SERVER
+}
+
+/// Takes UDP and the L2TP header off (RFC 2661 §3.1); the ranges are within `payload`.
+///
+/// The UDP checksum is not looked at: in transport mode it covers addresses that a NAT has changed (RFC 3948 §3.1.2), and
+/// the ICV has vouched for the octets.
+fn unwrap_l2tp(payload: &[u8]) -> Result<Inner, Drop> {
+    const LENGTH: u16 = 0x4000;
+    const SEQUENCE: u16 = 0x0800;
+    const OFFSET: u16 = 0x0200;
+    if payload.len() < 8 || word_at(payload, 2) != L2TP_PORT {
+        return Err(Drop::NotL2tp);
+    }
+    let peer_port = word_at(payload, 0);
+    let end = usize::from(word_at(payload, 4));
+    if end > payload.len() || end < 8 + 6 {
+        return Err(Drop::BadL2tp);
+    }
+    let flags = word_at(payload, 8);
+    if flags & 0x000f != 2 {
+        return Err(Drop::BadL2tp);
+    }
+    if flags & 0x8000 != 0 {
+        return Ok(Inner::Control { peer_port, message: 8..end });
+    }
+    let (mut end, mut at) = (end, 10);
+    if flags & LENGTH != 0 {
+        let length = 8 + usize::from(word_at(payload, at));
+        if length > end {
+            return Err(Drop::BadL2tp);
+        }
+        (end, at) = (length, at + 2);
+    }
+    let (tunnel_id, session_id) = (word_at(payload, at), word_at(payload, at + 2));
+    at += 4;
+    if flags & SEQUENCE != 0 {
+        at += 4;
+    }
+    if flags & OFFSET != 0 {
+        at += 2;
+        if at <= end {
+            at += usize::from(word_at(payload, at - 2));
+        }
+    }
+    if at > end {
+        return Err(Drop::BadL2tp);
+    }
+    Ok(Inner::Data { tunnel_id, session_id, frame: at..end })
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
+    use super::*;
+    use crate::rng::Rng;
+
+    fn udp(l2tp: &[u8]) -> Vec<u8> {
+        let mut packet = vec![0x12, 0x34, 0x06, 0xa5];
+        packet.extend(((8 + l2tp.len()) as u16).to_be_bytes());
+        packet.extend([0xbe, 0xef]);
+        packet.extend(l2tp);
+        packet
+    }
+
+    #[test]
+    fn every_form_of_the_data_header_is_taken_off() {
+        let forms: [&[u8]; 7] = [
+            &[0x00, 0x02, 0, 5, 0, 6],
+            &[0x40, 0x02, 0, 9, 0, 5, 0, 6],
+            &[0x48, 0x02, 0, 13, 0, 5, 0, 6, 0, 0, 0, 0],
+            &[0x08, 0x02, 0, 5, 0, 6, 0, 0, 0, 0],
+            &[0x02, 0x02, 0, 5, 0, 6, 0, 3, 1, 2, 3],
+            &[0x02, 0x02, 0, 5, 0, 6, 0, 0],
+            &[0x4b, 0x02, 0, 16, 0, 5, 0, 6, 0, 0, 0, 0, 0, 1, 9],
+        ];
+        for form in forms {
+            let packet = udp(&[form, &[0xaa]].concat());
+            let frame = packet.len() - 1..packet.len();
+            assert_eq!(unwrap_l2tp(&packet), Ok(Inner::Data { tunnel_id: 5, session_id: 6, frame }), "{form:x?}");
+        }
+    }
+
+    #[test]
+    fn what_lies_behind_the_udp_length_or_the_l2tp_length_is_cut_off() {
+        let mut packet = udp(&[0x40, 0x02, 0, 9, 0, 5, 0, 6, 0xaa, 0xbb]);
+        packet.extend([1, 2, 3]);
+        assert_eq!(unwrap_l2tp(&packet), Ok(Inner::Data { tunnel_id: 5, session_id: 6, frame: 16..17 }));
+    }
+
+    #[test]
+    fn a_control_message_is_taken_whole_with_the_peers_port() {
+        let packet = udp(&[0xc8, 0x02, 0, 12, 0, 5, 0, 0, 0, 1, 0, 2]);
+        assert_eq!(unwrap_l2tp(&packet), Ok(Inner::Control { peer_port: 0x1234, message: 8..20 }));
+    }
+
+    #[test]
+    fn headers_that_do_not_fit_are_refused() {
+        assert_eq!(unwrap_l2tp(&[]), Err(Drop::NotL2tp));
+        assert_eq!(unwrap_l2tp(&[0, 1, 0, 2, 0, 20, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]), Err(Drop::NotL2tp));
+        assert_eq!(unwrap_l2tp(&udp(&[0, 2, 0, 5])), Err(Drop::BadL2tp));
+        assert_eq!(unwrap_l2tp(&udp(&[0, 3, 0, 5, 0, 6, 1])), Err(Drop::BadL2tp));
+        assert_eq!(unwrap_l2tp(&udp(&[0x40, 2, 0, 10, 0, 5, 0, 6])), Err(Drop::BadL2tp));
+        assert_eq!(unwrap_l2tp(&udp(&[0x40, 2, 0, 7, 0, 5, 0, 6])), Err(Drop::BadL2tp));
+        assert_eq!(unwrap_l2tp(&udp(&[0x02, 2, 0, 5, 0, 6, 0, 1])), Err(Drop::BadL2tp));
+        assert_eq!(unwrap_l2tp(&udp(&[0x02, 2, 0, 5, 0, 6])), Err(Drop::BadL2tp));
+        assert_eq!(unwrap_l2tp(&udp(&[0x08, 2, 0, 5, 0, 6, 0, 1])), Err(Drop::BadL2tp));
+    }
+
+    #[test]
+    fn random_octets_never_leave_the_packet() {
+        let mut rng = Rng::new([7; 32]);
+        for _ in 0..20_000 {
+            let mut packet = vec![0; rng.u32() as usize % 40];
+            rng.fill(&mut packet);
+            if packet.len() >= 10 && rng.u32() % 4 != 0 {
+                packet[2..4].copy_from_slice(&L2TP_PORT.to_be_bytes());
+                packet[4] = 0;
+                packet[5] %= 41;
+                packet[9] = 2;
+            }
+            if let Ok(Inner::Control { message: range, .. } | Inner::Data { frame: range, .. }) = unwrap_l2tp(&packet) {
+                assert!(packet.get(range).is_some());
+            }
+        }
+    }
+}

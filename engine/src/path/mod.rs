@@ -1,0 +1,558 @@
+//! The data path: one [`Worker`] owns its clients both ways, from ESP to IP and from IP to ESP.
+//!
+//! A worker has no socket, no clock and no lock. It is told what it must know ([`Update`]), works on batches of packets in
+//! the caller's buffers, and tells what others must know ([`Note`]). On the good path nothing is allocated.
+
+mod coalesce;
+mod inbound;
+mod outbound;
+mod record;
+mod replay;
+mod split;
+mod sum;
+mod table;
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
+
+pub use coalesce::{Coalescer, Piece, Super};
+pub use inbound::{Arrival, Verdict};
+pub use outbound::{Departure, HEADROOM, Out, Run, Runs, SealedPacket, TAILROOM, runs};
+pub use record::{InboundState, OutboundState, PathState};
+pub use replay::{ReplayState, Seen};
+pub use split::{SplitError, Splitter, Segment, VNET_LEN};
+pub use table::Endpoint;
+
+use crate::time::Instant;
+use core::net::{IpAddr, Ipv4Addr, SocketAddr};
+use core::time::Duration;
+use crypto::Secret;
+use crypto::esp::{Ivs, Open, Seal, Suite};
+use serde::{Deserialize, Serialize};
+use std::collections::VecDeque;
+use table::{Bucket, Table};
+
+/// The UDP port of L2TP (RFC 2661 §8.1).
+pub const L2TP_PORT: u16 = 1701;
+
+/// The longest queue of notes; over it they are dropped and counted.
+const MAX_NOTES: usize = 4096;
+/// Of [`MAX_NOTES`], how many may be taken by what a peer can cause at will.
+const MAX_CHATTER: usize = 3072;
+/// The longest queue of ICMP messages for the TUN.
+const MAX_REPLIES: usize = 256;
+/// Not more than one note of traffic, and one of moving, in this time for a client.
+const NOTE_EVERY: Duration = Duration::from_secs(1);
+
+/// A client, as the engine numbers it.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+pub struct ClientId(pub u32);
+
+/// A Security Parameters Index (RFC 4303 §2.1).
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+pub struct Spi(pub u32);
+
+/// How ESP travels.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+pub enum Encap {
+    /// In UDP, port 4500 (RFC 3948).
+    Udp,
+    /// As IP protocol 50.
+    Raw,
+}
+
+/// The L2TP session of a client, as far as its packets show it.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct SessionPath {
+    /// Whose session it is.
+    pub client: ClientId,
+    /// Our tunnel id, which the client's packets carry.
+    pub local_tunnel_id: u16,
+    /// Our session id.
+    pub local_session_id: u16,
+    /// The client's tunnel id, which our packets carry.
+    pub peer_tunnel_id: u16,
+    /// The client's session id.
+    pub peer_session_id: u16,
+    /// The client's UDP port inside ESP.
+    pub peer_port: u16,
+    /// The client's address inside the tunnel; 0.0.0.0 while IPCP has not given it one, and then no IP passes.
+    pub address: Ipv4Addr,
+    /// Our address inside the tunnel, from which ICMP messages come.
+    pub our_address: Ipv4Addr,
+    /// The client's MRU, in octets.
+    pub mru: u16,
+    /// Our own limit for packets of this session, in octets; the smaller of both counts.
+    pub mtu: u16,
+    /// The MSS that TCP connections are lowered to, both ways.
+    pub mss: Option<u16>,
+    /// Leave out address and control field (RFC 1661 §6.6).
+    pub acfc: bool,
+    /// Shorten the protocol field (RFC 1661 §6.5).
+    pub pfc: bool,
+    /// Data headers carry their length (RFC 2661 §3.1).
+    pub length_bit: bool,
+}
+
+/// What the engine tells a worker.
+#[derive(Debug)]
+pub enum Update {
+    /// An SA on which the client sends.
+    InstallInbound {
+        /// Whose SA.
+        client: ClientId,
+        /// Our SPI.
+        spi: Spi,
+        /// Algorithms.
+        suite: Suite,
+        /// Encryption key, then authentication key.
+        keymat: Secret<Vec<u8>>,
+        /// Whether a sequence number counts only once.
+        anti_replay: bool,
+        /// The window to begin with.
+        replay: ReplayState,
+        /// The encapsulation that was negotiated.
+        encap: Encap,
+    },
+    /// An SA on which we send.
+    InstallOutbound {
+        /// Whose SA.
+        client: ClientId,
+        /// The client's SPI.
+        spi: Spi,
+        /// Algorithms.
+        suite: Suite,
+        /// Encryption key, then authentication key.
+        keymat: Secret<Vec<u8>>,
+        /// The number of the first packet; 1 for a new SA.
+        first_sequence: u32,
+        /// Whether to send on it at once; otherwise from the first packet on `paired` on.
+        active: bool,
+        /// Our SPI of the inbound SA that was negotiated with it.
+        paired: Spi,
+    },
+    /// From here on, send on this outbound SA.
+    Activate {
+        /// Whose SA.
+        client: ClientId,
+        /// The client's SPI.
+        spi: Spi,
+    },
+    /// Forget an inbound SA.
+    Retire {
+        /// Our SPI.
+        spi: Spi,
+    },
+    /// Forget an outbound SA; if it was the active one, the latest of the others takes its place.
+    RetireOutbound {
+        /// Whose SA.
+        client: ClientId,
+        /// The client's SPI.
+        spi: Spi,
+    },
+    /// Where the client is, and how ESP goes there.
+    Peer {
+        /// Whose place.
+        client: ClientId,
+        /// The outer address and port.
+        peer: SocketAddr,
+        /// Our outer address that it knows.
+        local: IpAddr,
+        /// The encapsulation.
+        encap: Encap,
+    },
+    /// The client's session, new or changed.
+    Session(SessionPath),
+    /// The client's session is over; its SAs stay.
+    SessionGone {
+        /// Whose session.
+        client: ClientId,
+    },
+    /// Forget everything about the client.
+    Gone {
+        /// Who.
+        client: ClientId,
+    },
+    /// An L2TP message to seal and send on the active outbound SA; it comes out of [`Worker::poll_sealed`].
+    Seal {
+        /// To whom.
+        client: ClientId,
+        /// Our UDP port inside ESP, 1701.
+        source_port: u16,
+        /// The client's UDP port inside ESP.
+        peer_port: u16,
+        /// The whole L2TP message.
+        l2tp: Vec<u8>,
+    },
+    /// A PPP frame to send in the client's session like a data packet; it comes out of [`Worker::poll_sealed`].
+    SealFrame {
+        /// To whom.
+        client: ClientId,
+        /// The PPP frame, from `ff 03` on.
+        ppp: Vec<u8>,
+    },
+    /// Tell, once, when an inbound SA and the outbound one paired with it have carried so much.
+    VolumeLimit {
+        /// Our SPI of the inbound SA.
+        spi: Spi,
+        /// Octets of ESP, both ways together.
+        octets: u64,
+    },
+}
+
+/// What a worker tells the engine.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Note {
+    /// An L2TP control message.
+    Control {
+        /// Who sent it.
+        client: ClientId,
+        /// On which inbound SA.
+        spi: Spi,
+        /// From which UDP port inside ESP.
+        peer_port: u16,
+        /// The whole message.
+        l2tp: Vec<u8>,
+    },
+    /// A PPP frame of the client's session that is not IPv4.
+    Frame {
+        /// Who sent it.
+        client: ClientId,
+        /// The frame, from `ff 03` or the protocol field on.
+        ppp: Vec<u8>,
+    },
+    /// A DHCP message that the client sent inside its link (RFC 2131 §3.4), as an IPv4 packet.
+    Dhcp {
+        /// Who sent it.
+        client: ClientId,
+        /// The packet.
+        packet: Vec<u8>,
+    },
+    /// The first valid packet of an inbound SA; the paired outbound SA is active from here on.
+    Used {
+        /// Whose SA.
+        client: ClientId,
+        /// Our SPI.
+        spi: Spi,
+    },
+    /// A valid packet, newer than all others, came from elsewhere; at most once a second. The worker waits for
+    /// [`Update::Peer`].
+    Moved {
+        /// Who moved.
+        client: ClientId,
+        /// The new outer address and port.
+        peer: SocketAddr,
+        /// Our outer address that it was sent to.
+        local: IpAddr,
+    },
+    /// What went on since the last such note; at most one a second.
+    Traffic {
+        /// Whose traffic.
+        client: ClientId,
+        /// A packet of the client was authenticated: it lives.
+        any: bool,
+        /// An IP packet came from the client.
+        data: bool,
+        /// An IP packet went to the client; says nothing of its being alive.
+        sent: bool,
+        /// Sums since the beginning.
+        counters: Counters,
+    },
+    /// A packet with an SPI that is not ours; at a low rate.
+    UnknownSpi {
+        /// The SPI.
+        spi: Spi,
+        /// Where the packet came from.
+        peer: SocketAddr,
+    },
+    /// The sequence numbers of an outbound SA come to their end; told once, long before they do.
+    Exhausted {
+        /// Whose SA.
+        client: ClientId,
+        /// The client's SPI.
+        spi: Spi,
+    },
+    /// A pair of SAs has carried what [`Update::VolumeLimit`] said; told once.
+    Volume {
+        /// Whose SAs.
+        client: ClientId,
+        /// Our SPI of the inbound SA.
+        spi: Spi,
+        /// Octets of ESP, both ways together.
+        octets: u64,
+    },
+}
+
+/// IP packets that passed, and their octets.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct Counters {
+    /// Packets from the client.
+    pub in_packets: u64,
+    /// Octets from the client.
+    pub in_octets: u64,
+    /// Packets to the client.
+    pub out_packets: u64,
+    /// Octets to the client.
+    pub out_octets: u64,
+}
+
+macro_rules! drops {
+    ($($(#[$doc:meta])* $name:ident = $label:literal,)+) => {
+        /// Why a packet went no further.
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+        pub enum Drop { $($(#[$doc])* $name,)+ }
+
+        impl Drop {
+            /// All reasons, in order.
+            pub const ALL: &'static [Self] = &[$(Self::$name,)+];
+
+            /// The name of the reason's counter.
+            #[must_use]
+            pub fn label(self) -> &'static str {
+                match self { $(Self::$name => $label,)+ }
+            }
+        }
+    };
+}
+
+drops! {
+    /// Too short for an ESP header, or a length that the cipher cannot have made.
+    BadLength = "bad_length",
+    /// No SA has this SPI.
+    UnknownSpi = "unknown_spi",
+    /// The sequence number was seen before or is left of the window.
+    Replayed = "replayed",
+    /// The integrity check value is wrong.
+    BadIcv = "bad_icv",
+    /// The ESP padding is not what it must be.
+    BadPadding = "bad_padding",
+    /// A dummy packet (RFC 4303 §2.6).
+    Dummy = "dummy",
+    /// Inside ESP there is no UDP to port 1701.
+    NotL2tp = "not_l2tp",
+    /// The UDP or L2TP header does not fit its packet.
+    BadL2tp = "bad_l2tp",
+    /// The tunnel or session id is not the client's.
+    WrongSession = "wrong_session",
+    /// The PPP frame has no whole protocol field.
+    BadPpp = "bad_ppp",
+    /// IP before the client has an address.
+    NotUp = "not_up",
+    /// The IPv4 header does not fit its packet.
+    BadIp = "bad_ip",
+    /// The source address is not the client's.
+    SpoofedSource = "spoofed_source",
+    /// A multicast or broadcast destination.
+    Multicast = "multicast",
+    /// More control messages than a client may send.
+    ControlFlood = "control_flood",
+    /// A queue was full.
+    QueueFull = "queue_full",
+    /// No client has the destination address.
+    NoClient = "no_client",
+    /// The client has no SA to send on, or no place to send to.
+    NoSa = "no_sa",
+    /// The packet does not leave room for the headers.
+    NoRoom = "no_room",
+    /// Too large, and must not be fragmented.
+    TooBig = "too_big",
+    /// The sequence numbers of the SA are used up.
+    Exhausted = "sequence_exhausted",
+}
+
+/// Sums over all clients of a worker.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Totals {
+    /// IP packets that passed.
+    pub ip: Counters,
+    /// Control messages and frames handed to the engine.
+    pub control_in: u64,
+    /// Control messages and frames sealed.
+    pub control_out: u64,
+    /// Packets that were fragmented.
+    pub fragmented: u64,
+    /// ICMP messages written.
+    pub icmp: u64,
+    /// Notes that found the queue full.
+    pub lost_notes: u64,
+    /// Updates that could not be obeyed: unknown client, keys that do not fit.
+    pub refused_updates: u64,
+    drops: [u64; Drop::ALL.len()],
+}
+
+impl Totals {
+    /// How many packets went no further for this reason.
+    #[must_use]
+    pub fn dropped(&self, why: Drop) -> u64 {
+        self.drops.get(why as usize).copied().unwrap_or(0)
+    }
+
+    /// Every reason with its count.
+    pub fn drops(&self) -> impl Iterator<Item = (Drop, u64)> {
+        Drop::ALL.iter().copied().zip(self.drops)
+    }
+
+    fn count(&mut self, why: Drop) {
+        if let Some(n) = self.drops.get_mut(why as usize) {
+            *n += 1;
+        }
+    }
+}
+
+/// The notes that wait to be fetched, bounded.
+struct Notes {
+    queue: VecDeque<Note>,
+    lost: u64,
+}
+
+impl Notes {
+    /// Queues what the engine must learn; whether there was room.
+    fn tell(&mut self, note: Note) -> bool {
+        let room = self.queue.len() < MAX_NOTES;
+        if room {
+            self.queue.push_back(note);
+        } else {
+            self.lost += 1;
+        }
+        room
+    }
+
+    /// Whether what a peer can cause at will may still be queued.
+    fn has_room_for_chatter(&self) -> bool {
+        self.queue.len() < MAX_CHATTER
+    }
+}
+
+/// A data thread's half of the server: the clients that it owns, and what it does with their packets.
+pub struct Worker {
+    table: Table,
+    notes: Notes,
+    totals: Totals,
+    ivs: Ivs,
+    unknown: Bucket,
+    sealed: VecDeque<SealedPacket>,
+    spare: Vec<Vec<u8>>,
+    replies: VecDeque<Vec<u8>>,
+    found: Vec<inbound::Found>,
+    ready: Vec<outbound::Ready>,
+    owned: Vec<outbound::Owned>,
+    opens: Vec<Open<'static>>,
+    seals: Vec<Seal<'static>>,
+}
+
+impl Worker {
+    /// A worker without clients; `seed` feeds the generator of IVs.
+    #[must_use]
+    pub fn new(seed: [u8; 32]) -> Self {
+        Self {
+            table: Table::default(),
+            notes: Notes { queue: VecDeque::with_capacity(256), lost: 0 },
+            totals: Totals::default(),
+            ivs: Ivs::new(seed),
+            unknown: Bucket::default(),
+            sealed: VecDeque::new(),
+            spare: Vec::new(),
+            replies: VecDeque::new(),
+            found: Vec::with_capacity(128),
+            ready: Vec::with_capacity(128),
+            owned: Vec::new(),
+            opens: Vec::with_capacity(128),
+            seals: Vec::with_capacity(128),
+        }
+    }
+
+    /// Takes in what the engine says; to be done between batches, followed by [`Self::poll_sealed`].
+    pub fn apply(&mut self, update: Update, _now: Instant) {
+        if !self.obey(update) {
+            self.totals.refused_updates += 1;
+        }
+    }
+
+    fn obey(&mut self, update: Update) -> bool {
+        match update {
+            Update::InstallInbound { client, spi, suite, keymat, anti_replay, replay, encap } => {
+                let (used, octets, volume) = (false, 0, u64::MAX);
+                let state = InboundState { spi, suite, keymat, anti_replay, replay, encap, used, octets, volume };
+                self.table.install_inbound(client, state)
+            }
+            Update::InstallOutbound { client, spi, suite, keymat, first_sequence, active, paired } => {
+                let state = OutboundState { spi, suite, keymat, next: first_sequence.max(1), active, paired, octets: 0 };
+                self.table.install_outbound(client, state)
+            }
+            Update::Activate { client, spi } => self.table.activate(client, spi),
+            Update::Retire { spi } => self.table.retire(spi),
+            Update::RetireOutbound { client, spi } => self.table.retire_outbound(client, spi),
+            Update::Peer { client, peer, local, encap } => {
+                self.table.set_peer(client, Endpoint { peer, local, encap });
+                true
+            }
+            Update::Session(session) => {
+                self.table.set_session(session);
+                true
+            }
+            Update::SessionGone { client } => self.table.end_session(client),
+            Update::Gone { client } => self.table.remove(client),
+            Update::Seal { client, source_port, peer_port, l2tp } => {
+                self.seal_message(client, source_port, peer_port, &l2tp)
+            }
+            Update::SealFrame { client, ppp } => self.seal_frame(client, &ppp),
+            Update::VolumeLimit { spi, octets } => self.table.limit_volume(spi, octets),
+        }
+    }
+
+    /// The next thing that the engine must know.
+    #[must_use]
+    pub fn poll_note(&mut self) -> Option<Note> {
+        self.notes.queue.pop_front()
+    }
+
+    /// The next packet to send that is not in the caller's batch: sealed control messages and fragments.
+    ///
+    /// To be drained after each [`Self::apply`] and [`Self::outbound`], so that sequence numbers leave in order.
+    #[must_use]
+    pub fn poll_sealed(&mut self) -> Option<SealedPacket> {
+        self.sealed.pop_front()
+    }
+
+    /// The next IP packet to write to the TUN: ICMP messages to hosts whose packets were too large.
+    #[must_use]
+    pub fn poll_reply(&mut self) -> Option<Vec<u8>> {
+        self.replies.pop_front()
+    }
+
+    /// When to call [`Self::handle_timeout`]: some client's traffic has not been told yet.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        self.table.flush_at()
+    }
+
+    /// Tells of traffic that came too soon after the last note to be told at once.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        self.table.flush(&mut self.notes, now);
+    }
+
+    /// Sums over all clients.
+    #[must_use]
+    pub fn totals(&self) -> Totals {
+        Totals { lost_notes: self.notes.lost, ..self.totals.clone() }
+    }
+
+    /// What has passed for one client.
+    #[must_use]
+    pub fn counters(&self, client: ClientId) -> Option<Counters> {
+        self.table.client(client).map(|client| client.counters)
+    }
+
+    /// How many clients the worker owns.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.table.len()
+    }
+
+    /// Whether the worker owns no client.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.table.len() == 0
+    }
+}

@@ -1,0 +1,526 @@
+//! From IP to ESP: client by destination, MSS, size, then PPP, L2TP, UDP and ESP headers written before the packet, sealed in place.
+
+use super::sum::put;
+use super::table::{Endpoint, OutboundSa, Seen, Table};
+use super::{ClientId, Drop, Encap, L2TP_PORT, MAX_REPLIES, Note, Notes, SessionPath, Worker};
+use crate::time::Instant;
+use core::net::{IpAddr, SocketAddr};
+use core::ops::Range;
+use core::time::Duration;
+use crypto::esp::Seal;
+use wire::ip::{Ipv4, clamp_mss, fragment_ipv4, icmp_too_big};
+
+/// Octets that must be free before an IP packet in its buffer: ESP header and IV, UDP, L2TP, PPP.
+pub const HEADROOM: usize = 96;
+/// Octets that must be free behind it: ESP padding and ICV.
+pub const TAILROOM: usize = 64;
+
+/// How many segments one UDP GSO call may have, and how many octets.
+const MAX_RUN: usize = 44;
+const MAX_RUN_OCTETS: usize = 65_000;
+/// The smallest packet that every IPv4 module forwards whole (RFC 791 §3.2), and the largest that our headers can describe.
+const MIN_LIMIT: u16 = 68;
+const MAX_LIMIT: u16 = 65_000;
+/// How many packets of our own making may wait to be sent.
+const MAX_SEALED: usize = 1024;
+/// How many buffers that came back are kept.
+const MAX_SPARE: usize = 256;
+/// From this number on the engine is told that the SA must be replaced.
+const EXHAUSTION_NEAR: u32 = 0xf000_0000;
+/// How fast ICMP messages may leave on behalf of one client, and how many at once.
+const ICMP_EVERY: Duration = Duration::from_millis(20);
+const ICMP_BURST: u32 = 50;
+const UDP: u8 = 17;
+
+/// An IP packet that is to go to a client.
+pub struct Departure<'a> {
+    /// The buffer: [`HEADROOM`], the packet, [`TAILROOM`].
+    pub buf: &'a mut [u8],
+    /// Where the packet begins.
+    pub start: usize,
+    /// Its length.
+    pub len: usize,
+    /// What became of it.
+    pub result: Out,
+}
+
+/// What became of a departure.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Out {
+    /// Not looked at.
+    NotTried,
+    /// To be sent.
+    Sealed {
+        /// The ESP packet within the buffer.
+        range: Range<usize>,
+        /// To where.
+        peer: SocketAddr,
+        /// From which of our addresses.
+        local: IpAddr,
+        /// How.
+        encap: Encap,
+    },
+    /// It was cut into fragments, which come out of [`Worker::poll_sealed`].
+    Fragmented,
+    /// It goes no further; if it was too big, an ICMP message may wait in [`Worker::poll_reply`].
+    Dropped(Drop),
+}
+
+/// An ESP packet of the worker's own making.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct SealedPacket {
+    /// The packet from its SPI on; give it back with [`Worker::recycle`].
+    pub bytes: Vec<u8>,
+    /// To where.
+    pub peer: SocketAddr,
+    /// From which of our addresses.
+    pub local: IpAddr,
+    /// How.
+    pub encap: Encap,
+}
+
+impl<'a> Departure<'a> {
+    /// A packet that has just been read.
+    pub fn new(buf: &'a mut [u8], start: usize, len: usize) -> Self {
+        Self { buf, start, len, result: Out::NotTried }
+    }
+
+    /// The ESP packet, if it is to be sent.
+    #[must_use]
+    pub fn esp(&self) -> Option<&[u8]> {
+        match &self.result {
+            Out::Sealed { range, .. } => self.buf.get(range.clone()),
+            Out::NotTried | Out::Fragmented | Out::Dropped(_) => None,
+        }
+    }
+}
+
+/// The headers between ESP and IP, with zeros where the lengths go.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Template {
+    octets: [u8; 20],
+    len: usize,
+    /// Where PPP begins.
+    ppp: usize,
+    length_bit: bool,
+}
+
+impl Template {
+    /// UDP, an L2TP data header (RFC 2661 §3.1) and PPP for IPv4 as the session has them.
+    pub(super) fn of(session: &SessionPath) -> Self {
+        let mut template = Self { length_bit: session.length_bit, ..Self::default() };
+        template.add(&L2TP_PORT.to_be_bytes());
+        template.add(&session.peer_port.to_be_bytes());
+        template.add(&[0, 0, 0, 0]);
+        template.add(if session.length_bit { &[0x40, 0x02, 0, 0] } else { &[0x00, 0x02] });
+        template.add(&session.peer_tunnel_id.to_be_bytes());
+        template.add(&session.peer_session_id.to_be_bytes());
+        template.ppp = template.len;
+        if !session.acfc {
+            template.add(&[0xff, 0x03]);
+        }
+        template.add(if session.pfc { &[0x21] } else { &[0x00, 0x21] });
+        template
+    }
+
+    fn add(&mut self, octets: &[u8]) {
+        let places = self.octets.iter_mut().skip(self.len);
+        places.zip(octets).for_each(|(place, octet)| *place = *octet);
+        self.len += octets.len();
+    }
+
+    fn headers(&self) -> &[u8] {
+        self.octets.get(..self.len).unwrap_or_default()
+    }
+
+    fn headers_without_ppp(&self) -> &[u8] {
+        self.octets.get(..self.ppp).unwrap_or_default()
+    }
+
+    /// Sets the lengths in headers that begin `payload`.
+    fn set_lengths(&self, payload: &mut [u8]) {
+        let len = payload.len() as u16;
+        put(payload, 4, len.to_be_bytes());
+        if self.length_bit {
+            put(payload, 10, len.saturating_sub(8).to_be_bytes());
+        }
+    }
+}
+
+/// A departure that waits to be sealed.
+pub(super) struct Ready {
+    sa: usize,
+    range: Range<usize>,
+    payload_len: usize,
+}
+
+/// A packet of our own that has no sequence number yet.
+pub(super) struct Owned {
+    client: ClientId,
+    sa: usize,
+    bytes: Vec<u8>,
+    payload_len: usize,
+    endpoint: Endpoint,
+}
+
+/// The next sequence number of an SA; none is ever given out twice (RFC 4303 §3.3.3).
+fn take_sequence(sa: &mut OutboundSa, client: ClientId, notes: &mut Notes) -> Result<u32, Drop> {
+    let sequence = sa.next;
+    if sequence == 0 {
+        return Err(Drop::Exhausted);
+    }
+    sa.next = sequence.wrapping_add(1);
+    if sequence >= EXHAUSTION_NEAR && !sa.exhaustion_told {
+        sa.exhaustion_told = notes.tell(Note::Exhausted { client, spi: sa.spi });
+    }
+    Ok(sequence)
+}
+
+impl Worker {
+    /// Works through packets that go out; the order of a client's packets stays, but fragments follow the batch.
+    pub fn outbound(&mut self, batch: &mut [Departure<'_>], now: Instant) {
+        for departure in batch.iter_mut() {
+            departure.result = self.depart(departure, now).unwrap_or_else(|why| {
+                self.totals.count(why);
+                Out::Dropped(why)
+            });
+        }
+        self.seal(batch);
+        if !self.owned.is_empty() {
+            self.seal_owned();
+        }
+        self.table.flush(&mut self.notes, now);
+    }
+
+    /// Gives back the octets of a packet that has been sent, for the next fragment.
+    pub fn recycle(&mut self, bytes: Vec<u8>) {
+        if self.spare.len() < MAX_SPARE {
+            self.spare.push(bytes);
+        }
+    }
+
+    /// Decides about one packet and writes its headers.
+    fn depart(&mut self, departure: &mut Departure<'_>, now: Instant) -> Result<Out, Drop> {
+        let (start, end) = (departure.start, departure.start.saturating_add(departure.len));
+        let packet = departure.buf.get_mut(start..end).ok_or(Drop::NoRoom)?;
+        let ip = Ipv4::new(packet).ok_or(Drop::BadIp)?;
+        let (len, may_fragment) = (usize::from(ip.total_len()), !ip.dont_fragment());
+        let place = self.table.place_of_address(ip.destination().to_bits()).ok_or(Drop::NoClient)?;
+        let client = self.table.clients.get_mut(place).ok_or(Drop::NoClient)?;
+        let session = client.session.as_ref().ok_or(Drop::NoClient)?;
+        let endpoint = client.endpoint.ok_or(Drop::NoSa)?;
+        let at = client.active.ok_or(Drop::NoSa)?;
+        let sa = self.table.outbound.get_mut(at).ok_or(Drop::NoSa)?;
+        if let Some(mss) = session.mss {
+            clamp_mss(packet, mss);
+        }
+        let limit = session.mru.min(session.mtu).clamp(MIN_LIMIT, MAX_LIMIT);
+        if len > usize::from(limit) && !may_fragment {
+            let packet = packet.get(..len).unwrap_or_default();
+            if self.replies.len() < MAX_REPLIES
+                && client.icmp.take(ICMP_EVERY, ICMP_BURST, now)
+                && let Some(icmp) = icmp_too_big(packet, limit, session.our_address)
+            {
+                self.replies.push_back(icmp);
+                self.totals.icmp += 1;
+            }
+            return Err(Drop::TooBig);
+        }
+        let out = if len > usize::from(limit) {
+            self.fragment(departure, place, at, endpoint, usize::from(limit))
+        } else {
+            let (range, payload_len) = write_headers(departure, &client.template, sa, len)?;
+            let sequence = take_sequence(sa, client.id, &mut self.notes)?;
+            put(departure.buf, range.start + 4, sequence.to_be_bytes());
+            sa.octets += range.len() as u64;
+            self.ready.push(Ready { sa: at, range: range.clone(), payload_len });
+            Out::Sealed { range, peer: endpoint.peer, local: endpoint.local, encap: endpoint.encap }
+        };
+        if let Some(client) = self.table.clients.get_mut(place) {
+            for counters in [&mut client.counters, &mut self.totals.ip] {
+                counters.out_packets += 1;
+                counters.out_octets += len as u64;
+            }
+        }
+        self.table.saw(place, Seen::Sent);
+        Ok(out)
+    }
+
+    /// Seals all departures that are ready, as one batch.
+    fn seal(&mut self, batch: &mut [Departure<'_>]) {
+        let mut jobs: Vec<Seal<'_>> = core::mem::take(&mut self.seals);
+        let waiting = batch.iter_mut().filter(|departure| matches!(departure.result, Out::Sealed { .. }));
+        for (ready, departure) in self.ready.iter().zip(waiting) {
+            let Some(sa) = self.table.outbound.get(ready.sa) else { break };
+            let Some(packet) = departure.buf.get_mut(ready.range.clone()) else { break };
+            jobs.push(Seal { key: &sa.key, packet, payload_len: ready.payload_len, next_header: UDP });
+        }
+        crypto::esp::seal(&mut jobs, &mut self.ivs);
+        jobs.clear();
+        // The allocation is kept, empty: the elements' type is the same but for the lifetime.
+        self.seals = jobs.into_iter().filter_map(|_| None).collect();
+        self.ready.clear();
+    }
+
+    /// Cuts a packet that is too large (RFC 791 §3.2); the pieces get their numbers after the batch, in the order of sending.
+    fn fragment(
+        &mut self,
+        departure: &Departure<'_>,
+        place: usize,
+        at: usize,
+        endpoint: Endpoint,
+        limit: usize,
+    ) -> Out {
+        let Self { table, totals, spare, owned, sealed, .. } = self;
+        let Table { clients, outbound, .. } = table;
+        let packet = departure.buf.get(departure.start..).unwrap_or_default();
+        let packet = packet.get(..departure.len).unwrap_or_default();
+        let (Some(client), Some(sa)) = (clients.get(place), outbound.get(at)) else { return Out::Fragmented };
+        fragment_ipv4(packet, limit, &mut |header, data| {
+            if sealed.len() + owned.len() >= MAX_SEALED {
+                totals.count(Drop::QueueFull);
+                return;
+            }
+            let buffer = spare.pop().unwrap_or_default();
+            let parts = [client.template.headers(), header, data];
+            let (mut bytes, payload_len) = lay_out(buffer, sa, &parts);
+            let payload = sa.suite.payload_offset()..sa.suite.payload_offset() + payload_len;
+            client.template.set_lengths(bytes.get_mut(payload).unwrap_or_default());
+            owned.push(Owned { client: client.id, sa: at, bytes, payload_len, endpoint });
+        });
+        totals.fragmented += 1;
+        Out::Fragmented
+    }
+
+    /// Seals packets of our own making and queues them for sending.
+    fn seal_owned(&mut self) {
+        let mut owned = core::mem::take(&mut self.owned);
+        owned.retain_mut(|packet| {
+            let Some(sa) = self.table.outbound.get_mut(packet.sa) else { return false };
+            let sequence = take_sequence(sa, packet.client, &mut self.notes);
+            let Ok(sequence) = sequence.inspect_err(|why| self.totals.count(*why)) else { return false };
+            put(&mut packet.bytes, 4, sequence.to_be_bytes());
+            sa.octets += packet.bytes.len() as u64;
+            true
+        });
+        let mut jobs: Vec<Seal<'_>> = Vec::with_capacity(owned.len());
+        for packet in &mut owned {
+            let Some(sa) = self.table.outbound.get(packet.sa) else { continue };
+            let payload_len = packet.payload_len;
+            jobs.push(Seal { key: &sa.key, packet: &mut packet.bytes, payload_len, next_header: UDP });
+        }
+        crypto::esp::seal(&mut jobs, &mut self.ivs);
+        drop(jobs);
+        for Owned { bytes, endpoint: Endpoint { peer, local, encap }, .. } in owned.drain(..) {
+            self.sealed.push_back(SealedPacket { bytes, peer, local, encap });
+        }
+        self.owned = owned;
+    }
+
+    /// Seals UDP with an L2TP message on the client's active SA.
+    pub(super) fn seal_message(&mut self, client: ClientId, source_port: u16, peer_port: u16, l2tp: &[u8]) -> bool {
+        let Some(len) = l2tp.len().checked_add(8).and_then(|len| u16::try_from(len).ok()) else { return false };
+        let mut udp = [0; 8];
+        put(&mut udp, 0, source_port.to_be_bytes());
+        put(&mut udp, 2, peer_port.to_be_bytes());
+        put(&mut udp, 4, len.to_be_bytes());
+        self.seal_own(client, |_| (), &[&udp, l2tp])
+    }
+
+    /// Seals a PPP frame as a data packet of the client's session.
+    pub(super) fn seal_frame(&mut self, client: ClientId, ppp: &[u8]) -> bool {
+        let known = self.table.client(client).filter(|client| client.session.is_some());
+        let Some(template) = known.map(|client| client.template) else { return false };
+        if ppp.len() > usize::from(MAX_LIMIT) {
+            return false;
+        }
+        let set_lengths = |payload: &mut [u8]| template.set_lengths(payload);
+        self.seal_own(client, set_lengths, &[template.headers_without_ppp(), ppp])
+    }
+
+    fn seal_own(&mut self, id: ClientId, finish: impl FnOnce(&mut [u8]), parts: &[&[u8]]) -> bool {
+        let Some(client) = self.table.client(id) else { return false };
+        let (Some(endpoint), Some(at)) = (client.endpoint, client.active) else {
+            self.totals.count(Drop::NoSa);
+            return false;
+        };
+        let Some(sa) = self.table.outbound.get(at) else { return false };
+        if self.sealed.len() >= MAX_SEALED {
+            self.totals.count(Drop::QueueFull);
+            return true;
+        }
+        let (mut bytes, payload_len) = lay_out(self.spare.pop().unwrap_or_default(), sa, parts);
+        let payload = sa.suite.payload_offset()..sa.suite.payload_offset() + payload_len;
+        finish(bytes.get_mut(payload).unwrap_or_default());
+        self.owned.push(Owned { client: id, sa: at, bytes, payload_len, endpoint });
+        self.totals.control_out += 1;
+        self.seal_owned();
+        true
+    }
+}
+
+/// Writes everything that stands before an IP packet of `len` octets but the sequence number; the ESP packet's place and its
+/// payload's length.
+fn write_headers(
+    departure: &mut Departure<'_>,
+    template: &Template,
+    sa: &OutboundSa,
+    len: usize,
+) -> Result<(Range<usize>, usize), Drop> {
+    let payload = sa.suite.payload_offset();
+    let payload_len = template.len + len;
+    let begin = departure.start.checked_sub(payload + template.len).ok_or(Drop::NoRoom)?;
+    let range = begin..begin + sa.suite.padded_len(payload_len);
+    let esp = departure.buf.get_mut(range.clone()).ok_or(Drop::NoRoom)?;
+    put(esp, 0, sa.spi.0.to_be_bytes());
+    let inner = esp.get_mut(payload..payload + payload_len).ok_or(Drop::NoRoom)?;
+    inner.iter_mut().zip(template.headers()).for_each(|(place, octet)| *place = *octet);
+    template.set_lengths(inner);
+    Ok((range, payload_len))
+}
+
+/// An ESP packet in a buffer of its own with its payload put together from parts, without a sequence number.
+fn lay_out(mut bytes: Vec<u8>, sa: &OutboundSa, parts: &[&[u8]]) -> (Vec<u8>, usize) {
+    let payload_len = parts.iter().map(|part| part.len()).sum();
+    bytes.clear();
+    bytes.extend(sa.spi.0.to_be_bytes());
+    bytes.resize(sa.suite.payload_offset(), 0);
+    for part in parts {
+        bytes.extend_from_slice(part);
+    }
+    bytes.resize(sa.suite.padded_len(payload_len), 0);
+    (bytes, payload_len)
+}
+
+/// Packets of a batch, next to each other, that can leave in one call with UDP GSO.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Run {
+    /// Which of the batch.
+    pub packets: Range<usize>,
+    /// The octets of each ESP packet; the last may have fewer.
+    pub size: usize,
+    /// To where.
+    pub peer: SocketAddr,
+    /// From which of our addresses.
+    pub local: IpAddr,
+    /// How; with [`Encap::Raw`] a run is one packet.
+    pub encap: Encap,
+}
+
+/// Groups the sealed packets of a batch into runs, in order.
+#[must_use]
+pub fn runs<'b, 'a>(batch: &'b [Departure<'a>]) -> Runs<'b, 'a> {
+    Runs { batch, at: 0 }
+}
+
+/// The iterator of [`runs`].
+pub struct Runs<'b, 'a> {
+    batch: &'b [Departure<'a>],
+    at: usize,
+}
+
+impl Iterator for Runs<'_, '_> {
+    type Item = Run;
+
+    fn next(&mut self) -> Option<Run> {
+        let rest = self.batch.get(self.at..)?;
+        let skipped = rest.iter().position(|departure| matches!(departure.result, Out::Sealed { .. }))?;
+        let first = self.at + skipped;
+        let Out::Sealed { range, peer, local, encap } = &self.batch.get(first)?.result else { return None };
+        let size = range.len();
+        let (mut end, mut octets) = (first + 1, size);
+        while *encap == Encap::Udp && end - first < MAX_RUN {
+            let Some(Out::Sealed { range, peer: p, local: l, encap: e }) = self.batch.get(end).map(|d| &d.result) else {
+                break;
+            };
+            if (p, l, e) != (peer, local, encap) || range.len() > size || octets + range.len() > MAX_RUN_OCTETS {
+                break;
+            }
+            octets += range.len();
+            end += 1;
+            if range.len() < size {
+                break;
+            }
+        }
+        self.at = end;
+        Some(Run { packets: first..end, size, peer: *peer, local: *local, encap: *encap })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
+    use super::*;
+    use core::net::Ipv4Addr;
+
+    fn sealed(sizes: &[(u16, usize)]) -> Vec<Departure<'static>> {
+        let local = Ipv4Addr::new(192, 0, 2, 1).into();
+        let out = |(port, size): &(u16, usize)| Departure {
+            buf: &mut [],
+            start: 0,
+            len: 0,
+            result: match port {
+                0 => Out::Dropped(Drop::NoClient),
+                1 => Out::Sealed {
+                    range: 50..50 + size,
+                    peer: (Ipv4Addr::new(198, 51, 100, 1), 0).into(),
+                    local,
+                    encap: Encap::Raw,
+                },
+                port => Out::Sealed {
+                    range: 50..50 + size,
+                    peer: (Ipv4Addr::new(198, 51, 100, 1), *port).into(),
+                    local,
+                    encap: Encap::Udp,
+                },
+            },
+        };
+        sizes.iter().map(out).collect()
+    }
+
+    fn grouped(sizes: &[(u16, usize)]) -> Vec<(Range<usize>, usize)> {
+        runs(&sealed(sizes)).map(|run| (run.packets, run.size)).collect()
+    }
+
+    #[test]
+    fn a_run_is_packets_of_one_size_to_one_place_and_the_last_may_be_shorter() {
+        assert_eq!(grouped(&[(9, 100), (9, 100), (9, 60), (9, 100), (8, 100)]), [(0..3, 100), (3..4, 100), (4..5, 100)]);
+        assert_eq!(grouped(&[(9, 60), (9, 100)]), [(0..1, 60), (1..2, 100)]);
+        assert_eq!(grouped(&[(0, 0), (9, 60), (0, 0), (9, 60), (0, 0)]), [(1..2, 60), (3..4, 60)]);
+        assert_eq!(grouped(&[(1, 60), (1, 60)]), [(0..1, 60), (1..2, 60)]);
+        assert_eq!(grouped(&[]), []);
+    }
+
+    #[test]
+    fn a_run_has_no_more_segments_and_octets_than_the_kernel_takes() {
+        assert_eq!(grouped(&[(9, 100); 100]), [(0..44, 100), (44..88, 100), (88..100, 100)]);
+        assert_eq!(grouped(&[(9, 8_000); 10]), [(0..8, 8_000), (8..10, 8_000)]);
+    }
+
+    #[test]
+    fn the_template_has_the_headers_that_the_session_negotiated() {
+        let session = |acfc, pfc, length_bit| SessionPath {
+            client: ClientId(1),
+            local_tunnel_id: 1,
+            local_session_id: 2,
+            peer_tunnel_id: 0x0304,
+            peer_session_id: 0x0506,
+            peer_port: 0x0708,
+            address: Ipv4Addr::new(10, 0, 0, 9),
+            our_address: Ipv4Addr::new(10, 0, 0, 1),
+            mru: 1400,
+            mtu: 1400,
+            mss: None,
+            acfc,
+            pfc,
+            length_bit,
+        };
+        let plain = Template::of(&session(false, false, false));
+        assert_eq!(plain.headers(), [6, 165, 7, 8, 0, 0, 0, 0, 0, 2, 3, 4, 5, 6, 0xff, 3, 0, 0x21]);
+        assert_eq!(plain.headers_without_ppp().len(), 14);
+        let long = Template::of(&session(false, false, true));
+        assert_eq!(long.headers(), [6, 165, 7, 8, 0, 0, 0, 0, 0x40, 2, 0, 0, 3, 4, 5, 6, 0xff, 3, 0, 0x21]);
+        let short = Template::of(&session(true, true, false));
+        assert_eq!(short.headers(), [6, 165, 7, 8, 0, 0, 0, 0, 0, 2, 3, 4, 5, 6, 0x21]);
+    }
+}

@@ -1,0 +1,87 @@
+//! The data path's part of a session record: everything by which another worker can go on with a client.
+
+use super::table::Endpoint;
+use super::{ClientId, Counters, Encap, ReplayState, SessionPath, Spi, Worker};
+use crypto::Secret;
+use crypto::esp::Suite;
+use serde::{Deserialize, Serialize};
+
+/// A client's SAs, session, place and counters.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct PathState {
+    /// Who.
+    pub client: ClientId,
+    /// Where it is.
+    pub endpoint: Option<Endpoint>,
+    /// Its session.
+    pub session: Option<SessionPath>,
+    /// SAs on which it sends, oldest first.
+    pub inbound: Vec<InboundState>,
+    /// SAs on which we send, oldest first.
+    pub outbound: Vec<OutboundState>,
+    /// What has passed.
+    pub counters: Counters,
+}
+
+/// An inbound SA.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct InboundState {
+    /// Our SPI.
+    pub spi: Spi,
+    /// Algorithms.
+    pub suite: Suite,
+    /// Encryption key, then authentication key.
+    pub keymat: Secret<Vec<u8>>,
+    /// Whether a sequence number counts only once.
+    pub anti_replay: bool,
+    /// The window.
+    pub replay: ReplayState,
+    /// The encapsulation that was negotiated.
+    pub encap: Encap,
+    /// Whether a valid packet has come.
+    pub used: bool,
+    /// Octets of ESP that have come.
+    pub octets: u64,
+    /// Where a note of volume is due; `u64::MAX` for never.
+    pub volume: u64,
+}
+
+/// An outbound SA.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct OutboundState {
+    /// The client's SPI.
+    pub spi: Spi,
+    /// Algorithms.
+    pub suite: Suite,
+    /// Encryption key, then authentication key.
+    pub keymat: Secret<Vec<u8>>,
+    /// The number of the next packet; 0 when all are used up.
+    pub next: u32,
+    /// Whether we send on it.
+    pub active: bool,
+    /// Our SPI of the inbound SA that was negotiated with it.
+    pub paired: Spi,
+    /// Octets of ESP that were sent.
+    pub octets: u64,
+}
+
+impl Worker {
+    /// Everything about a client, to be handed to another worker.
+    #[must_use]
+    pub fn snapshot(&self, client: ClientId) -> Option<PathState> {
+        self.table.snapshot(client)
+    }
+
+    /// Takes over a client, in place of what was known of it.
+    ///
+    /// `jump` is more than the number of packets that can have been sent on any SA since the snapshot was taken, so that no
+    /// sequence number is used twice under one key. An SA that has no numbers left is restored as used up.
+    pub fn restore(&mut self, mut state: PathState, jump: u32) {
+        for sa in &mut state.outbound {
+            sa.next = if sa.next == 0 { 0 } else { sa.next.checked_add(jump).unwrap_or(0) };
+        }
+        if !self.table.restore(state) {
+            self.totals.refused_updates += 1;
+        }
+    }
+}

@@ -1,0 +1,500 @@
+//! What one worker knows: clients, their SAs, and the two look-ups (SPI and destination address) that find them.
+
+use super::outbound::Template;
+use super::record::{InboundState, OutboundState, PathState};
+use super::replay::ReplayState;
+use super::{ClientId, Counters, Encap, NOTE_EVERY, Note, Notes, SessionPath, Spi};
+use crate::time::Instant;
+use core::cmp::Reverse;
+use core::hash::{BuildHasherDefault, Hasher};
+use core::net::{IpAddr, Ipv4Addr, SocketAddr};
+use core::time::Duration;
+use crypto::Secret;
+use crypto::esp::{OpenKey, SealKey, Suite};
+use serde::{Deserialize, Serialize};
+use std::collections::{BinaryHeap, HashMap};
+
+/// Numbers that no stranger chooses (our SPIs, addresses of our pool, client numbers) need no keyed hash.
+#[derive(Default)]
+pub(super) struct NumberHasher(u64);
+
+impl Hasher for NumberHasher {
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.write_u32(u32::from(*byte));
+        }
+    }
+
+    fn write_u32(&mut self, number: u32) {
+        let mixed = (self.0 ^ u64::from(number)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        // The low octet of our SPIs is the client's shard and the same all over a worker: fold the high bits down.
+        self.0 = mixed ^ (mixed >> 32);
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
+
+type Numbers = HashMap<u32, usize, BuildHasherDefault<NumberHasher>>;
+
+/// Things at places that stay the same while they live.
+pub(super) struct Slab<T> {
+    places: Vec<Option<T>>,
+    free: Vec<usize>,
+}
+
+impl<T> Default for Slab<T> {
+    fn default() -> Self {
+        Self { places: Vec::new(), free: Vec::new() }
+    }
+}
+
+impl<T> Slab<T> {
+    fn insert(&mut self, thing: T) -> usize {
+        if let Some(at) = self.free.pop()
+            && let Some(place) = self.places.get_mut(at)
+        {
+            *place = Some(thing);
+            return at;
+        }
+        self.places.push(Some(thing));
+        self.places.len() - 1
+    }
+
+    fn remove(&mut self, at: usize) -> Option<T> {
+        let thing = self.places.get_mut(at)?.take();
+        if thing.is_some() {
+            self.free.push(at);
+        }
+        thing
+    }
+
+    pub(super) fn get(&self, at: usize) -> Option<&T> {
+        self.places.get(at)?.as_ref()
+    }
+
+    pub(super) fn get_mut(&mut self, at: usize) -> Option<&mut T> {
+        self.places.get_mut(at)?.as_mut()
+    }
+
+    fn len(&self) -> usize {
+        self.places.len() - self.free.len()
+    }
+}
+
+/// A rate that may be exceeded for a moment, kept as the time at which all that was taken is paid back.
+#[derive(Clone, Copy, Default, Debug)]
+pub(super) struct Bucket(Instant);
+
+impl Bucket {
+    /// Takes one; one comes back every `every`, and `burst` can be taken at once.
+    pub(super) fn take(&mut self, every: Duration, burst: u32, now: Instant) -> bool {
+        let paid = self.0.max(now);
+        if paid.since(now) > every * burst.saturating_sub(1) {
+            return false;
+        }
+        self.0 = paid.after(every);
+        true
+    }
+}
+
+/// The outer ends of a client's ESP.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Endpoint {
+    /// The client's address and port.
+    pub peer: SocketAddr,
+    /// Our address.
+    pub local: IpAddr,
+    /// How ESP travels between them.
+    pub encap: Encap,
+}
+
+/// An SA on which a client sends.
+pub(super) struct InboundSa {
+    pub(super) client: usize,
+    pub(super) spi: Spi,
+    pub(super) key: OpenKey,
+    pub(super) replay: ReplayState,
+    pub(super) anti_replay: bool,
+    /// A valid packet has come, and the engine knows.
+    pub(super) used: bool,
+    pub(super) octets: u64,
+    /// Where [`Note::Volume`] is due.
+    pub(super) volume: u64,
+    suite: Suite,
+    keymat: Secret<Vec<u8>>,
+    encap: Encap,
+}
+
+/// An SA on which we send.
+pub(super) struct OutboundSa {
+    pub(super) spi: Spi,
+    pub(super) suite: Suite,
+    pub(super) key: SealKey,
+    /// The number of the next packet; 0 when all are used up.
+    pub(super) next: u32,
+    pub(super) exhaustion_told: bool,
+    pub(super) octets: u64,
+    pub(super) paired: Spi,
+    keymat: Secret<Vec<u8>>,
+}
+
+/// A client: its SAs, session, place and counters.
+pub(super) struct Client {
+    pub(super) id: ClientId,
+    pub(super) active: Option<usize>,
+    pub(super) endpoint: Option<Endpoint>,
+    pub(super) session: Option<SessionPath>,
+    pub(super) template: Template,
+    pub(super) counters: Counters,
+    pub(super) control: Bucket,
+    pub(super) icmp: Bucket,
+    pub(super) moved_due: Instant,
+    inbound: Vec<usize>,
+    outbound: Vec<usize>,
+    traffic: Traffic,
+}
+
+/// What happened that the engine has not been told of.
+#[derive(Default)]
+struct Traffic {
+    any: bool,
+    data: bool,
+    sent: bool,
+    due: Instant,
+    waiting: bool,
+}
+
+/// Which kind of traffic has been seen.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Seen {
+    /// An authenticated packet.
+    Alive,
+    /// An authenticated IP packet.
+    Data,
+    /// An IP packet to the client.
+    Sent,
+}
+
+impl Client {
+    fn new(id: ClientId) -> Self {
+        Self {
+            id,
+            active: None,
+            endpoint: None,
+            session: None,
+            template: Template::default(),
+            counters: Counters::default(),
+            control: Bucket::default(),
+            icmp: Bucket::default(),
+            moved_due: Instant::default(),
+            inbound: Vec::new(),
+            outbound: Vec::new(),
+            traffic: Traffic::default(),
+        }
+    }
+
+    /// Tells of the traffic; whether the note found room.
+    fn tell_traffic(&mut self, notes: &mut Notes, now: Instant) -> bool {
+        let Traffic { any, data, sent, .. } = self.traffic;
+        let told = notes.tell(Note::Traffic { client: self.id, any, data, sent, counters: self.counters });
+        if told {
+            self.traffic = Traffic { due: now.after(NOTE_EVERY), ..Traffic::default() };
+        }
+        told
+    }
+}
+
+/// Everything that a worker knows.
+#[derive(Default)]
+pub(super) struct Table {
+    pub(super) clients: Slab<Client>,
+    pub(super) inbound: Slab<InboundSa>,
+    pub(super) outbound: Slab<OutboundSa>,
+    ids: Numbers,
+    spis: Numbers,
+    addresses: Numbers,
+    /// Clients whose traffic waits to be told, the earliest first; each at most once while it lives.
+    waiting: BinaryHeap<Reverse<(Instant, ClientId)>>,
+}
+
+impl Table {
+    pub(super) fn len(&self) -> usize {
+        self.clients.len()
+    }
+
+    pub(super) fn client(&self, id: ClientId) -> Option<&Client> {
+        self.clients.get(*self.ids.get(&id.0)?)
+    }
+
+    fn client_mut(&mut self, id: ClientId) -> Option<&mut Client> {
+        self.clients.get_mut(*self.ids.get(&id.0)?)
+    }
+
+    /// Where a client is kept.
+    pub(super) fn place_of(&self, id: ClientId) -> Option<usize> {
+        self.ids.get(&id.0).copied()
+    }
+
+    /// Where the inbound SA with this SPI of ours is kept.
+    pub(super) fn place_of_spi(&self, spi: u32) -> Option<usize> {
+        self.spis.get(&spi).copied()
+    }
+
+    /// Where the client with this address is kept.
+    pub(super) fn place_of_address(&self, address: u32) -> Option<usize> {
+        self.addresses.get(&address).copied()
+    }
+
+    fn place_or_new(&mut self, id: ClientId) -> usize {
+        if let Some(at) = self.place_of(id) {
+            return at;
+        }
+        let at = self.clients.insert(Client::new(id));
+        self.ids.insert(id.0, at);
+        self.waiting.reserve(self.clients.len().saturating_sub(self.waiting.len()));
+        at
+    }
+
+    pub(super) fn install_inbound(&mut self, id: ClientId, state: InboundState) -> bool {
+        let InboundState { spi, suite, keymat, anti_replay, replay, encap, used, octets, volume } = state;
+        let Some(key) = OpenKey::new(suite, keymat.expose()) else { return false };
+        let _replaced = self.retire(spi);
+        let client = self.place_or_new(id);
+        let sa = InboundSa { client, spi, key, replay, anti_replay, used, octets, volume, suite, keymat, encap };
+        let at = self.inbound.insert(sa);
+        self.spis.insert(spi.0, at);
+        if let Some(client) = self.clients.get_mut(client) {
+            client.inbound.push(at);
+        }
+        true
+    }
+
+    pub(super) fn install_outbound(&mut self, id: ClientId, state: OutboundState) -> bool {
+        let OutboundState { spi, suite, keymat, next, active, paired, octets } = state;
+        let Some(key) = SealKey::new(suite, keymat.expose()) else { return false };
+        let _replaced = self.retire_outbound(id, spi);
+        let client = self.place_or_new(id);
+        let sa = OutboundSa { spi, suite, key, next, exhaustion_told: false, octets, paired, keymat };
+        let at = self.outbound.insert(sa);
+        let used = self.place_of_spi(paired.0).and_then(|at| self.inbound.get(at)).is_some_and(|sa| sa.used);
+        if let Some(client) = self.clients.get_mut(client) {
+            client.outbound.push(at);
+            if active || used {
+                client.active = Some(at);
+            }
+        }
+        true
+    }
+
+    fn find_outbound(&self, client: &Client, fits: impl Fn(&OutboundSa) -> bool) -> Option<usize> {
+        client.outbound.iter().copied().find(|at| self.outbound.get(*at).is_some_and(&fits))
+    }
+
+    pub(super) fn activate(&mut self, id: ClientId, spi: Spi) -> bool {
+        let found = self.client(id).and_then(|client| self.find_outbound(client, |sa| sa.spi == spi));
+        if let (Some(at), Some(client)) = (found, self.client_mut(id)) {
+            client.active = Some(at);
+        }
+        found.is_some()
+    }
+
+    /// The first packet on an inbound SA shows that the client has installed the pair: send on it too.
+    pub(super) fn activate_paired(&mut self, client: usize, paired: Spi) {
+        let found = self.clients.get(client).and_then(|client| self.find_outbound(client, |sa| sa.paired == paired));
+        if let (Some(at), Some(client)) = (found, self.clients.get_mut(client)) {
+            client.active = Some(at);
+        }
+    }
+
+    pub(super) fn retire(&mut self, spi: Spi) -> bool {
+        let Some(at) = self.spis.remove(&spi.0) else { return false };
+        if let Some(sa) = self.inbound.remove(at)
+            && let Some(client) = self.clients.get_mut(sa.client)
+        {
+            client.inbound.retain(|other| *other != at);
+        }
+        true
+    }
+
+    pub(super) fn retire_outbound(&mut self, id: ClientId, spi: Spi) -> bool {
+        let found = self.client(id).and_then(|client| self.find_outbound(client, |sa| sa.spi == spi));
+        let Some(at) = found else { return false };
+        self.outbound.remove(at);
+        if let Some(client) = self.client_mut(id) {
+            client.outbound.retain(|other| *other != at);
+            if client.active == Some(at) {
+                client.active = client.outbound.last().copied();
+            }
+        }
+        true
+    }
+
+    pub(super) fn set_peer(&mut self, id: ClientId, endpoint: Endpoint) {
+        let at = self.place_or_new(id);
+        if let Some(client) = self.clients.get_mut(at) {
+            client.endpoint = Some(endpoint);
+        }
+    }
+
+    pub(super) fn set_session(&mut self, session: SessionPath) {
+        let at = self.place_or_new(session.client);
+        self.forget_address(at);
+        if session.address != Ipv4Addr::UNSPECIFIED {
+            self.addresses.insert(session.address.to_bits(), at);
+        }
+        if let Some(client) = self.clients.get_mut(at) {
+            client.template = Template::of(&session);
+            client.session = Some(session);
+        }
+    }
+
+    /// The address may belong to another client by this time; then it stays.
+    fn forget_address(&mut self, at: usize) {
+        let session = self.clients.get(at).and_then(|client| client.session.as_ref());
+        if let Some(address) = session.map(|session| session.address.to_bits())
+            && self.addresses.get(&address) == Some(&at)
+        {
+            self.addresses.remove(&address);
+        }
+    }
+
+    pub(super) fn end_session(&mut self, id: ClientId) -> bool {
+        let Some(at) = self.place_of(id) else { return false };
+        self.forget_address(at);
+        if let Some(client) = self.clients.get_mut(at) {
+            client.session = None;
+        }
+        true
+    }
+
+    pub(super) fn remove(&mut self, id: ClientId) -> bool {
+        let Some(at) = self.place_of(id) else { return false };
+        self.forget_address(at);
+        self.ids.remove(&id.0);
+        let Some(client) = self.clients.remove(at) else { return false };
+        for sa in client.inbound {
+            if let Some(sa) = self.inbound.remove(sa) {
+                self.spis.remove(&sa.spi.0);
+            }
+        }
+        for sa in client.outbound {
+            self.outbound.remove(sa);
+        }
+        true
+    }
+
+    pub(super) fn limit_volume(&mut self, spi: Spi, octets: u64) -> bool {
+        let sa = self.place_of_spi(spi.0).and_then(|at| self.inbound.get_mut(at));
+        sa.map(|sa| sa.volume = octets).is_some()
+    }
+
+    /// Tells that a pair of SAs has carried its volume, once; looked at when a packet has arrived.
+    pub(super) fn check_volume(&mut self, inbound: usize, notes: &mut Notes) {
+        let Some(sa) = self.inbound.get(inbound).filter(|sa| sa.volume != u64::MAX) else { return };
+        let Some(client) = self.clients.get(sa.client) else { return };
+        let (id, spi, volume) = (client.id, sa.spi, sa.volume);
+        let outward = self.find_outbound(client, |other| other.paired == spi).and_then(|at| self.outbound.get(at));
+        let octets = sa.octets + outward.map_or(0, |sa| sa.octets);
+        if octets >= volume
+            && notes.tell(Note::Volume { client: id, spi, octets })
+            && let Some(sa) = self.inbound.get_mut(inbound)
+        {
+            sa.volume = u64::MAX;
+        }
+    }
+
+    /// Remembers traffic until [`Self::flush`], which follows each batch.
+    pub(super) fn saw(&mut self, client: usize, seen: Seen) {
+        let Some(client) = self.clients.get_mut(client) else { return };
+        match seen {
+            Seen::Alive => client.traffic.any = true,
+            Seen::Data => client.traffic.data = true,
+            Seen::Sent => client.traffic.sent = true,
+        }
+        if !client.traffic.waiting {
+            client.traffic.waiting = true;
+            self.waiting.push(Reverse((client.traffic.due, client.id)));
+        }
+    }
+
+    /// When some traffic must be told of.
+    pub(super) fn flush_at(&self) -> Option<Instant> {
+        self.waiting.peek().map(|Reverse((due, _))| *due)
+    }
+
+    /// Tells of all traffic whose time has come.
+    pub(super) fn flush(&mut self, notes: &mut Notes, now: Instant) {
+        while let Some(Reverse((due, id))) = self.waiting.peek().copied()
+            && now.reached(due)
+        {
+            self.waiting.pop();
+            let Some(client) = self.client_mut(id) else { continue };
+            if !client.tell_traffic(notes, now) {
+                client.traffic.due = now.after(NOTE_EVERY);
+                let again = Reverse((client.traffic.due, id));
+                self.waiting.push(again);
+                return;
+            }
+        }
+    }
+
+    pub(super) fn snapshot(&self, id: ClientId) -> Option<PathState> {
+        let client = self.client(id)?;
+        let inbound = client.inbound.iter().filter_map(|at| self.inbound.get(*at)).map(|sa| InboundState {
+            spi: sa.spi,
+            suite: sa.suite,
+            keymat: sa.keymat.clone(),
+            anti_replay: sa.anti_replay,
+            replay: sa.replay.clone(),
+            encap: sa.encap,
+            used: sa.used,
+            octets: sa.octets,
+            volume: sa.volume,
+        });
+        let outbound = client.outbound.iter().filter_map(|at| Some((at, self.outbound.get(*at)?)));
+        let outbound = outbound.map(|(at, sa)| OutboundState {
+            spi: sa.spi,
+            suite: sa.suite,
+            keymat: sa.keymat.clone(),
+            next: sa.next,
+            active: client.active == Some(*at),
+            paired: sa.paired,
+            octets: sa.octets,
+        });
+        Some(PathState {
+            client: id,
+            endpoint: client.endpoint,
+            session: client.session.clone(),
+            inbound: inbound.collect(),
+            outbound: outbound.collect(),
+            counters: client.counters,
+        })
+    }
+
+    pub(super) fn restore(&mut self, state: PathState) -> bool {
+        let PathState { client: id, endpoint, session, inbound, outbound, counters } = state;
+        let _replaced = self.remove(id);
+        let at = self.place_or_new(id);
+        let mut whole = true;
+        for sa in inbound {
+            whole &= self.install_inbound(id, sa);
+        }
+        let active = outbound.iter().find(|sa| sa.active).map(|sa| sa.spi);
+        for sa in outbound {
+            whole &= self.install_outbound(id, sa);
+        }
+        if let Some(spi) = active {
+            whole &= self.activate(id, spi);
+        }
+        if let Some(session) = session {
+            self.set_session(SessionPath { client: id, ..session });
+        }
+        if let Some(client) = self.clients.get_mut(at) {
+            client.endpoint = endpoint;
+            client.counters = counters;
+        }
+        whole
+    }
+}

@@ -1,0 +1,589 @@
+//! The control thread: wait, one input to the engine, all its outputs.
+
+use crate::clock;
+use crate::compute::{self, Pool, Weight};
+use crate::host::Host;
+use crate::log::Log;
+use crate::raw::RawEsp;
+use crate::setup::{Failure, Setup};
+use crate::socket::Door;
+use crate::tun::{self, Tun};
+use crate::udp::{self, Inbox, Outgoing, Segmentation, Sender, Udp};
+use crate::wake::{Alarm, Wake};
+use crate::worker::{self, Done, Links, Order, Report};
+use crate::{ports, raw};
+use engine::event::Level;
+use engine::ike::{Computed, Endpoint, Job};
+use engine::path::Update;
+use engine::time::Instant;
+use engine::{Engine, HostChange, Input, Outbox, Output};
+use rustix::event::{PollFd, PollFlags, Timespec};
+use std::io::{self, Read};
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
+use std::os::fd::AsFd;
+use std::os::unix::net::UnixStream;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, channel, sync_channel};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+/// Where IKE begins (RFC 2408 §2.5.1).
+const IKE_PORT: u16 = 500;
+/// Where IKE goes on and ESP travels when a NAT stands between (RFC 3948 §2).
+pub(crate) const NAT_PORT: u16 = 4500;
+/// Where L2TP would be, were it spoken outside ESP (RFC 2661 §8.1).
+const L2TP_PORT: u16 = 1701;
+/// Room for one ISAKMP message on port 500, in octets.
+const ISAKMP_SLOT: usize = 8192;
+/// Datagrams received from port 500 in one go.
+const ISAKMP_BATCH: usize = 16;
+/// Reports of the data thread handled before other inputs have their turn.
+const REPORTS: usize = 256;
+/// How long clients may take to say goodbye when the server stops.
+const GOODBYE: Duration = Duration::from_millis(300);
+/// How long the data thread may take to send what it was ordered to.
+const BARRIER: Duration = Duration::from_millis(100);
+/// How long an operator waits for an answer.
+const ANSWER: Duration = Duration::from_secs(5);
+
+/// An operator's request, and where its answer goes.
+struct Ask {
+    request: command::Request,
+    answer: SyncSender<String>,
+}
+
+/// Serves until a signal says to stop; everything the program changed on the host is undone when this returns.
+pub(crate) fn run(setup: Setup) -> Result<(), Failure> {
+    let trouble = |what: &str| {
+        let what = what.to_owned();
+        move |error: io::Error| Failure::new(format!("cannot {what}: {error}"))
+    };
+    let log = Log::start().map_err(trouble("start the thread of the log"))?;
+    let signals = Signals::catch().map_err(trouble("catch signals"))?;
+    let outcome = serve(setup, &log, signals);
+    log.flush();
+    outcome
+}
+
+fn serve(setup: Setup, log: &Log, signals: Signals) -> Result<(), Failure> {
+    let trouble = |error: io::Error| Failure::new(format!("cannot start a thread: {error}"));
+    let Setup {
+        config,
+        config_text: _,
+        mut host,
+        socket_path,
+        quickstart_screen,
+    } = setup;
+    let ike = bind(IKE_PORT, Udp::bind)?;
+    let nat = Arc::new(bind(NAT_PORT, Udp::bind)?);
+    let _deaf = bind(L2TP_PORT, Udp::deaf)?;
+    let raw = open_raw()?;
+    let tun = open_tun()?;
+    let tun_name = tun.name().to_owned();
+    host.tun_up(&tun_name, tun_mtu(&config))?;
+
+    let bell = Arc::new(Wake::new().map_err(trouble)?);
+    let alarm = Alarm::new(bell.clone());
+    let (to_control, reports) = sync_channel(worker::REPORTS);
+    let (orders, from_control) = sync_channel(worker::ORDERS);
+    let worker_bell = Arc::new(Wake::new().map_err(trouble)?);
+    let links = Links {
+        udp: nat.clone(),
+        raw,
+        tun,
+        orders: from_control,
+        bell: worker_bell.clone(),
+        reports: to_control,
+        control_bell: bell.clone(),
+    };
+    let data = engine::path::Worker::new(seed()?);
+    let worker = worker::start(data, links, &alarm).map_err(trouble)?;
+    let (done, computed) = channel();
+    let ring = bell.clone();
+    let pool = Pool::start(compute::threads(), &alarm, move |job: Job| {
+        if done.send(job.run()).is_ok() {
+            ring.ring();
+        }
+    })
+    .map_err(trouble)?;
+    let (door, asks) = open_door(&socket_path, &alarm, bell.clone())?;
+
+    let engine = Engine::new(config.clone(), seed()?, clock::now());
+    let mut control = Control {
+        engine,
+        outbox: Outbox::default(),
+        config,
+        host,
+        log: log.clone(),
+        ike,
+        nat,
+        inbox: Inbox::new(ISAKMP_BATCH, ISAKMP_SLOT),
+        sender: Sender::new(Segmentation::Never),
+        orders,
+        worker_bell,
+        reports,
+        pool,
+        computed,
+        asks,
+        bell,
+        alarm,
+        signals,
+        replies: String::new(),
+        leave_at: None,
+    };
+    log.line(format_args!(
+        "Sekisho {} serves L2TP/IPsec on UDP {IKE_PORT} and {NAT_PORT} and on ESP, by the device {tun_name}",
+        env!("CARGO_PKG_VERSION")
+    ));
+    if let Some(screen) = quickstart_screen {
+        println!("{screen}");
+    }
+    let outcome = catch_unwind(AssertUnwindSafe(|| {
+        control.input(Input::Started, clock::now());
+        control.serve()
+    }))
+    .unwrap_or_else(|_| Err(fell("control")));
+    drop(door);
+    control.end(worker);
+    outcome
+}
+
+fn fell(thread: &str) -> Failure {
+    Failure::new(format!(
+        "the thread '{thread}' fell over a defect of this program, so the server stopped and put the host back as it was; \
+         please report the lines above, and start it again"
+    ))
+}
+
+/// Everything the control thread holds.
+struct Control {
+    engine: Engine,
+    outbox: Outbox,
+    config: command::Config,
+    host: Host,
+    log: Log,
+    ike: Udp,
+    nat: Arc<Udp>,
+    inbox: Inbox,
+    sender: Sender,
+    orders: SyncSender<Order>,
+    worker_bell: Arc<Wake>,
+    reports: Receiver<Report>,
+    pool: Pool<Job>,
+    computed: Receiver<Computed>,
+    asks: Receiver<Ask>,
+    bell: Arc<Wake>,
+    alarm: Alarm,
+    signals: Signals,
+    /// What the engine answered to the request in hand.
+    replies: String,
+    /// When the server stops at the latest, once it has been told to.
+    leave_at: Option<Instant>,
+}
+
+impl Control {
+    fn serve(&mut self) -> Result<(), Failure> {
+        loop {
+            if let Some(thread) = self.alarm.fallen() {
+                return Err(fell(thread));
+            }
+            let now = clock::now();
+            let due = self.engine.poll_timeout().map(|(at, _reason)| at);
+            if let Some(leave_at) = self.leave_at
+                && (due.is_none() || now.reached(leave_at))
+            {
+                return Ok(());
+            }
+            let wake_up = engine::time::earliest(due, self.leave_at);
+            let ready = self.wait(wake_up.map(|at| at.since(now)));
+            let now = clock::now();
+            if ready.ike {
+                self.on_ike(now);
+            }
+            if ready.bell {
+                self.bell.hush();
+                self.on_bell(now);
+            }
+            if ready.signal && self.signals.take() {
+                if self.leave_at.is_some() {
+                    // Whoever asks twice does not want to wait.
+                    return Ok(());
+                }
+                self.log
+                    .line("the server is told to stop and says goodbye to its clients");
+                self.leave_at = Some(now.after(GOODBYE));
+                self.input(Input::Shutdown, now);
+            }
+            if self.engine.poll_timeout().is_some_and(|(at, _reason)| now.reached(at)) {
+                self.input(Input::Timeout, now);
+            }
+        }
+    }
+
+    fn wait(&self, longest: Option<Duration>) -> Ready {
+        let timeout = longest.map(|longest| Timespec {
+            tv_sec: i64::try_from(longest.as_secs()).unwrap_or(i64::MAX),
+            tv_nsec: i64::from(longest.subsec_nanos()),
+        });
+        let mut fds = [
+            PollFd::new(&self.ike, PollFlags::IN),
+            PollFd::new(&*self.bell, PollFlags::IN),
+            PollFd::new(&self.signals.waiting, PollFlags::IN),
+        ];
+        // Interrupted by a signal: its octet in the pipe ends the next call at once.
+        let _ = rustix::event::poll(&mut fds, timeout.as_ref());
+        let [ike, bell, signal] = fds.map(|fd| !fd.revents().is_empty());
+        Ready { ike, bell, signal }
+    }
+
+    /// One input, all its outputs.
+    fn input(&mut self, input: Input<'_>, now: Instant) {
+        self.engine.handle(input, now, &mut self.outbox);
+        self.carry_out(now);
+    }
+
+    fn on_ike(&mut self, now: Instant) {
+        // What cannot be received is lost like anything on a network.
+        if self.inbox.receive(self.ike.as_fd()).is_err() {
+            return;
+        }
+        let messages: Vec<_> = self
+            .inbox
+            .datagrams()
+            .map(|d| (d.peer, d.local, d.bytes.to_vec()))
+            .collect();
+        for (peer, local, bytes) in messages {
+            let local = SocketAddr::from((local.unwrap_or(Ipv4Addr::UNSPECIFIED), IKE_PORT));
+            self.input(
+                Input::Isakmp {
+                    endpoint: Endpoint {
+                        local,
+                        peer: peer.into(),
+                    },
+                    bytes: &bytes,
+                },
+                now,
+            );
+        }
+    }
+
+    fn on_bell(&mut self, now: Instant) {
+        let mut left = REPORTS;
+        while left > 0 {
+            let Ok(report) = self.reports.try_recv() else { break };
+            left -= 1;
+            match report {
+                Report::Isakmp { endpoint, bytes } => self.input(
+                    Input::Isakmp {
+                        endpoint,
+                        bytes: &bytes,
+                    },
+                    now,
+                ),
+                Report::Note(note) => self.input(Input::Note(note), now),
+            }
+        }
+        if left == 0 {
+            // There may be more, but others come first.
+            self.bell.ring();
+        }
+        while let Ok(computed) = self.computed.try_recv() {
+            self.input(Input::Computed(computed), now);
+        }
+        while let Ok(ask) = self.asks.try_recv() {
+            self.input(Input::Request(ask.request), now);
+            // The operator may have gone away.
+            let _ = ask.answer.try_send(std::mem::take(&mut self.replies));
+        }
+    }
+
+    fn carry_out(&mut self, now: Instant) {
+        let mut ordered = false;
+        // A goodbye inside the tunnel leaves before the one that closes the tunnel.
+        let mut sealed = false;
+        let mut outbox = std::mem::take(&mut self.outbox);
+        for output in outbox.drain() {
+            match output {
+                Output::Path(update) => {
+                    sealed |= matches!(update, Update::Seal { .. } | Update::SealFrame { .. });
+                    ordered = true;
+                    self.order(Order::Update(update));
+                }
+                Output::Send { endpoint, bytes } => {
+                    if std::mem::take(&mut sealed) {
+                        self.wait_for_worker();
+                    }
+                    self.send(endpoint, bytes, now);
+                }
+                Output::Keepalive { endpoint } => self.send_datagram(endpoint, &[wire::esp::KEEPALIVE], now),
+                Output::Event(event) => {
+                    if self.is_logged(event.level()) {
+                        self.log.line(event);
+                    }
+                }
+                Output::Host(change) => self.change_host(change),
+                Output::Compute(job) => {
+                    let weight = weigh(job.group);
+                    // The peer that is not answered sends again.
+                    if self.pool.offer(job, weight).is_err() {
+                        self.log.line("a key exchange was put off: too many are being computed");
+                    }
+                }
+                Output::Reply(text) => self.replies.push_str(&text),
+            }
+        }
+        self.outbox = outbox;
+        if ordered {
+            self.worker_bell.ring();
+        }
+    }
+
+    /// Hands an order to the data thread; it is taken before any packet that arrives after this returns.
+    fn order(&self, order: Order) {
+        if let Err(TrySendError::Full(order)) = self.orders.try_send(order) {
+            self.worker_bell.ring();
+            // The data thread waits for nobody, so this ends; if it fell, the alarm has been raised.
+            let _ = self.orders.send(order);
+        }
+    }
+
+    fn wait_for_worker(&self) {
+        let (done, wait) = sync_channel(1);
+        self.order(Order::Barrier(done));
+        self.worker_bell.ring();
+        let _ = wait.recv_timeout(BARRIER);
+    }
+
+    fn send(&mut self, endpoint: Endpoint, bytes: Vec<u8>, now: Instant) {
+        if endpoint.local.port() == NAT_PORT {
+            self.send_datagram(endpoint, &[&wire::esp::NON_ESP_MARKER[..], &bytes].concat(), now);
+        } else {
+            self.send_datagram(endpoint, &bytes, now);
+        }
+    }
+
+    fn send_datagram(&mut self, endpoint: Endpoint, bytes: &[u8], now: Instant) {
+        let (Some(local), Some(peer)) = (udp::v4(endpoint.local), udp::v4(endpoint.peer)) else {
+            return;
+        };
+        let socket = if local.port() == NAT_PORT {
+            self.nat.as_fd()
+        } else {
+            self.ike.as_fd()
+        };
+        self.sender.send(
+            socket,
+            [Outgoing {
+                peer,
+                local: *local.ip(),
+                bytes,
+            }],
+            now.0,
+        );
+    }
+
+    fn is_logged(&self, level: Level) -> bool {
+        match level {
+            Level::Notice => self.config.syslog.notice,
+            Level::Info => self.config.syslog.info,
+            Level::Debug => self.config.syslog.debug,
+        }
+    }
+
+    fn change_host(&mut self, change: HostChange) {
+        match change {
+            HostChange::ClientUp { address, lan } => {
+                let lan = lan.and_then(|_| self.host.proxy_interface(&self.config, address));
+                if let Err(failure) = self.host.client_up(address, lan.as_deref()) {
+                    self.log.line(failure);
+                }
+            }
+            HostChange::ClientDown { address } => self.host.client_down(address),
+        }
+    }
+
+    /// One line of what was lost on the data path, if anything was.
+    fn tell_losses(&self, done: &Done) {
+        let path = done.totals.drops().map(|(why, count)| (why.label(), count));
+        let others = [
+            ("junk", done.junk),
+            ("ike_flood", done.lost),
+            ("tun_refused", done.unwritten),
+            (
+                "send_refused",
+                done.udp.refused + done.raw.refused + self.sender.sent().refused,
+            ),
+            ("lost_notes", done.totals.lost_notes),
+        ];
+        let losses: Vec<String> = path
+            .chain(others)
+            .filter(|(_, count)| *count > 0)
+            .map(|(why, count)| format!("{why}={count}"))
+            .collect();
+        if self.config.syslog.debug && !losses.is_empty() {
+            self.log
+                .line(format_args!("packets that went no further: {}", losses.join(" ")));
+        }
+    }
+
+    /// Stops the threads and puts the host back as it was.
+    fn end(mut self, worker: JoinHandle<Done>) {
+        self.order(Order::Stop);
+        self.worker_bell.ring();
+        // A thread that fell has been told of already.
+        if let Ok(done) = worker.join() {
+            self.tell_losses(&done);
+        }
+        self.pool.stop();
+        for trouble in self.host.undo() {
+            self.log.line(trouble);
+        }
+        self.log.line("the server has stopped");
+    }
+}
+
+/// How long the arithmetic of a group takes.
+fn weigh(group: crypto::Group) -> Weight {
+    if group.public_len() > 256 {
+        Weight::Heavy
+    } else {
+        Weight::Light
+    }
+}
+
+/// What there is to do.
+struct Ready {
+    ike: bool,
+    bell: bool,
+    signal: bool,
+}
+
+/// The signals that end the server, as octets in a pipe.
+struct Signals {
+    waiting: UnixStream,
+}
+
+impl Signals {
+    fn catch() -> io::Result<Self> {
+        let (waiting, writer) = UnixStream::pair()?;
+        waiting.set_nonblocking(true)?;
+        for signal in [signal_hook::consts::SIGTERM, signal_hook::consts::SIGINT] {
+            signal_hook::low_level::pipe::register(signal, writer.try_clone()?)?;
+        }
+        // A terminal that closes does not end a server.
+        signal_hook::flag::register(signal_hook::consts::SIGHUP, Arc::default())?;
+        Ok(Self { waiting })
+    }
+
+    /// Whether a signal came since the last call.
+    fn take(&self) -> bool {
+        matches!((&self.waiting).read(&mut [0; 1]), Ok(1))
+    }
+}
+
+fn open_door(path: &std::path::Path, alarm: &Alarm, bell: Arc<Wake>) -> Result<(Door, Receiver<Ask>), Failure> {
+    let (asks, asked) = sync_channel(8);
+    let ask = move |line: &str| {
+        let request = command::parse_request(line).map_err(|problem| problem.to_string())?;
+        let (answer, wait) = sync_channel(1);
+        asks.send(Ask { request, answer })
+            .map_err(|_| "the server is stopping".to_owned())?;
+        bell.ring();
+        wait.recv_timeout(ANSWER)
+            .map_err(|_| "the server is busy and did not answer; ask again".to_owned())
+    };
+    let door = Door::open(path, alarm, ask).map_err(|error| match error.kind() {
+        io::ErrorKind::AddrInUse => {
+            Failure::new(format!("another server answers at {}; stop it first", path.display()))
+        }
+        _ => Failure::new(format!("cannot make the control socket {}: {error}", path.display())),
+    })?;
+    Ok((door, asked))
+}
+
+fn bind(port: u16, how: impl Fn(SocketAddrV4) -> io::Result<Udp>) -> Result<Udp, Failure> {
+    how(SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, port)).map_err(|error| {
+        Failure::new(match error.kind() {
+            io::ErrorKind::AddrInUse => match ports::holder(port) {
+                Some(holder) => format!("UDP port {port} is in use by {holder}; stop it and start this server again"),
+                None => format!("UDP port {port} is in use; see with 'ss -ulpn' who holds it, and stop that"),
+            },
+            io::ErrorKind::PermissionDenied => {
+                format!("UDP port {port} cannot be bound without root or the capability CAP_NET_BIND_SERVICE; use sudo")
+            }
+            _ => format!("cannot bind UDP port {port}: {error}"),
+        })
+    })
+}
+
+fn open_raw() -> Result<RawEsp, Failure> {
+    raw::RawEsp::open().map_err(|error| {
+        Failure::new(match error.kind() {
+            io::ErrorKind::PermissionDenied => {
+                "ESP (IP protocol 50) cannot be received without root or the capability CAP_NET_RAW; use sudo"
+                    .to_owned()
+            }
+            _ => format!("cannot receive ESP (IP protocol 50): {error}"),
+        })
+    })
+}
+
+fn open_tun() -> Result<Tun, Failure> {
+    Tun::open().map_err(|error| {
+        let device = tun::DEVICE;
+        Failure::new(match error.kind() {
+            io::ErrorKind::NotFound => format!(
+                "{device} is missing; load it with 'modprobe tun', or give it to the container with '--device {device}'"
+            ),
+            io::ErrorKind::PermissionDenied => {
+                format!("{device} cannot be used without root or the capability CAP_NET_ADMIN; use sudo")
+            }
+            _ => format!("cannot make a TUN device: {error}"),
+        })
+    })
+}
+
+/// The TUN device's MTU: the largest that a client may have.
+fn tun_mtu(config: &command::Config) -> u32 {
+    let all = std::iter::once(&config.anonymous)
+        .chain(config.pps.values())
+        .filter(|pp| pp.enabled);
+    all.map(|pp| u32::from(pp.mtu)).max().unwrap_or(1500)
+}
+
+fn seed() -> Result<[u8; 32], Failure> {
+    let mut seed = [0; 32];
+    match getrandom::fill(&mut seed) {
+        Ok(()) => Ok(seed),
+        Err(error) => Err(Failure::new(format!("the system gives no random numbers: {error}"))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
+    use super::*;
+
+    #[test]
+    fn a_port_in_use_is_one_sentence_with_its_remedy() {
+        let holder = std::net::UdpSocket::bind("0.0.0.0:0").unwrap();
+        let port = holder.local_addr().unwrap().port();
+        let failure = bind(port, Udp::bind).unwrap_err();
+        assert!(
+            failure.sentence.starts_with(&format!("UDP port {port} is in use")),
+            "{failure}"
+        );
+        assert!(failure.sentence.contains("stop"), "{failure}");
+    }
+
+    #[test]
+    fn a_signal_is_seen_once() {
+        let signals = Signals::catch().unwrap();
+        assert!(!signals.take());
+        signal_hook::low_level::raise(signal_hook::consts::SIGTERM).unwrap();
+        signal_hook::low_level::raise(signal_hook::consts::SIGHUP).unwrap();
+        assert!(signals.take());
+        assert!(!signals.take());
+    }
+}

@@ -1,0 +1,533 @@
+//! The host as the server changes it: routes, proxy neighbours, system settings and the NAT table, each journalled
+//! and undone at the end.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io;
+use std::net::Ipv4Addr;
+use std::path::{Path, PathBuf};
+
+use crate::firewall;
+use crate::journal::{Change, Journal, Lock};
+use crate::netlink::{Interface, Netlink, Route};
+use crate::setup::Failure;
+
+/// How many packets the kernel queues before the TUN device.
+const TUN_QUEUE: u32 = 1000;
+
+/// What stands on the host for one connected client.
+#[derive(Debug, Clone, Copy, Default)]
+struct Client {
+    route: Option<u64>,
+    proxy: Option<u64>,
+}
+
+/// The host this server runs on. Dropping the value undoes every change that was made through it.
+#[derive(Debug)]
+pub(crate) struct Host {
+    netlink: Netlink,
+    journal: Journal,
+    _lock: Lock,
+    tun: Option<(String, u32)>,
+    forward_tun: bool,
+    clients: BTreeMap<Ipv4Addr, Client>,
+}
+
+impl Host {
+    /// Takes the lock and opens the journal of a run directory; refused while another server runs.
+    pub(crate) fn open(run_dir: &Path) -> Result<Self, Failure> {
+        let lock = Lock::take(run_dir)?;
+        let path = run_dir.join("journal");
+        let journal = Journal::open(&path).map_err(|e| {
+            Failure::new(format!(
+                "cannot read {}: {e}; remove the file and start again",
+                path.display()
+            ))
+        })?;
+        let netlink =
+            Netlink::open().map_err(|e| Failure::new(format!("cannot ask the kernel for its routes: {e}")))?;
+        Ok(Self {
+            netlink,
+            journal,
+            _lock: lock,
+            tun: None,
+            forward_tun: false,
+            clients: BTreeMap::new(),
+        })
+    }
+
+    /// Undoes what a killed server left behind; the sentence tells what was done, if anything was there.
+    pub(crate) fn undo_leftovers(&mut self) -> Option<String> {
+        let count = self.journal.standing().len();
+        if count == 0 {
+            return None;
+        }
+        let troubles = self.undo();
+        let things = if count == 1 {
+            "1 change".to_owned()
+        } else {
+            format!("{count} changes")
+        };
+        let mut told = format!("an earlier server ended without cleaning up; {things} to this host undone");
+        for trouble in troubles {
+            told.push_str("; ");
+            told.push_str(&trouble);
+        }
+        Some(told)
+    }
+
+    /// All interfaces with their IPv4 addresses.
+    pub(crate) fn interfaces(&mut self) -> io::Result<Vec<Interface>> {
+        self.netlink.interfaces()
+    }
+
+    /// The interface that holds an address, if this host has it.
+    pub(crate) fn interface_of(&mut self, address: Ipv4Addr) -> Option<Interface> {
+        holder(&self.netlink.interfaces().ok()?, address).cloned()
+    }
+
+    /// The interface whose hosts need a proxy answer for this client address: the one that holds a LAN's address
+    /// whose network
+    /// contains it, where the configuration says `proxyarp on`.
+    pub(crate) fn proxy_interface(&mut self, config: &command::Config, address: Ipv4Addr) -> Option<String> {
+        let lan = config.lans.values().filter(|lan| lan.proxyarp).find_map(|lan| {
+            let (own, prefix) = lan.address?;
+            (own != address && network(own, prefix) == network(address, prefix)).then_some(own)
+        })?;
+        self.interface_of(lan).map(|interface| interface.name)
+    }
+
+    /// Sets the program's own TUN device up.
+    pub(crate) fn tun_up(&mut self, name: &str, mtu: u32) -> Result<(), Failure> {
+        let trouble = |e: io::Error| Failure::new(format!("cannot set the TUN device {name} up: {e}"));
+        let index = self.netlink.index_of(name).map_err(trouble)?;
+        self.netlink.set_up(index, mtu, TUN_QUEUE).map_err(trouble)?;
+        if self.forward_tun {
+            // The device and its settings vanish together with the process, so there is nothing to journal.
+            fs::write(sysctl_path(&format!("net/ipv4/conf/{name}/forwarding")), "1\n").map_err(trouble)?;
+        }
+        self.tun = Some((name.to_owned(), index));
+        Ok(())
+    }
+
+    /// Makes a client reachable: a host route to the TUN device and, if `lan` names an interface, a proxy answer to
+    /// ARP there.
+    pub(crate) fn client_up(&mut self, address: Ipv4Addr, lan: Option<&str>) -> Result<(), Failure> {
+        let Some((tun, index)) = self.tun.clone() else {
+            return Err(Failure::new("the TUN device is not up yet"));
+        };
+        let mut client = self.clients.get(&address).copied().unwrap_or_default();
+        if client.route.is_none() {
+            let number = self.note(Change::Route {
+                address,
+                interface: tun,
+            })?;
+            if let Err(error) = self.netlink.add_host_route(address, index) {
+                self.forget(number);
+                return Err(Failure::new(match error.kind() {
+                    io::ErrorKind::AlreadyExists => format!(
+                        "this host has a route to {address} already, so it cannot be lent; take the address out of \
+                         the pool"
+                    ),
+                    _ => format!("cannot add the route to {address}: {error}"),
+                }));
+            }
+            client.route = Some(number);
+            self.clients.insert(address, client);
+        }
+        if let (Some(lan), None) = (lan, client.proxy) {
+            client.proxy = Some(self.add_proxy(address, lan)?);
+            self.clients.insert(address, client);
+        }
+        Ok(())
+    }
+
+    fn add_proxy(&mut self, address: Ipv4Addr, lan: &str) -> Result<u64, Failure> {
+        // The kernel holds a proxied ARP answer back for up to 0.8 s so that another host may be quicker; a lent
+        // address has no other.
+        let delay = format!("net/ipv4/neigh/{lan}/proxy_delay");
+        if read_sysctl(&delay).is_ok_and(|now| now != "0") {
+            self.write_sysctl(&delay, "0")?;
+        }
+        let trouble = |e: io::Error| Failure::new(format!("cannot answer ARP for {address} on {lan}: {e}"));
+        let index = self.netlink.index_of(lan).map_err(trouble)?;
+        let number = self.note(Change::Proxy {
+            address,
+            interface: lan.to_owned(),
+        })?;
+        if let Err(error) = self.netlink.add_proxy(address, index) {
+            self.forget(number);
+            return Err(trouble(error));
+        }
+        Ok(number)
+    }
+
+    /// Takes away what `client_up` made; nothing happens when nothing is there.
+    pub(crate) fn client_down(&mut self, address: Ipv4Addr) {
+        let Some(client) = self.clients.remove(&address) else {
+            return;
+        };
+        for number in [client.proxy, client.route].into_iter().flatten() {
+            let Some(change) = self.journal.change(number) else {
+                continue;
+            };
+            match self.revert(&change) {
+                Ok(()) => self.forget(number),
+                Err(error) => eprintln!("sekisho: could not undo '{change}': {error}"),
+            }
+        }
+    }
+
+    /// Writes a file below `/proc/sys` (path with slashes, such as `net/ipv4/conf/eth0/forwarding`) and remembers its
+    /// old value.
+    pub(crate) fn write_sysctl(&mut self, path: &str, value: &str) -> Result<(), Failure> {
+        let trouble = |e: io::Error| Failure::new(format!("cannot set {} to {value}: {e}", path.replace('/', ".")));
+        let old = read_sysctl(path).map_err(trouble)?;
+        if old == value {
+            return Ok(());
+        }
+        let change = Change::Sysctl {
+            path: path.to_owned(),
+            old,
+            new: value.to_owned(),
+        };
+        let number = self.note(change)?;
+        fs::write(sysctl_path(path), format!("{value}\n")).map_err(|e| {
+            self.forget(number);
+            trouble(e)
+        })
+    }
+
+    /// Lets packets be forwarded between these interfaces and the TUN device.
+    ///
+    /// It is switched on for each interface by itself: the kernel's global switch would reset the settings of all the
+    /// others.
+    pub(crate) fn forward(&mut self, interfaces: &[String]) -> Result<(), Failure> {
+        self.forward_tun = true;
+        for name in interfaces {
+            self.write_sysctl(&format!("net/ipv4/conf/{name}/forwarding"), "1")?;
+        }
+        Ok(())
+    }
+
+    /// Translates the clients' addresses (a network) to this host's own wherever they leave by another interface than
+    /// the TUN device.
+    pub(crate) fn masquerade(&mut self, network: (Ipv4Addr, u8), tun: &str) -> Result<(), Failure> {
+        let change = Change::NftTable {
+            family: firewall::TABLE_FAMILY.to_owned(),
+            name: firewall::TABLE.to_owned(),
+        };
+        let number = self.note(change)?;
+        firewall::add_masquerade(network, tun).inspect_err(|_| self.forget(number))
+    }
+
+    /// Undoes every change, the latest first; gives a sentence for each that could not be undone.
+    pub(crate) fn undo(&mut self) -> Vec<String> {
+        let mut troubles = Vec::new();
+        for (number, change) in self.journal.standing() {
+            match self.revert(&change) {
+                Ok(()) => self.forget(number),
+                Err(error) => troubles.push(format!("could not undo '{change}': {error}")),
+            }
+        }
+        self.clients.clear();
+        self.journal.remove();
+        troubles
+    }
+
+    fn revert(&mut self, change: &Change) -> io::Result<()> {
+        let done = match change {
+            Change::Route { address, interface } => self
+                .netlink
+                .index_of(interface)
+                .and_then(|index| self.netlink.remove_host_route(*address, index)),
+            Change::Proxy { address, interface } => self
+                .netlink
+                .index_of(interface)
+                .and_then(|index| self.netlink.remove_proxy(*address, index)),
+            // A value that somebody else has set in the meantime is theirs.
+            Change::Sysctl { path, old, new } => match read_sysctl(path) {
+                Ok(value) if value == *new => fs::write(sysctl_path(path), format!("{old}\n")),
+                Ok(_) => Ok(()),
+                Err(error) => Err(error),
+            },
+            Change::NftTable { family, name } => firewall::remove_table(family, name),
+        };
+        match done {
+            Err(error) if is_gone(&error) => Ok(()),
+            other => other,
+        }
+    }
+
+    fn note(&mut self, change: Change) -> Result<u64, Failure> {
+        self.journal.write(change).map_err(|e| {
+            Failure::new(format!(
+                "cannot write the journal of changes to this host: {e}; free some space in its directory"
+            ))
+        })
+    }
+
+    fn forget(&mut self, number: u64) {
+        if let Err(error) = self.journal.close(number) {
+            eprintln!("sekisho: cannot write the journal of changes to this host: {error}");
+        }
+    }
+}
+
+impl Drop for Host {
+    fn drop(&mut self) {
+        for trouble in self.undo() {
+            eprintln!("sekisho: {trouble}");
+        }
+    }
+}
+
+/// Whether a failed removal means that there was nothing to remove (no such route, neighbour, interface or file).
+fn is_gone(error: &io::Error) -> bool {
+    let number = error.raw_os_error();
+    error.kind() == io::ErrorKind::NotFound
+        || [libc::ESRCH, libc::ENOENT, libc::ENODEV, libc::ENXIO]
+            .into_iter()
+            .any(|gone| number == Some(gone))
+}
+
+/// The file of a system setting.
+fn sysctl_path(path: &str) -> PathBuf {
+    Path::new("/proc/sys").join(path)
+}
+
+/// Reads a system setting (path with slashes, below `/proc/sys`).
+pub(crate) fn read_sysctl(path: &str) -> io::Result<String> {
+    fs::read_to_string(sysctl_path(path)).map(|text| text.trim().to_owned())
+}
+
+/// The interface that holds an address.
+pub(crate) fn holder(interfaces: &[Interface], address: Ipv4Addr) -> Option<&Interface> {
+    interfaces
+        .iter()
+        .find(|i| i.addresses.iter().any(|(own, _)| *own == address))
+}
+
+/// The default route with the best metric.
+pub(crate) fn default_route(routes: &[Route]) -> Option<&Route> {
+    routes
+        .iter()
+        .filter(|route| route.prefix == 0)
+        .min_by_key(|route| route.metric)
+}
+
+/// The network address of an address and a prefix length.
+pub(crate) fn network(address: Ipv4Addr, prefix: u8) -> Ipv4Addr {
+    let mask = u32::MAX
+        .checked_shl(32_u32.saturating_sub(u32::from(prefix)))
+        .unwrap_or(0);
+    Ipv4Addr::from(u32::from(address) & mask)
+}
+
+/// Whether an address cannot be reached from the Internet: private (RFC 1918), shared by a carrier (RFC 6598) or
+/// link-local.
+pub(crate) fn is_private(address: Ipv4Addr) -> bool {
+    let [a, b, ..] = address.octets();
+    address.is_private() || address.is_link_local() || address.is_loopback() || (a == 100 && (64..128).contains(&b))
+}
+
+/// The directory of lock, journal and control socket.
+///
+/// A network namespace of its own is a host of its own, so that servers in two of them do not meet.
+pub(crate) fn run_dir() -> PathBuf {
+    if let Some(directory) = std::env::var_os("SEKISHO_RUN_DIR") {
+        return PathBuf::from(directory);
+    }
+    let base = PathBuf::from("/run/sekisho");
+    let name_of = |path: &str| {
+        fs::read_link(path)
+            .ok()
+            .and_then(|link| link.to_str().map(str::to_owned))
+    };
+    match (name_of("/proc/self/ns/net"), name_of("/proc/1/ns/net")) {
+        (Some(own), Some(first)) if own != first => {
+            let number: String = own.chars().filter(char::is_ascii_digit).collect();
+            base.join(format!("netns-{number}"))
+        }
+        _ => base,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
+    use super::*;
+    use std::process::{Child, Command, Stdio};
+
+    /// Runs `act` on a thread inside a fresh network namespace with a device `t0` (in the TUN's place) and `l0` (in
+    /// the LAN's).
+    fn in_a_namespace(name: &str, act: impl FnOnce(&Path) + Send) {
+        let script = "ip link add t0 type veth peer name t1 && ip link add l0 type veth peer name l1 && ip addr add \
+        192.168.100.1/24 dev l0 \
+                      && ip link set l0 up && echo ready && sleep 30";
+        let started = Command::new("unshare")
+            .args(["--net", "sh", "-c", script])
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn();
+        let Ok(mut child) = started else {
+            eprintln!("skipped: 'unshare' is missing");
+            return;
+        };
+        let mut line = [0_u8; 6];
+        let ready = io::Read::read_exact(child.stdout.as_mut().unwrap(), &mut line).is_ok();
+        if ready {
+            let namespace = fs::File::open(format!("/proc/{}/ns/net", child.id())).unwrap();
+            let dir = std::env::temp_dir().join(format!("sekisho-host-{name}-{}", std::process::id()));
+            std::thread::scope(|scope| {
+                scope.spawn(|| {
+                    let kind = Some(rustix::thread::LinkNameSpaceType::Network);
+                    rustix::thread::move_into_link_name_space(std::os::fd::AsFd::as_fd(&namespace), kind).unwrap();
+                    act(&dir);
+                });
+            });
+            fs::remove_dir_all(dir).unwrap();
+        } else {
+            eprintln!("skipped: needs root, 'ip' and veth devices");
+        }
+        end(child);
+    }
+
+    fn end(mut child: Child) {
+        let _ = child.kill();
+        let _ = child.wait();
+    }
+
+    #[test]
+    fn the_host_is_as_before_after_clients_and_settings() {
+        in_a_namespace("before", |dir| {
+            let client = Ipv4Addr::new(192, 168, 100, 200);
+            let mut host = Host::open(dir).unwrap();
+            let before = (
+                host.netlink.routes().unwrap(),
+                read_sysctl("net/ipv4/conf/l0/forwarding").unwrap(),
+            );
+            assert_eq!(before.1, "0");
+            host.forward(&["l0".to_owned()]).unwrap();
+            host.tun_up("t0", 1400).unwrap();
+            assert_eq!(read_sysctl("net/ipv4/conf/t0/forwarding").unwrap(), "1");
+            host.client_up(client, Some("l0")).unwrap();
+            host.client_up(client, Some("l0")).unwrap();
+            assert_eq!(read_sysctl("net/ipv4/neigh/l0/proxy_delay").unwrap(), "0");
+            assert_eq!(host.netlink.proxies().unwrap().len(), 1);
+            assert!(
+                host.netlink
+                    .routes()
+                    .unwrap()
+                    .iter()
+                    .any(|r| r.destination == client && r.prefix == 32)
+            );
+            host.client_down(client);
+            assert_eq!(host.netlink.proxies().unwrap(), []);
+            assert_eq!(host.netlink.routes().unwrap(), before.0);
+            host.client_up(client, Some("l0")).unwrap();
+            assert_eq!(host.undo(), Vec::<String>::new());
+            assert_eq!(host.netlink.proxies().unwrap(), []);
+            assert_eq!(host.netlink.routes().unwrap(), before.0);
+            assert_eq!(read_sysctl("net/ipv4/conf/l0/forwarding").unwrap(), "0");
+            assert_ne!(read_sysctl("net/ipv4/neigh/l0/proxy_delay").unwrap(), "0");
+            assert!(!dir.join("journal").exists());
+        });
+    }
+
+    #[test]
+    fn what_a_killed_server_left_is_undone_by_the_next_start() {
+        in_a_namespace("killed", |dir| {
+            let client = Ipv4Addr::new(192, 168, 100, 201);
+            let mut host = Host::open(dir).unwrap();
+            let before = host.netlink.routes().unwrap();
+            host.tun_up("t0", 1400).unwrap();
+            host.client_up(client, Some("l0")).unwrap();
+            // A killed process runs no Drop; its locks are gone with it.
+            let copy = fs::read(dir.join("journal")).unwrap();
+            std::mem::forget(host);
+            let second = dir.join("second");
+            fs::create_dir_all(&second).unwrap();
+            fs::write(second.join("journal"), copy).unwrap();
+            let mut next = Host::open(&second).unwrap();
+            let told = next.undo_leftovers().unwrap();
+            assert_eq!(
+                told,
+                "an earlier server ended without cleaning up; 3 changes to this host undone"
+            );
+            assert_eq!(next.netlink.routes().unwrap(), before);
+            assert_eq!(next.netlink.proxies().unwrap(), []);
+            assert_eq!(next.undo_leftovers(), None);
+        });
+    }
+
+    #[test]
+    fn an_address_with_a_route_of_its_own_is_not_lent() {
+        in_a_namespace("route", |dir| {
+            let client = Ipv4Addr::new(192, 168, 100, 202);
+            let mut host = Host::open(dir).unwrap();
+            host.tun_up("t0", 1400).unwrap();
+            let lan = host.netlink.index_of("l0").unwrap();
+            host.netlink.add_host_route(client, lan).unwrap();
+            let refused = host.client_up(client, None).unwrap_err();
+            assert!(
+                refused.sentence.contains("take the address out of the pool"),
+                "{}",
+                refused.sentence
+            );
+            assert_eq!(host.journal.standing(), []);
+            host.netlink.remove_host_route(client, lan).unwrap();
+        });
+    }
+
+    #[test]
+    fn the_nat_table_is_there_until_the_end() {
+        if !firewall::has_nft() {
+            eprintln!("skipped: 'nft' is missing");
+            return;
+        }
+        in_a_namespace("nat", |dir| {
+            let mut host = Host::open(dir).unwrap();
+            host.masquerade((Ipv4Addr::new(192, 168, 187, 0), 24), "sekisho*")
+                .unwrap();
+            assert_eq!(firewall::has_nat(), Some(true));
+            assert_eq!(host.undo(), Vec::<String>::new());
+            assert_eq!(firewall::has_nat(), Some(false));
+            // Undone by hand meanwhile: nothing to complain about.
+            host.masquerade((Ipv4Addr::new(192, 168, 187, 0), 24), "sekisho*")
+                .unwrap();
+            firewall::remove_table(firewall::TABLE_FAMILY, firewall::TABLE).unwrap();
+            assert_eq!(host.undo(), Vec::<String>::new());
+        });
+    }
+
+    #[test]
+    fn networks_are_cut_by_their_prefix() {
+        assert_eq!(
+            network(Ipv4Addr::new(192, 168, 100, 77), 24),
+            Ipv4Addr::new(192, 168, 100, 0)
+        );
+        assert_eq!(
+            network(Ipv4Addr::new(192, 168, 100, 77), 32),
+            Ipv4Addr::new(192, 168, 100, 77)
+        );
+        assert_eq!(network(Ipv4Addr::new(192, 168, 100, 77), 0), Ipv4Addr::UNSPECIFIED);
+    }
+
+    #[test]
+    fn addresses_that_the_internet_cannot_reach_are_private() {
+        for address in [
+            "10.0.0.1",
+            "172.16.3.4",
+            "192.168.1.1",
+            "100.64.0.1",
+            "100.127.255.254",
+            "169.254.1.1",
+        ] {
+            assert!(is_private(address.parse().unwrap()), "{address}");
+        }
+        for address in ["203.0.113.5", "100.63.0.1", "100.128.0.1", "172.32.0.1"] {
+            assert!(!is_private(address.parse().unwrap()), "{address}");
+        }
+    }
+}

@@ -1,0 +1,84 @@
+//! The raw socket for ESP without UDP (IP protocol 50), for clients that no NAT stands before.
+
+use crate::udp::{Datagram, Inbox, grow_buffers, set_int};
+use std::io;
+use std::net::Ipv4Addr;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+/// A raw socket that receives every ESP packet of the host.
+///
+/// While it is open the kernel does not answer ESP with an ICMP "protocol unreachable".
+#[derive(Debug)]
+pub(crate) struct RawEsp {
+    fd: OwnedFd,
+}
+
+impl RawEsp {
+    /// Opens the socket; the process needs CAP_NET_RAW.
+    pub(crate) fn open() -> io::Result<Self> {
+        let fd = rustix::net::socket_with(
+            rustix::net::AddressFamily::INET,
+            rustix::net::SocketType::RAW,
+            rustix::net::SocketFlags::CLOEXEC | rustix::net::SocketFlags::NONBLOCK,
+            Some(rustix::net::ipproto::ESP),
+        )?;
+        set_int(
+            fd.as_fd(),
+            libc::IPPROTO_IP,
+            libc::IP_MTU_DISCOVER,
+            libc::IP_PMTUDISC_DONT,
+        )?;
+        grow_buffers(fd.as_fd());
+        Ok(Self { fd })
+    }
+
+    /// The ESP packets that `inbox` received last, without their IP headers.
+    pub(crate) fn packets(inbox: &mut Inbox) -> impl Iterator<Item = Datagram<'_>> {
+        inbox.datagrams().filter_map(|mut datagram| {
+            let (header, local) = ip_header(datagram.bytes)?;
+            datagram.bytes = datagram.bytes.get_mut(header..)?;
+            datagram.local = Some(local);
+            Some(datagram)
+        })
+    }
+}
+
+impl AsFd for RawEsp {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+}
+
+/// The length of the IPv4 header at the start of `packet`, and its destination.
+fn ip_header(packet: &[u8]) -> Option<(usize, Ipv4Addr)> {
+    let first = *packet.first()?;
+    let length = usize::from(first & 0x0f) * 4;
+    if first >> 4 != 4 || length < 20 || packet.len() < length {
+        return None;
+    }
+    let destination: [u8; 4] = packet.get(16..20)?.try_into().ok()?;
+    Some((length, Ipv4Addr::from(destination)))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
+    use super::*;
+
+    #[test]
+    fn the_ip_header_is_taken_off_with_its_options_and_names_the_address_asked() {
+        let mut packet = vec![0x46, 0, 0, 28];
+        packet.resize(16, 0);
+        packet.extend([192, 0, 2, 1]);
+        packet.resize(24, 0);
+        packet.extend([1, 2, 3, 4]);
+        assert_eq!(ip_header(&packet), Some((24, Ipv4Addr::new(192, 0, 2, 1))));
+    }
+
+    #[test]
+    fn what_is_too_short_for_its_header_is_no_packet() {
+        for packet in [&[][..], &[0x45; 19], &[0x4f; 20], &[0x65; 40], &[0x44; 40]] {
+            assert_eq!(ip_header(packet), None, "{packet:?}");
+        }
+    }
+}

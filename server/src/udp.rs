@@ -1,0 +1,862 @@
+//! UDP sockets in batches: bound plainly, answered from the address that was asked, segmented by the kernel where it agrees.
+#![allow(
+    unsafe_code,
+    reason = "recvmmsg, sendmmsg and their control messages have no safe wrapper fit for a tunnel"
+)]
+
+use std::io;
+use std::mem::size_of;
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::ptr;
+
+/// Most datagrams that one call receives.
+pub(crate) const BATCH: usize = 64;
+/// Room for one datagram of the data path, in octets: an MRU of 1792 with all headers fits.
+pub(crate) const DATAGRAM: usize = 2048;
+
+/// Socket buffers, in octets: at 1 Gbit/s some 60 ms.
+const SOCKET_BUFFER: libc::c_int = 8 << 20;
+/// Most segments in one send, the limit of every kernel that has UDP_SEGMENT.
+const SEGMENTS: usize = 64;
+/// Largest UDP payload over IPv4, in octets.
+const LARGEST: usize = 65_507;
+/// Most packets collected before they are handed to the kernel.
+const PACKETS: usize = 512;
+/// How long a peer is remembered as one to whom the kernel would not segment, in nanoseconds.
+const PLAIN_FOR: u64 = 60_000_000_000;
+/// How long a full socket is waited for before packets are dropped.
+const FULL_WAIT_MS: i32 = 5;
+
+/// A bound UDP socket that tells to which address each datagram came.
+#[derive(Debug)]
+pub(crate) struct Udp {
+    fd: OwnedFd,
+}
+
+impl Udp {
+    /// Binds a socket of its own (no address or port reuse, so that a second server cannot slip in beside this one).
+    pub(crate) fn bind(address: SocketAddrV4) -> io::Result<Self> {
+        let fd = socket()?;
+        set_int(fd.as_fd(), libc::IPPROTO_IP, libc::IP_PKTINFO, 1)?;
+        // The outer packet may be fragmented: a tunnel does not pass the path's MTU on to the packets inside.
+        set_int(
+            fd.as_fd(),
+            libc::IPPROTO_IP,
+            libc::IP_MTU_DISCOVER,
+            libc::IP_PMTUDISC_DONT,
+        )?;
+        grow_buffers(fd.as_fd());
+        rustix::net::bind(&fd, &address)?;
+        Ok(Self { fd })
+    }
+
+    /// Binds a socket whose filter drops everything: the port is taken, and nobody gets an answer, not even ICMP.
+    pub(crate) fn deaf(address: SocketAddrV4) -> io::Result<Self> {
+        let fd = socket()?;
+        let mut reject = [libc::sock_filter {
+            code: (libc::BPF_RET | libc::BPF_K) as u16,
+            jt: 0,
+            jf: 0,
+            k: 0,
+        }];
+        let program = libc::sock_fprog {
+            len: 1,
+            filter: reject.as_mut_ptr(),
+        };
+        set_option(fd.as_fd(), libc::SOL_SOCKET, libc::SO_ATTACH_FILTER, &program)?;
+        rustix::net::bind(&fd, &address)?;
+        Ok(Self { fd })
+    }
+}
+
+impl AsFd for Udp {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+}
+
+fn socket() -> io::Result<OwnedFd> {
+    let flags = rustix::net::SocketFlags::CLOEXEC | rustix::net::SocketFlags::NONBLOCK;
+    Ok(rustix::net::socket_with(
+        rustix::net::AddressFamily::INET,
+        rustix::net::SocketType::DGRAM,
+        flags,
+        Some(rustix::net::ipproto::UDP),
+    )?)
+}
+
+fn set_option<T>(fd: BorrowedFd<'_>, level: libc::c_int, name: libc::c_int, value: &T) -> io::Result<()> {
+    // SAFETY: `value` is a live T and its size is told; the kernel only reads it.
+    let result = unsafe {
+        libc::setsockopt(
+            fd.as_raw_fd(),
+            level,
+            name,
+            ptr::from_ref(value).cast(),
+            size_of::<T>() as libc::socklen_t,
+        )
+    };
+    if result == 0 {
+        Ok(())
+    } else {
+        Err(io::Error::last_os_error())
+    }
+}
+
+/// Sets a socket option whose value is an integer.
+pub(crate) fn set_int(fd: BorrowedFd<'_>, level: libc::c_int, name: libc::c_int, value: libc::c_int) -> io::Result<()> {
+    set_option(fd, level, name, &value)
+}
+
+/// Gives a socket large buffers: beyond the system's limit where the process may, else up to it.
+pub(crate) fn grow_buffers(fd: BorrowedFd<'_>) {
+    for (force, plain) in [
+        (libc::SO_RCVBUFFORCE, libc::SO_RCVBUF),
+        (libc::SO_SNDBUFFORCE, libc::SO_SNDBUF),
+    ] {
+        if set_int(fd, libc::SOL_SOCKET, force, SOCKET_BUFFER).is_err() {
+            // A smaller buffer drops sooner under load and is no reason not to serve.
+            let _ = set_int(fd, libc::SOL_SOCKET, plain, SOCKET_BUFFER);
+        }
+    }
+}
+
+/// Room for the control messages of one datagram: IP_PKTINFO, and UDP_SEGMENT when sending.
+#[repr(C, align(8))]
+#[derive(Clone, Copy)]
+struct Control([u8; 64]);
+
+const EMPTY_NAME: libc::sockaddr_in = libc::sockaddr_in {
+    sin_family: 0,
+    sin_port: 0,
+    sin_addr: libc::in_addr { s_addr: 0 },
+    sin_zero: [0; 8],
+};
+const EMPTY_IOVEC: libc::iovec = libc::iovec {
+    iov_base: ptr::null_mut(),
+    iov_len: 0,
+};
+
+fn empty_header() -> libc::mmsghdr {
+    // SAFETY: mmsghdr is integers and pointers, for all of which zero is a value.
+    unsafe { std::mem::zeroed() }
+}
+
+/// One received datagram, in its buffer.
+pub(crate) struct Datagram<'a> {
+    /// What came; it may be changed in place.
+    pub(crate) bytes: &'a mut [u8],
+    /// Who sent it.
+    pub(crate) peer: SocketAddrV4,
+    /// To which of our addresses it came, where the socket tells (see [`Udp::bind`]).
+    pub(crate) local: Option<Ipv4Addr>,
+}
+
+/// Buffers for receiving many datagrams in one call.
+pub(crate) struct Inbox {
+    stride: usize,
+    bytes: Box<[u8]>,
+    names: Box<[libc::sockaddr_in]>,
+    controls: Box<[Control]>,
+    iovecs: Box<[libc::iovec]>,
+    headers: Box<[libc::mmsghdr]>,
+    held: usize,
+}
+
+// SAFETY: the raw pointers in `iovecs` and `headers` are written at the start of each receive and followed only in it.
+unsafe impl Send for Inbox {}
+
+impl Inbox {
+    /// Makes room for `count` datagrams of at most `stride` octets.
+    pub(crate) fn new(count: usize, stride: usize) -> Self {
+        Self {
+            stride,
+            bytes: vec![0; count * stride].into(),
+            names: vec![EMPTY_NAME; count].into(),
+            controls: vec![Control([0; 64]); count].into(),
+            iovecs: vec![EMPTY_IOVEC; count].into(),
+            headers: vec![empty_header(); count].into(),
+            held: 0,
+        }
+    }
+
+    /// Receives what waits at the socket, as much as there is room for, and says how many datagrams that were.
+    ///
+    /// Nothing waiting is `Ok(0)`. What was held before is gone.
+    pub(crate) fn receive(&mut self, socket: BorrowedFd<'_>) -> io::Result<usize> {
+        self.held = 0;
+        let slots = self.bytes.chunks_exact_mut(self.stride);
+        let rest = self
+            .names
+            .iter_mut()
+            .zip(self.controls.iter_mut())
+            .zip(self.iovecs.iter_mut());
+        for ((slot, ((name, control), iovec)), header) in slots.zip(rest).zip(self.headers.iter_mut()) {
+            *iovec = libc::iovec {
+                iov_base: slot.as_mut_ptr().cast(),
+                iov_len: slot.len(),
+            };
+            header.msg_len = 0;
+            header.msg_hdr.msg_name = ptr::from_mut(name).cast();
+            header.msg_hdr.msg_namelen = size_of::<libc::sockaddr_in>() as libc::socklen_t;
+            header.msg_hdr.msg_iov = iovec;
+            header.msg_hdr.msg_iovlen = 1;
+            header.msg_hdr.msg_control = control.0.as_mut_ptr().cast();
+            header.msg_hdr.msg_controllen = size_of::<Control>() as _;
+            header.msg_hdr.msg_flags = 0;
+        }
+        let count = self.headers.len() as libc::c_uint;
+        loop {
+            // SAFETY: each header points to a name, an iovec with a slot and a control buffer that live in `self`, are not
+            // borrowed elsewhere while this call runs, and are as long as the header says.
+            let got = unsafe {
+                libc::recvmmsg(
+                    socket.as_raw_fd(),
+                    self.headers.as_mut_ptr(),
+                    count,
+                    libc::MSG_DONTWAIT as _,
+                    ptr::null_mut(),
+                )
+            };
+            if got >= 0 {
+                self.held = got as usize;
+                return Ok(self.held);
+            }
+            let error = io::Error::last_os_error();
+            match error.kind() {
+                io::ErrorKind::Interrupted => {}
+                io::ErrorKind::WouldBlock => return Ok(0),
+                _ => return Err(error),
+            }
+        }
+    }
+
+    /// Whether the last receive filled every slot, so that more may be waiting.
+    pub(crate) fn is_full(&self) -> bool {
+        self.held == self.headers.len()
+    }
+
+    /// The datagrams of the last receive; one that was longer than its slot is left out.
+    pub(crate) fn datagrams(&mut self) -> impl Iterator<Item = Datagram<'_>> {
+        let slots = self.bytes.chunks_exact_mut(self.stride).take(self.held);
+        slots
+            .zip(self.names.iter())
+            .zip(self.headers.iter())
+            .filter_map(|((slot, name), header)| {
+                if header.msg_hdr.msg_flags & libc::MSG_TRUNC != 0 {
+                    return None;
+                }
+                let peer = SocketAddrV4::new(
+                    Ipv4Addr::from(u32::from_be(name.sin_addr.s_addr)),
+                    u16::from_be(name.sin_port),
+                );
+                let bytes = slot.get_mut(..header.msg_len as usize)?;
+                Some(Datagram {
+                    bytes,
+                    peer,
+                    local: asked_address(&header.msg_hdr),
+                })
+            })
+    }
+}
+
+/// The address of ours that a datagram came to, from its IP_PKTINFO.
+fn asked_address(header: &libc::msghdr) -> Option<Ipv4Addr> {
+    // SAFETY: the header was filled by the kernel and its control buffer lives in the inbox that owns the header; CMSG_FIRSTHDR
+    // and CMSG_NXTHDR stay within msg_controllen, and the data is read unaligned and only where its length is that of in_pktinfo.
+    unsafe {
+        let mut at = libc::CMSG_FIRSTHDR(header);
+        while let Some(message) = at.as_ref() {
+            let long_enough = message.cmsg_len >= libc::CMSG_LEN(size_of::<libc::in_pktinfo>() as u32) as _;
+            if message.cmsg_level == libc::IPPROTO_IP && message.cmsg_type == libc::IP_PKTINFO && long_enough {
+                let info = libc::CMSG_DATA(at).cast::<libc::in_pktinfo>().read_unaligned();
+                return Some(Ipv4Addr::from(u32::from_be(info.ipi_spec_dst.s_addr)));
+            }
+            at = libc::CMSG_NXTHDR(header, at);
+        }
+    }
+    None
+}
+
+/// One packet to send.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Outgoing<'a> {
+    /// To whom.
+    pub(crate) peer: SocketAddrV4,
+    /// From which of our addresses; unspecified leaves it to the routing table.
+    pub(crate) local: Ipv4Addr,
+    /// The payload.
+    pub(crate) bytes: &'a [u8],
+}
+
+/// What became of packets that were to be sent, counted.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
+pub(crate) struct Sent {
+    /// Packets that the kernel took.
+    pub(crate) packets: u64,
+    /// Calls into the kernel.
+    pub(crate) calls: u64,
+    /// Packets that it refused (no route, full queue, forbidden by a firewall).
+    pub(crate) refused: u64,
+    /// Sends that it would not segment.
+    pub(crate) unsegmented: u64,
+}
+
+/// Whether equal packets to one peer may go to the kernel as one.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Segmentation {
+    /// By UDP_SEGMENT, until it is refused.
+    Offload,
+    /// Never: the protocol has no offload.
+    Never,
+}
+
+/// A run of packets that form one message to the kernel.
+#[derive(Clone, Copy)]
+struct Group {
+    peer: SocketAddrV4,
+    local: Ipv4Addr,
+    /// Index of its first packet.
+    start: usize,
+    packets: usize,
+    /// Length of each packet but the last, in octets.
+    segment: usize,
+    /// Length of all, in octets.
+    total: usize,
+    /// A shorter packet ends a group.
+    ended: bool,
+}
+
+impl Group {
+    fn takes(&self, packet: &Outgoing<'_>, limit: usize) -> bool {
+        !self.ended
+            && self.peer == packet.peer
+            && self.local == packet.local
+            && self.packets < SEGMENTS
+            && (1..=self.segment).contains(&packet.bytes.len())
+            && self.segment < limit
+            && self.total + packet.bytes.len() <= LARGEST
+    }
+}
+
+/// A peer to whom segments of `limit` octets or more are sent one by one until `until`.
+#[derive(Clone, Copy)]
+struct Plain {
+    peer: SocketAddrV4,
+    limit: usize,
+    until: u64,
+}
+
+/// Room for sending many packets in one call.
+pub(crate) struct Sender {
+    segmentation: Segmentation,
+    names: Box<[libc::sockaddr_in]>,
+    controls: Box<[Control]>,
+    iovecs: Box<[libc::iovec]>,
+    headers: Box<[libc::mmsghdr]>,
+    groups: Vec<Group>,
+    plain: [Plain; 32],
+    sent: Sent,
+}
+
+// SAFETY: the raw pointers in `iovecs` and `headers` are written and followed within one call of `send` only.
+unsafe impl Send for Sender {}
+
+impl Sender {
+    /// Makes room for one batch.
+    pub(crate) fn new(segmentation: Segmentation) -> Self {
+        let nobody = Plain {
+            peer: SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 0),
+            limit: 0,
+            until: 0,
+        };
+        Self {
+            segmentation,
+            names: vec![EMPTY_NAME; BATCH].into(),
+            controls: vec![Control([0; 64]); BATCH].into(),
+            iovecs: vec![EMPTY_IOVEC; PACKETS].into(),
+            headers: vec![empty_header(); BATCH].into(),
+            groups: Vec::with_capacity(BATCH),
+            plain: [nobody; 32],
+            sent: Sent::default(),
+        }
+    }
+
+    /// What became of everything sent so far.
+    pub(crate) fn sent(&self) -> Sent {
+        self.sent
+    }
+
+    /// Sends packets in their order; what the kernel refuses is counted and dropped. `now` is in nanoseconds.
+    pub(crate) fn send<'a>(
+        &mut self,
+        socket: BorrowedFd<'_>,
+        packets: impl IntoIterator<Item = Outgoing<'a>>,
+        now: u64,
+    ) {
+        let mut held = 0;
+        for packet in packets {
+            let limit = self.limit(packet.peer, now);
+            let joined = match self.groups.last_mut() {
+                Some(group) if held < PACKETS && group.takes(&packet, limit) => {
+                    group.packets += 1;
+                    group.total += packet.bytes.len();
+                    group.ended = packet.bytes.len() < group.segment;
+                    true
+                }
+                _ => false,
+            };
+            if !joined {
+                if self.groups.len() == BATCH || held == PACKETS {
+                    self.flush(socket, now);
+                    held = 0;
+                }
+                let Outgoing { peer, local, bytes } = packet;
+                let group = Group {
+                    peer,
+                    local,
+                    start: held,
+                    packets: 1,
+                    segment: bytes.len(),
+                    total: bytes.len(),
+                    ended: false,
+                };
+                self.groups.push(group);
+            }
+            self.iovecs[held] = libc::iovec {
+                iov_base: packet.bytes.as_ptr().cast_mut().cast(),
+                iov_len: packet.bytes.len(),
+            };
+            held += 1;
+        }
+        self.flush(socket, now);
+    }
+
+    /// From which length on packets to this peer go one by one.
+    fn limit(&self, peer: SocketAddrV4, now: u64) -> usize {
+        match self.segmentation {
+            Segmentation::Never => 0,
+            Segmentation::Offload => self
+                .plain
+                .iter()
+                .find(|p| p.peer == peer && now < p.until)
+                .map_or(usize::MAX, |p| p.limit),
+        }
+    }
+
+    fn remember_plain(&mut self, peer: SocketAddrV4, limit: usize, now: u64) {
+        let same = self.plain.iter().position(|p| p.peer == peer && now < p.until);
+        let oldest = || {
+            self.plain
+                .iter()
+                .enumerate()
+                .min_by_key(|(_, p)| p.until)
+                .map_or(0, |(i, _)| i)
+        };
+        let at = same.unwrap_or_else(oldest);
+        let limit = if same.is_some() {
+            limit.min(self.plain[at].limit)
+        } else {
+            limit
+        };
+        self.plain[at] = Plain {
+            peer,
+            limit,
+            until: now.saturating_add(PLAIN_FOR),
+        };
+    }
+
+    /// Hands the collected groups to the kernel.
+    fn flush(&mut self, socket: BorrowedFd<'_>, now: u64) {
+        for at in 0..self.groups.len() {
+            let group = self.groups[at];
+            let segment = if group.packets > 1 {
+                u16::try_from(group.segment).ok()
+            } else {
+                None
+            };
+            self.write_header(at, &group, segment);
+        }
+        let mut done = 0;
+        let mut waits = 0;
+        while done < self.groups.len() {
+            match self.send_headers(socket, done, self.groups.len()) {
+                Ok(count) => {
+                    self.sent.packets += self.groups[done..done + count]
+                        .iter()
+                        .map(|g| g.packets as u64)
+                        .sum::<u64>();
+                    done += count;
+                    waits = 0;
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock && waits < 2 => {
+                    waits += 1;
+                    wait_for_room(socket);
+                }
+                Err(error) => {
+                    let group = self.groups[done];
+                    if group.packets > 1
+                        && let Some(limit) = refused_segmentation(&error, group.segment)
+                    {
+                        self.sent.unsegmented += 1;
+                        self.remember_plain(group.peer, limit, now);
+                        self.send_one_by_one(socket, &group);
+                        for at in done + 1..self.groups.len() {
+                            let group = self.groups[at];
+                            let segment = if group.packets > 1 {
+                                u16::try_from(group.segment).ok()
+                            } else {
+                                None
+                            };
+                            self.write_header(at, &group, segment);
+                        }
+                    } else {
+                        self.sent.refused += group.packets as u64;
+                    }
+                    done += 1;
+                    waits = 0;
+                }
+            }
+        }
+        self.groups.clear();
+    }
+
+    /// Sends the packets of a group without offload; uses the headers from the first on.
+    fn send_one_by_one(&mut self, socket: BorrowedFd<'_>, group: &Group) {
+        for at in 0..group.packets {
+            let single = Group {
+                start: group.start + at,
+                packets: 1,
+                ..*group
+            };
+            self.write_header(at, &single, None);
+        }
+        let mut done = 0;
+        let mut waits = 0;
+        while done < group.packets {
+            match self.send_headers(socket, done, group.packets) {
+                Ok(count) => {
+                    self.sent.packets += count as u64;
+                    done += count;
+                    waits = 0;
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock && waits < 2 => {
+                    waits += 1;
+                    wait_for_room(socket);
+                }
+                Err(_) => {
+                    self.sent.refused += 1;
+                    done += 1;
+                    waits = 0;
+                }
+            }
+        }
+    }
+
+    /// Fills message header `at` for a group; `segment` asks the kernel to segment.
+    fn write_header(&mut self, at: usize, group: &Group, segment: Option<u16>) {
+        let name = &mut self.names[at];
+        *name = libc::sockaddr_in {
+            sin_family: libc::AF_INET as libc::sa_family_t,
+            sin_port: group.peer.port().to_be(),
+            sin_addr: libc::in_addr {
+                s_addr: u32::from(*group.peer.ip()).to_be(),
+            },
+            sin_zero: [0; 8],
+        };
+        let header = &mut self.headers[at];
+        header.msg_len = 0;
+        header.msg_hdr.msg_name = ptr::from_mut(name).cast();
+        header.msg_hdr.msg_namelen = size_of::<libc::sockaddr_in>() as libc::socklen_t;
+        header.msg_hdr.msg_iov = &mut self.iovecs[group.start];
+        header.msg_hdr.msg_iovlen = group.packets as _;
+        header.msg_hdr.msg_flags = 0;
+        write_control(&mut header.msg_hdr, &mut self.controls[at], group.local, segment);
+    }
+
+    /// Sends message headers `from..to` and says how many the kernel took (at least one).
+    fn send_headers(&mut self, socket: BorrowedFd<'_>, from: usize, to: usize) -> io::Result<usize> {
+        let headers = &mut self.headers[from..to];
+        loop {
+            self.sent.calls += 1;
+            // SAFETY: each header was filled by `write_header` in this call of `send`: its name and control buffer live in
+            // `self`, its iovecs point into slices borrowed for the whole of `send`, and the kernel only reads them.
+            let count = unsafe {
+                libc::sendmmsg(
+                    socket.as_raw_fd(),
+                    headers.as_mut_ptr(),
+                    headers.len() as libc::c_uint,
+                    libc::MSG_DONTWAIT as _,
+                )
+            };
+            if count > 0 {
+                return Ok(count as usize);
+            }
+            let error = io::Error::last_os_error();
+            if error.kind() != io::ErrorKind::Interrupted {
+                return Err(error);
+            }
+        }
+    }
+}
+
+/// From which packet length on segmentation must not be tried again, if `error` says that the kernel would not do it.
+fn refused_segmentation(error: &io::Error, segment: usize) -> Option<usize> {
+    match error.raw_os_error() {
+        // The segment does not fit the path's MTU: such packets must be fragmented, which UDP_SEGMENT cannot.
+        Some(libc::EINVAL | libc::EMSGSIZE) => Some(segment),
+        // The device cannot checksum, or the kernel knows no UDP_SEGMENT.
+        Some(libc::EIO | libc::EOPNOTSUPP | libc::ENOPROTOOPT) => Some(0),
+        _ => None,
+    }
+}
+
+fn wait_for_room(socket: BorrowedFd<'_>) {
+    let mut fds = [rustix::event::PollFd::from_borrowed_fd(
+        socket,
+        rustix::event::PollFlags::OUT,
+    )];
+    let limit = rustix::event::Timespec {
+        tv_sec: 0,
+        tv_nsec: i64::from(FULL_WAIT_MS) * 1_000_000,
+    };
+    // Whatever this says, the next send tells whether there is room.
+    let _ = rustix::event::poll(&mut fds, Some(&limit));
+}
+
+/// Writes the control messages of one send: the source address, and the segment length.
+fn write_control(header: &mut libc::msghdr, control: &mut Control, local: Ipv4Addr, segment: Option<u16>) {
+    const PKTINFO: u32 = size_of::<libc::in_pktinfo>() as u32;
+    const SEGMENT: u32 = size_of::<u16>() as u32;
+    control.0.fill(0);
+    header.msg_control = control.0.as_mut_ptr().cast();
+    header.msg_controllen = size_of::<Control>() as _;
+    let info = libc::in_pktinfo {
+        ipi_ifindex: 0,
+        ipi_spec_dst: libc::in_addr {
+            s_addr: u32::from(local).to_be(),
+        },
+        ipi_addr: libc::in_addr { s_addr: 0 },
+    };
+    // SAFETY: `control` has 64 octets, is aligned like cmsghdr and zeroed; both messages together take less than that, so
+    // CMSG_FIRSTHDR and CMSG_NXTHDR yield pointers into it; the data is written unaligned.
+    unsafe {
+        let mut used = libc::CMSG_SPACE(PKTINFO);
+        let first = libc::CMSG_FIRSTHDR(header);
+        (*first).cmsg_level = libc::IPPROTO_IP;
+        (*first).cmsg_type = libc::IP_PKTINFO;
+        (*first).cmsg_len = libc::CMSG_LEN(PKTINFO) as _;
+        libc::CMSG_DATA(first).cast::<libc::in_pktinfo>().write_unaligned(info);
+        if let Some(segment) = segment {
+            let second = libc::CMSG_NXTHDR(header, first);
+            (*second).cmsg_level = libc::SOL_UDP;
+            (*second).cmsg_type = libc::UDP_SEGMENT;
+            (*second).cmsg_len = libc::CMSG_LEN(SEGMENT) as _;
+            libc::CMSG_DATA(second).cast::<u16>().write_unaligned(segment);
+            used += libc::CMSG_SPACE(SEGMENT);
+        }
+        header.msg_controllen = used as _;
+    }
+}
+
+/// The IPv4 form of a socket address; the server listens on IPv4 only.
+pub(crate) fn v4(address: SocketAddr) -> Option<SocketAddrV4> {
+    match address {
+        SocketAddr::V4(address) => Some(address),
+        SocketAddr::V6(address) => Some(SocketAddrV4::new(address.ip().to_ipv4_mapped()?, address.port())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
+    use super::*;
+
+    const LOOPBACK: Ipv4Addr = Ipv4Addr::LOCALHOST;
+
+    fn pair() -> (Udp, Udp) {
+        let a = Udp::bind(SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 0)).unwrap();
+        let b = Udp::bind(SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 0)).unwrap();
+        (a, b)
+    }
+
+    fn port(socket: &Udp) -> u16 {
+        SocketAddrV4::try_from(rustix::net::getsockname(socket).unwrap())
+            .unwrap()
+            .port()
+    }
+
+    fn to<'a>(socket: &Udp, ip: Ipv4Addr, local: Ipv4Addr, bytes: &'a [u8]) -> Outgoing<'a> {
+        Outgoing {
+            peer: SocketAddrV4::new(ip, port(socket)),
+            local,
+            bytes,
+        }
+    }
+
+    fn receive_all(socket: &Udp) -> Vec<(SocketAddrV4, Option<Ipv4Addr>, Vec<u8>)> {
+        let mut inbox = Inbox::new(BATCH, DATAGRAM);
+        let mut all = vec![];
+        while inbox.receive(socket.as_fd()).unwrap() > 0 {
+            all.extend(inbox.datagrams().map(|d| (d.peer, d.local, d.bytes.to_vec())));
+        }
+        all
+    }
+
+    #[test]
+    fn a_datagram_tells_the_address_that_was_asked_and_the_answer_leaves_from_it() {
+        let (server, client) = pair();
+        let asked = Ipv4Addr::new(127, 0, 0, 7);
+        let mut sender = Sender::new(Segmentation::Offload);
+        sender.send(client.as_fd(), [to(&server, asked, LOOPBACK, b"question")], 0);
+        let got = receive_all(&server);
+        let [(peer, local, bytes)] = &got[..] else {
+            panic!("{got:?}")
+        };
+        assert_eq!(
+            (peer.ip(), *local, &bytes[..]),
+            (&LOOPBACK, Some(asked), &b"question"[..])
+        );
+        sender.send(
+            server.as_fd(),
+            [Outgoing {
+                peer: *peer,
+                local: asked,
+                bytes: b"answer",
+            }],
+            0,
+        );
+        let got = receive_all(&client);
+        let [(from, _, bytes)] = &got[..] else {
+            panic!("{got:?}")
+        };
+        assert_eq!((from.ip(), &bytes[..]), (&asked, &b"answer"[..]));
+    }
+
+    #[test]
+    fn equal_packets_to_one_peer_go_in_one_call_and_arrive_in_order_with_a_shorter_last() {
+        let (server, client) = pair();
+        let mut packets = vec![vec![0; 1000]; 40];
+        packets.push(vec![0; 300]);
+        packets.push(vec![0; 1000]);
+        for (at, packet) in packets.iter_mut().enumerate() {
+            packet[0] = at as u8;
+        }
+        let mut sender = Sender::new(Segmentation::Offload);
+        sender.send(
+            server.as_fd(),
+            packets.iter().map(|p| to(&client, LOOPBACK, LOOPBACK, p)),
+            0,
+        );
+        assert_eq!(
+            sender.sent(),
+            Sent {
+                packets: 42,
+                calls: 1,
+                refused: 0,
+                unsegmented: 0
+            }
+        );
+        let got: Vec<_> = receive_all(&client).into_iter().map(|(_, _, bytes)| bytes).collect();
+        assert_eq!(got, packets);
+    }
+
+    #[test]
+    fn more_than_one_message_may_hold_is_cut_and_nothing_is_lost() {
+        let (server, client) = pair();
+        let packets: Vec<Vec<u8>> = (0..1300u32).map(|at| at.to_be_bytes().repeat(20)).collect();
+        let mut sender = Sender::new(Segmentation::Offload);
+        sender.send(
+            server.as_fd(),
+            packets.iter().map(|p| to(&client, LOOPBACK, LOOPBACK, p)),
+            0,
+        );
+        assert_eq!((sender.sent().packets, sender.sent().refused), (1300, 0));
+        let got: Vec<_> = receive_all(&client).into_iter().map(|(_, _, bytes)| bytes).collect();
+        assert_eq!(got, packets);
+    }
+
+    #[test]
+    fn packets_of_two_peers_are_not_mixed() {
+        let (server, client) = pair();
+        let (other, _) = pair();
+        let packets: Vec<Vec<u8>> = (0..20u8).map(|at| vec![at; 500]).collect();
+        let mut sender = Sender::new(Segmentation::Offload);
+        let both = packets
+            .iter()
+            .enumerate()
+            .map(|(at, p)| to([&client, &other][at % 2], LOOPBACK, LOOPBACK, p));
+        sender.send(server.as_fd(), both, 0);
+        let evens: Vec<u8> = receive_all(&client).iter().map(|(_, _, bytes)| bytes[0]).collect();
+        assert_eq!(evens, (0..20).step_by(2).collect::<Vec<u8>>());
+        assert_eq!(receive_all(&other).len(), 10);
+    }
+
+    #[test]
+    fn a_kernel_that_will_not_segment_gets_the_packets_one_by_one_and_is_not_asked_again_for_a_while() {
+        let (server, client) = pair();
+        // The kernel refuses to segment without checksums.
+        set_int(server.as_fd(), libc::SOL_SOCKET, libc::SO_NO_CHECK, 1).unwrap();
+        let packets = vec![vec![7; 800]; 10];
+        let mut sender = Sender::new(Segmentation::Offload);
+        for round in 1..=2 {
+            sender.send(
+                server.as_fd(),
+                packets.iter().map(|p| to(&client, LOOPBACK, LOOPBACK, p)),
+                5,
+            );
+            assert_eq!(receive_all(&client).len(), 10, "round {round}");
+            assert_eq!(sender.sent().unsegmented, 1);
+        }
+        assert_eq!(
+            sender.limit(to(&client, LOOPBACK, LOOPBACK, b"").peer, 5 + PLAIN_FOR),
+            usize::MAX
+        );
+        assert_eq!((sender.sent().packets, sender.sent().refused), (20, 0));
+    }
+
+    #[test]
+    fn a_refused_packet_does_not_stop_those_behind_it() {
+        let (server, client) = pair();
+        let nowhere = Outgoing {
+            peer: SocketAddrV4::new(LOOPBACK, 0),
+            local: LOOPBACK,
+            bytes: b"x",
+        };
+        let mut sender = Sender::new(Segmentation::Offload);
+        sender.send(server.as_fd(), [nowhere, to(&client, LOOPBACK, LOOPBACK, b"behind")], 0);
+        assert_eq!((sender.sent().packets, sender.sent().refused), (1, 1));
+        assert_eq!(receive_all(&client).len(), 1);
+    }
+
+    #[test]
+    fn a_bound_port_cannot_be_bound_again_and_the_deaf_one_hears_nothing() {
+        let (server, client) = pair();
+        let taken = Udp::bind(SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, port(&server)));
+        assert_eq!(taken.unwrap_err().kind(), io::ErrorKind::AddrInUse);
+        let deaf = Udp::deaf(SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 0)).unwrap();
+        let mut sender = Sender::new(Segmentation::Offload);
+        sender.send(client.as_fd(), [to(&deaf, LOOPBACK, LOOPBACK, b"hello")], 0);
+        assert_eq!(sender.sent().packets, 1);
+        assert!(receive_all(&deaf).is_empty());
+    }
+
+    #[test]
+    fn a_datagram_longer_than_its_slot_is_left_out() {
+        let (server, client) = pair();
+        let mut sender = Sender::new(Segmentation::Offload);
+        let long = vec![1; DATAGRAM + 1];
+        sender.send(
+            client.as_fd(),
+            [
+                to(&server, LOOPBACK, LOOPBACK, &long),
+                to(&server, LOOPBACK, LOOPBACK, b"ok"),
+            ],
+            0,
+        );
+        let got = receive_all(&server);
+        assert_eq!(got.len(), 1);
+        assert_eq!(got[0].2, b"ok");
+    }
+}

@@ -1,0 +1,515 @@
+//! A data thread: batch in, path, batch out; it waits for nobody but the kernel.
+
+use crate::clock;
+use crate::raw::RawEsp;
+use crate::tun::{LARGEST_READ, Tun};
+use crate::udp::{self, BATCH, DATAGRAM, Datagram, Inbox, Outgoing, Segmentation, Sender, Sent, Udp};
+use crate::wake::{Alarm, Wake};
+use engine::ike::Endpoint;
+use engine::path::{
+    Arrival, Coalescer, Departure, Encap, HEADROOM, Note, Out, SealedPacket, Splitter, TAILROOM, Totals, Update,
+    VNET_LEN, Worker,
+};
+use engine::time::Instant;
+use rustix::event::{Timespec, epoll};
+use std::io::{self, IoSlice};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+use wire::esp::Encapsulated;
+
+/// Reports that may wait for the control thread.
+pub(crate) const REPORTS: usize = 2048;
+/// Orders that may wait for the data thread.
+pub(crate) const ORDERS: usize = 4096;
+
+/// Where packets for clients lie between the TUN and the socket, in octets.
+const ARENA: usize = 384 << 10;
+/// Free room that there must be for one more read: 64 KiB in segments of some 500 octets with headers before and behind.
+const ROOM_FOR_READ: usize = 128 << 10;
+/// Reads from the TUN in one go, so that the other direction has its turn.
+const READS: usize = 64;
+/// Packets begin at multiples of this, a cache line.
+const LINE: usize = 64;
+/// Most pieces of one write to the TUN, and the headers before them.
+const PIECES: usize = 66;
+/// Longest nap while the control thread has no room for reports.
+const NAP: Duration = Duration::from_millis(1);
+
+/// What the control thread tells the data thread.
+pub(crate) enum Order {
+    /// Something to know or to send.
+    Update(Update),
+    /// Answer when everything ordered before has been done.
+    Barrier(SyncSender<()>),
+    /// Do what has been ordered before, then end.
+    Stop,
+}
+
+/// What the data thread tells the control thread.
+pub(crate) enum Report {
+    /// A message of IKE that came to the port of ESP.
+    Isakmp {
+        /// From where to where.
+        endpoint: Endpoint,
+        /// The message without its marker.
+        bytes: Vec<u8>,
+    },
+    /// What the data path has to say.
+    Note(Note),
+}
+
+/// Everything a data thread touches.
+pub(crate) struct Links {
+    /// Port 4500; the control thread sends on it, too.
+    pub(crate) udp: Arc<Udp>,
+    /// ESP without UDP.
+    pub(crate) raw: RawEsp,
+    /// The clients' packets in the clear.
+    pub(crate) tun: Tun,
+    /// From the control thread.
+    pub(crate) orders: Receiver<Order>,
+    /// Rings when there are orders.
+    pub(crate) bell: Arc<Wake>,
+    /// To the control thread.
+    pub(crate) reports: SyncSender<Report>,
+    /// To be rung when there are reports.
+    pub(crate) control_bell: Arc<Wake>,
+}
+
+/// What a data thread has done, told at its end.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Done {
+    /// The data path's sums.
+    pub(crate) totals: Totals,
+    /// Packets sent in UDP.
+    pub(crate) udp: Sent,
+    /// Packets sent as IP protocol 50.
+    pub(crate) raw: Sent,
+    /// Datagrams on port 4500 that were neither ESP nor IKE.
+    pub(crate) junk: u64,
+    /// Messages of IKE for which the control thread had no room.
+    pub(crate) lost: u64,
+    /// Packets that the TUN did not take.
+    pub(crate) unwritten: u64,
+}
+
+/// Starts the thread.
+pub(crate) fn start(worker: Worker, links: Links, alarm: &Alarm) -> io::Result<JoinHandle<Done>> {
+    let thread = DataThread::new(worker, links)?;
+    let watch = alarm.watch("data");
+    std::thread::Builder::new().name("data".into()).spawn(move || {
+        let _watch = watch;
+        thread.run()
+    })
+}
+
+/// Which of the links have something to read.
+#[derive(Clone, Copy, Default)]
+struct Ready {
+    udp: bool,
+    raw: bool,
+    tun: bool,
+    bell: bool,
+}
+
+/// Whether the thread goes on.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Next {
+    GoOn,
+    Stop,
+}
+
+struct DataThread {
+    worker: Worker,
+    links: Links,
+    epoll: OwnedFd,
+    inbox: Inbox,
+    udp_sender: Sender,
+    raw_sender: Sender,
+    coalescer: Coalescer,
+    splitter: Splitter,
+    read: Box<[u8]>,
+    arena: Box<[u8]>,
+    /// Empty between batches; kept for their memory.
+    arrivals: Vec<Arrival<'static>>,
+    departures: Vec<Departure<'static>>,
+    sealed: Vec<SealedPacket>,
+    /// A note for which the control thread had no room.
+    waiting: Option<Report>,
+    done: Done,
+}
+
+impl DataThread {
+    fn new(worker: Worker, links: Links) -> io::Result<Self> {
+        let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
+        let watched = [
+            links.udp.as_fd(),
+            links.raw.as_fd(),
+            links.tun.as_fd(),
+            links.bell.as_fd(),
+        ];
+        for (number, fd) in (0..).zip(watched) {
+            epoll::add(&epoll, fd, epoll::EventData::new_u64(number), epoll::EventFlags::IN)?;
+        }
+        let coalescer = Coalescer::new(links.tun.segments_udp());
+        Ok(Self {
+            worker,
+            links,
+            epoll,
+            inbox: Inbox::new(BATCH, DATAGRAM),
+            udp_sender: Sender::new(Segmentation::Offload),
+            raw_sender: Sender::new(Segmentation::Never),
+            coalescer,
+            splitter: Splitter::default(),
+            read: vec![0; LARGEST_READ].into(),
+            arena: vec![0; ARENA].into(),
+            arrivals: Vec::with_capacity(BATCH),
+            departures: Vec::with_capacity(256),
+            sealed: Vec::with_capacity(BATCH),
+            waiting: None,
+            done: Done::default(),
+        })
+    }
+
+    /// Each turn gives every link one batch, so that none starves the others.
+    fn run(mut self) -> Done {
+        let mut next = Next::GoOn;
+        while next == Next::GoOn {
+            let ready = self.wait();
+            let now = clock::now();
+            if ready.bell {
+                self.links.bell.hush();
+                next = self.obey(now);
+            }
+            if ready.udp && next == Next::GoOn {
+                next = self.inbound(Encap::Udp, now);
+            }
+            if ready.raw && next == Next::GoOn {
+                next = self.inbound(Encap::Raw, now);
+            }
+            if ready.tun {
+                self.outbound(now);
+            }
+            if self.worker.poll_timeout().is_some_and(|due| now.reached(due)) {
+                self.worker.handle_timeout(now);
+            }
+            self.write_replies();
+            self.report_notes();
+        }
+        self.done.totals = self.worker.totals();
+        self.done.udp = self.udp_sender.sent();
+        self.done.raw = self.raw_sender.sent();
+        self.done
+    }
+
+    fn wait(&self) -> Ready {
+        let longest = self.worker.poll_timeout().map(|due| due.since(clock::now()));
+        let longest = if self.waiting.is_some() {
+            Some(longest.unwrap_or(NAP).min(NAP))
+        } else {
+            longest
+        };
+        let timeout = longest.map(|longest| Timespec {
+            tv_sec: i64::try_from(longest.as_secs()).unwrap_or(i64::MAX),
+            tv_nsec: i64::from(longest.subsec_nanos()),
+        });
+        let nothing = epoll::Event {
+            flags: epoll::EventFlags::empty(),
+            data: epoll::EventData::new_u64(u64::MAX),
+        };
+        let mut events = [nothing; 4];
+        // Interrupted by a signal: nothing is ready, and the loop comes back.
+        let count = epoll::wait(&self.epoll, &mut events[..], timeout.as_ref()).unwrap_or(0);
+        let mut ready = Ready::default();
+        for event in events.iter().take(count) {
+            match event.data.u64() {
+                0 => ready.udp = true,
+                1 => ready.raw = true,
+                2 => ready.tun = true,
+                _ => ready.bell = true,
+            }
+        }
+        ready
+    }
+
+    /// Takes in what has been ordered, and sends what was to be sealed.
+    fn obey(&mut self, now: Instant) -> Next {
+        let mut next = Next::GoOn;
+        while next == Next::GoOn {
+            match self.links.orders.try_recv() {
+                Ok(Order::Update(update)) => {
+                    self.worker.apply(update, now);
+                    while let Some(packet) = self.worker.poll_sealed() {
+                        self.sealed.push(packet);
+                    }
+                    if self.sealed.len() >= BATCH {
+                        self.send_sealed(now);
+                    }
+                }
+                Ok(Order::Barrier(done)) => {
+                    self.send_sealed(now);
+                    // Who asked may have stopped waiting.
+                    let _ = done.try_send(());
+                }
+                Ok(Order::Stop) => next = Next::Stop,
+                Err(_) => break,
+            }
+        }
+        self.send_sealed(now);
+        next
+    }
+
+    /// One batch from a socket to the TUN.
+    fn inbound(&mut self, encap: Encap, now: Instant) -> Next {
+        let received = match encap {
+            Encap::Udp => self.inbox.receive(self.links.udp.as_fd()),
+            Encap::Raw => self.inbox.receive(self.links.raw.as_fd()),
+        };
+        // What cannot be received is lost like anything on a network.
+        if received.unwrap_or(0) == 0 {
+            return Next::GoOn;
+        }
+        // Orders come after receiving and before opening: what a packet depends on was ordered before it was caused.
+        let next = self.obey(now);
+        let mut arrivals: Vec<Arrival<'_>> = std::mem::take(&mut self.arrivals);
+        match encap {
+            Encap::Udp => {
+                for datagram in self.inbox.datagrams() {
+                    match wire::esp::classify(datagram.bytes) {
+                        Encapsulated::Esp => arrivals.push(arrival(datagram, Encap::Udp)),
+                        Encapsulated::Keepalive => {}
+                        Encapsulated::Junk => self.done.junk += 1,
+                        Encapsulated::Isakmp(message) => {
+                            let report = Report::Isakmp {
+                                endpoint: endpoint_of(&datagram),
+                                bytes: message.to_vec(),
+                            };
+                            if self.links.reports.try_send(report).is_ok() {
+                                self.links.control_bell.ring();
+                            } else {
+                                self.done.lost += 1;
+                            }
+                        }
+                    }
+                }
+            }
+            Encap::Raw => arrivals.extend(RawEsp::packets(&mut self.inbox).map(|packet| arrival(packet, Encap::Raw))),
+        }
+        self.worker.inbound(&mut arrivals, now);
+        self.coalescer.coalesce(&arrivals);
+        self.done.unwritten += write_supers(&self.links.tun, &self.coalescer, &arrivals);
+        arrivals.clear();
+        self.arrivals = emptied(arrivals, |_| None);
+        next
+    }
+
+    /// One batch from the TUN to the sockets.
+    fn outbound(&mut self, now: Instant) {
+        let mut departures: Vec<Departure<'_>> = std::mem::take(&mut self.departures);
+        let mut free: &mut [u8] = &mut self.arena;
+        for _ in 0..READS {
+            if free.len() < ROOM_FOR_READ {
+                break;
+            }
+            // A device that cannot be read has nothing to give.
+            let length = self.links.tun.read(&mut self.read).unwrap_or(0);
+            if length == 0 {
+                break;
+            }
+            // What cannot be understood is counted by the splitter.
+            let _ = self.splitter.split(&self.read[..length], |segment| {
+                let length = segment.len();
+                let Some(slot) = take_slot(&mut free, HEADROOM + length + TAILROOM) else {
+                    return false;
+                };
+                let written = segment.write(&mut slot[HEADROOM..HEADROOM + length]);
+                if written {
+                    departures.push(Departure::new(slot, HEADROOM, length));
+                }
+                written
+            });
+        }
+        if !departures.is_empty() {
+            self.worker.outbound(&mut departures, now);
+            let udp = departures
+                .iter()
+                .filter_map(|departure| outgoing(departure, Encap::Udp));
+            self.udp_sender.send(self.links.udp.as_fd(), udp, now.0);
+            let raw = departures
+                .iter()
+                .filter_map(|departure| outgoing(departure, Encap::Raw));
+            self.raw_sender.send(self.links.raw.as_fd(), raw, now.0);
+        }
+        departures.clear();
+        self.departures = emptied(departures, |_| None);
+        while let Some(packet) = self.worker.poll_sealed() {
+            self.sealed.push(packet);
+        }
+        self.send_sealed(now);
+    }
+
+    /// Sends control messages and fragments that have been sealed.
+    fn send_sealed(&mut self, now: Instant) {
+        if self.sealed.is_empty() {
+            return;
+        }
+        let packets = |encap| {
+            let ours = self.sealed.iter().filter(move |packet| packet.encap == encap);
+            ours.filter_map(|packet| packet_to(&packet.bytes, packet.peer, packet.local))
+        };
+        self.udp_sender.send(self.links.udp.as_fd(), packets(Encap::Udp), now.0);
+        self.raw_sender.send(self.links.raw.as_fd(), packets(Encap::Raw), now.0);
+        for packet in self.sealed.drain(..) {
+            self.worker.recycle(packet.bytes);
+        }
+    }
+
+    /// Writes the ICMP messages that the path has for hosts on this side.
+    fn write_replies(&mut self) {
+        while let Some(packet) = self.worker.poll_reply() {
+            if self
+                .links
+                .tun
+                .write(&[IoSlice::new(&[0; VNET_LEN]), IoSlice::new(&packet)])
+                .is_err()
+            {
+                self.done.unwritten += 1;
+            }
+        }
+    }
+
+    /// Hands notes to the control thread while it has room.
+    fn report_notes(&mut self) {
+        let mut told = false;
+        while let Some(report) = self
+            .waiting
+            .take()
+            .or_else(|| self.worker.poll_note().map(Report::Note))
+        {
+            match self.links.reports.try_send(report) {
+                Ok(()) => told = true,
+                Err(TrySendError::Full(report)) => {
+                    self.waiting = Some(report);
+                    break;
+                }
+                // The control thread is gone, and the end is near.
+                Err(TrySendError::Disconnected(_)) => break,
+            }
+        }
+        if told {
+            self.links.control_bell.ring();
+        }
+    }
+}
+
+/// A vector of the same memory for a batch of another lifetime; `none` never sees anything.
+fn emptied<A, B>(batch: Vec<A>, none: impl FnMut(A) -> Option<B>) -> Vec<B> {
+    // The library collects in place where the layouts agree, as two lifetimes of one type do.
+    batch.into_iter().filter_map(none).collect()
+}
+
+fn arrival<'a>(datagram: Datagram<'a>, encap: Encap) -> Arrival<'a> {
+    let local = IpAddr::V4(datagram.local.unwrap_or(Ipv4Addr::UNSPECIFIED));
+    Arrival::new(datagram.bytes, datagram.peer.into(), local, encap)
+}
+
+fn endpoint_of(datagram: &Datagram<'_>) -> Endpoint {
+    let local = SocketAddr::from((
+        datagram.local.unwrap_or(Ipv4Addr::UNSPECIFIED),
+        crate::control::NAT_PORT,
+    ));
+    Endpoint {
+        local,
+        peer: datagram.peer.into(),
+    }
+}
+
+fn outgoing<'a>(departure: &'a Departure<'_>, wanted: Encap) -> Option<Outgoing<'a>> {
+    match &departure.result {
+        Out::Sealed { peer, local, encap, .. } if *encap == wanted => packet_to(departure.esp()?, *peer, *local),
+        _ => None,
+    }
+}
+
+fn packet_to(bytes: &[u8], peer: SocketAddr, local: IpAddr) -> Option<Outgoing<'_>> {
+    let local = match local {
+        IpAddr::V4(local) => local,
+        IpAddr::V6(local) => local.to_ipv4_mapped()?,
+    };
+    Some(Outgoing {
+        peer: udp::v4(peer)?,
+        local,
+        bytes,
+    })
+}
+
+/// Cuts a slot off the free room; the next one begins on a cache line of its own.
+fn take_slot<'a>(free: &mut &'a mut [u8], length: usize) -> Option<&'a mut [u8]> {
+    let padded = length.next_multiple_of(LINE);
+    if padded > free.len() {
+        return None;
+    }
+    let (slot, rest) = std::mem::take(free).split_at_mut(padded);
+    *free = rest;
+    slot.get_mut(..length)
+}
+
+/// Writes super-packets, and says how many the TUN did not take.
+fn write_supers(tun: &Tun, coalescer: &Coalescer, arrivals: &[Arrival<'_>]) -> u64 {
+    let mut unwritten = 0;
+    for whole in coalescer.supers() {
+        let mut parts = [IoSlice::new(&[]); PIECES];
+        let mut used = 0;
+        let pieces = coalescer.pieces(whole).iter();
+        let pieces = pieces.filter_map(|piece| arrivals.get(piece.packet)?.ip()?.get(piece.range.clone()));
+        let all = [whole.vnet(), whole.headers()]
+            .into_iter()
+            .chain(pieces)
+            .filter(|part| !part.is_empty());
+        for (place, part) in parts.iter_mut().zip(all) {
+            *place = IoSlice::new(part);
+            used += 1;
+        }
+        if tun.write(&parts[..used]).is_err() {
+            unwritten += 1;
+        }
+    }
+    unwritten
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
+    use super::*;
+
+    #[test]
+    fn the_memory_of_a_batch_is_kept_for_the_next() {
+        let mut octets = vec![0; 8];
+        let mut batch: Vec<Arrival<'_>> = Vec::with_capacity(64);
+        let place = batch.as_ptr() as usize;
+        batch.push(Arrival::new(
+            &mut octets,
+            "192.0.2.1:4500".parse().unwrap(),
+            Ipv4Addr::LOCALHOST.into(),
+            Encap::Udp,
+        ));
+        batch.clear();
+        let kept: Vec<Arrival<'static>> = emptied(batch, |_| None);
+        assert_eq!((kept.capacity(), kept.as_ptr() as usize, kept.len()), (64, place, 0));
+    }
+
+    #[test]
+    fn slots_lie_behind_each_other_until_there_is_no_room() {
+        let mut arena = vec![0; 4 * LINE];
+        let mut free = &mut arena[..];
+        assert_eq!(take_slot(&mut free, 100).map(|s| s.len()), Some(100));
+        assert_eq!(free.len(), 2 * LINE);
+        assert_eq!(take_slot(&mut free, 2 * LINE + 1).map(|s| s.len()), None);
+        assert_eq!(take_slot(&mut free, 2 * LINE).map(|s| s.len()), Some(2 * LINE));
+        assert_eq!(take_slot(&mut free, 1).map(|s| s.len()), None);
+    }
+}

@@ -1,0 +1,20 @@
+//! The simulated world: a virtual clock, a lossy network with NAT boxes, and L2TP/IPsec clients. Development only.
+
+// The world is a test's instrument: it fails loudly where production code must not.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "development only; a broken scene must stop at once"
+)]
+
+pub mod net;
+pub mod packet;
+pub mod peer;
+pub mod rng;
+pub mod world;
+
+pub use net::{Faults, Nat};
+pub use peer::{Carrier, Manner, Outer, Peer, Stage};
+pub use world::{World, config};

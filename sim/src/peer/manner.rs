@@ -1,0 +1,69 @@
+//! How a simulated client behaves: what it offers and the habits of its kind (clients.md).
+
+/// A transform of phase 1 by its numbers: cipher, key bits, hash, group.
+pub type Phase1Offer = (u16, Option<u16>, u16, u16);
+/// A transform of phase 2 by its numbers: transform id, key bits, authentication.
+pub type Phase2Offer = (u8, Option<u16>, u16);
+
+/// The manners of one client.
+#[derive(Clone, Debug)]
+pub struct Manner {
+    /// Offers of phase 1, in order.
+    pub phase1: Vec<Phase1Offer>,
+    /// Offers of phase 2, in order.
+    pub phase2: Vec<Phase2Offer>,
+    /// Group for perfect forward secrecy, by its number.
+    pub pfs: Option<u16>,
+    /// The pre-shared key.
+    pub psk: Vec<u8>,
+    /// User name.
+    pub user: String,
+    /// Password.
+    pub password: String,
+    /// NAT traversal is offered.
+    pub natt: bool,
+    /// It says that it is behind a NAT though it is not.
+    pub pretends_nat: bool,
+    /// UDP port of L2TP inside ESP.
+    pub l2tp_port: u16,
+    /// The tunnel id that it assigns; random if none.
+    pub tunnel_id: Option<u16>,
+    /// INITIAL-CONTACT in message 5.
+    pub initial_contact: bool,
+    /// Data messages carry a length.
+    pub length_bit: bool,
+    /// The L2TP window that it announces.
+    pub window: u16,
+    /// The MRU that it asks for.
+    pub mru: Option<u16>,
+    /// It cuts ISAKMP messages longer than this into fragments (payload 132).
+    pub fragment: Option<usize>,
+    /// It deletes the old SA once the new one is there.
+    pub deletes_old: bool,
+    /// Name in its own messages.
+    pub host_name: String,
+}
+
+impl Default for Manner {
+    fn default() -> Self {
+        Self {
+            phase1: vec![(7, Some(128), 2, 14), (7, Some(256), 4, 14), (5, None, 2, 2)],
+            phase2: vec![(12, Some(256), 2), (12, Some(128), 2)],
+            pfs: None,
+            psk: b"sim-psk".to_vec(),
+            user: "vpnuser".to_owned(),
+            password: "vpn-Passw0rd".to_owned(),
+            natt: true,
+            pretends_nat: false,
+            l2tp_port: 1701,
+            tunnel_id: None,
+            initial_contact: false,
+            length_bit: true,
+            window: 4,
+            mru: Some(1400),
+            fragment: None,
+            deletes_old: true,
+            host_name: "sim".to_owned(),
+        }
+    }
+}

@@ -1,0 +1,343 @@
+//! A simulated L2TP/IPsec client, written on `wire` and `crypto` alone, so that it cannot be wrong in the engine's way.
+
+mod esp;
+mod ike;
+mod l2tp;
+mod manner;
+mod ppp;
+
+pub use manner::{Manner, Phase1Offer, Phase2Offer};
+
+use crate::rng::Rng;
+use core::net::{IpAddr, Ipv4Addr, SocketAddr};
+use core::time::Duration;
+use engine::time::{Instant, earliest};
+use std::collections::VecDeque;
+
+/// What carries a packet in the outer network.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Carrier {
+    /// A UDP datagram.
+    Udp,
+    /// IP protocol 50; ports do not matter.
+    Esp,
+}
+
+/// A packet of the outer network.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Outer {
+    /// What carries it.
+    pub carrier: Carrier,
+    /// Where it comes from.
+    pub from: SocketAddr,
+    /// Where it goes.
+    pub to: SocketAddr,
+    /// What it carries.
+    pub bytes: Vec<u8>,
+}
+
+/// Where a client stands.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Stage {
+    /// Nothing has been started.
+    Idle,
+    /// Main Mode runs.
+    Phase1,
+    /// Quick Mode runs.
+    Phase2,
+    /// L2TP is set up.
+    L2tp,
+    /// PPP is negotiated.
+    Ppp,
+    /// IP flows.
+    Up,
+    /// It ended, and why.
+    Ended(String),
+}
+
+/// A message that is repeated until something stops it.
+struct Repeat {
+    due: Instant,
+    pause: Duration,
+    left: u32,
+}
+
+impl Repeat {
+    fn new(now: Instant, pause: Duration, tries: u32) -> Self {
+        Self { due: now.after(pause), pause, left: tries }
+    }
+
+    /// Whether to send again; `None` when the tries are used up.
+    fn fire(&mut self, now: Instant) -> Option<bool> {
+        if now < self.due {
+            return Some(false);
+        }
+        if self.left == 0 {
+            return None;
+        }
+        self.left -= 1;
+        self.pause = (self.pause * 2).min(Duration::from_secs(8));
+        self.due = now.after(self.pause);
+        Some(true)
+    }
+}
+
+/// One client.
+pub struct Peer {
+    manner: Manner,
+    rng: Rng,
+    address: IpAddr,
+    server: IpAddr,
+    stage: Stage,
+    ike: ike::Ike,
+    esp: esp::Esp,
+    l2tp: Option<l2tp::Lac>,
+    ppp: Option<ppp::Client>,
+    out: VecDeque<Outer>,
+    inner: VecDeque<Vec<u8>>,
+    /// The decrypted conversation, one line a message.
+    dialogue: Vec<(Instant, String)>,
+    now: Instant,
+    keepalive: Option<Instant>,
+}
+
+impl Peer {
+    /// A client at `address` that dials `server`.
+    pub fn new(manner: Manner, address: IpAddr, server: IpAddr, seed: u64) -> Self {
+        Self {
+            rng: Rng::new(seed),
+            ike: ike::Ike::default(),
+            esp: esp::Esp::new(seed),
+            manner,
+            address,
+            server,
+            stage: Stage::Idle,
+            l2tp: None,
+            ppp: None,
+            out: VecDeque::new(),
+            inner: VecDeque::new(),
+            dialogue: vec![],
+            now: Instant(0),
+            keepalive: None,
+        }
+    }
+
+    /// How it behaves.
+    pub fn manner_mut(&mut self) -> &mut Manner {
+        &mut self.manner
+    }
+
+    /// Begins to connect.
+    pub fn dial(&mut self, now: Instant) {
+        self.now = now;
+        self.stage = Stage::Phase1;
+        self.begin_main_mode();
+    }
+
+    /// Where it stands.
+    pub fn stage(&self) -> &Stage {
+        &self.stage
+    }
+
+    /// Whether IP flows.
+    pub fn is_up(&self) -> bool {
+        self.stage == Stage::Up
+    }
+
+    /// The inside address that the server gave it.
+    pub fn inside(&self) -> Option<Ipv4Addr> {
+        self.ppp.as_ref().and_then(|p| p.address())
+    }
+
+    /// The DNS servers that the server gave it.
+    pub fn dns(&self) -> Vec<Ipv4Addr> {
+        self.ppp.as_ref().map(|p| p.dns()).unwrap_or_default()
+    }
+
+    /// Its own outer address.
+    pub fn outer(&self) -> IpAddr {
+        self.address
+    }
+
+    /// It gets another outer address, as a phone that leaves the house.
+    pub fn move_to(&mut self, address: IpAddr) {
+        self.address = address;
+    }
+
+    /// The decrypted conversation.
+    pub fn dialogue(&self) -> &[(Instant, String)] {
+        &self.dialogue
+    }
+
+    /// How many pairs of ESP SAs it holds.
+    pub fn pairs(&self) -> usize {
+        self.esp.pairs()
+    }
+
+    /// Packets that came twice or too late, or were no good.
+    pub fn rejected(&self) -> u64 {
+        self.esp.rejected
+    }
+
+    /// Its outbound SPI and the sequence number that it used last.
+    pub fn outbound(&self) -> Option<(u32, u32)> {
+        self.esp.outbound()
+    }
+
+    fn say(&mut self, line: impl Into<String>) {
+        self.dialogue.push((self.now, line.into()));
+    }
+
+    fn end(&mut self, why: &str) {
+        if !matches!(self.stage, Stage::Ended(_)) {
+            self.say(format!("ended: {why}"));
+            self.stage = Stage::Ended(why.to_owned());
+        }
+    }
+
+    /// The next packet for the outer network.
+    pub fn poll_transmit(&mut self) -> Option<Outer> {
+        self.out.pop_front()
+    }
+
+    /// The next IP packet out of the tunnel.
+    pub fn poll_inner(&mut self) -> Option<Vec<u8>> {
+        self.inner.pop_front()
+    }
+
+    /// Sends an IP packet through the tunnel.
+    pub fn send_ip(&mut self, packet: &[u8], now: Instant) {
+        self.now = now;
+        let frame = wire::ppp::encode_frame(wire::ppp::Protocol::Ipv4, packet);
+        self.send_data(&frame);
+    }
+
+    fn send_data(&mut self, frame: &[u8]) {
+        let Some((tunnel, session)) = self.l2tp.as_ref().and_then(|l| l.data_ids()) else { return };
+        let header = wire::l2tp::Header {
+            control: false,
+            length: self.manner.length_bit.then_some(0),
+            tunnel_id: tunnel,
+            session_id: session,
+            ns: None,
+            nr: None,
+            offset: None,
+            priority: false,
+        };
+        let bytes = header.encode(frame);
+        self.send_l2tp(&bytes);
+    }
+
+    /// Sends an L2TP message in UDP in ESP.
+    fn send_l2tp(&mut self, message: &[u8]) {
+        let mut udp = Vec::with_capacity(message.len() + 8);
+        udp.extend_from_slice(&self.manner.l2tp_port.to_be_bytes());
+        udp.extend_from_slice(&1701u16.to_be_bytes());
+        udp.extend_from_slice(&u16::try_from(message.len() + 8).unwrap_or(u16::MAX).to_be_bytes());
+        // A checksum over addresses that a NAT has since changed: the server must not mind.
+        udp.extend_from_slice(&[0xbe, 0xef]);
+        udp.extend_from_slice(message);
+        let Some((bytes, udp_encapsulated)) = self.esp.seal(&udp) else { return };
+        let (carrier, port) = if udp_encapsulated { (Carrier::Udp, 4500) } else { (Carrier::Esp, 0) };
+        self.transmit(carrier, port, bytes);
+    }
+
+    fn transmit(&mut self, carrier: Carrier, port: u16, bytes: Vec<u8>) {
+        let from = SocketAddr::new(self.address, port);
+        let to = SocketAddr::new(self.server, port);
+        self.out.push_back(Outer { carrier, from, to, bytes });
+    }
+
+    /// Takes a packet of the outer network.
+    pub fn handle_packet(&mut self, packet: &Outer, now: Instant) {
+        self.now = now;
+        match (packet.carrier, packet.to.port()) {
+            (Carrier::Udp, 4500) => match wire::esp::classify(&packet.bytes) {
+                wire::esp::Encapsulated::Isakmp(message) => {
+                    let message = message.to_vec();
+                    self.on_isakmp(&message);
+                }
+                wire::esp::Encapsulated::Esp => self.on_esp(&packet.bytes),
+                wire::esp::Encapsulated::Keepalive | wire::esp::Encapsulated::Junk => {}
+            },
+            (Carrier::Udp, _) => self.on_isakmp(&packet.bytes),
+            (Carrier::Esp, _) => self.on_esp(&packet.bytes),
+        }
+    }
+
+    fn on_esp(&mut self, bytes: &[u8]) {
+        let Some(udp) = self.esp.open(bytes) else { return };
+        let (Some(ports), Some(message)) = (udp.get(..4), udp.get(8..)) else { return };
+        if ports != [&1701u16.to_be_bytes()[..], &self.manner.l2tp_port.to_be_bytes()[..]].concat() {
+            self.say("a datagram with wrong ports inside ESP");
+            return;
+        }
+        let message = message.to_vec();
+        self.on_l2tp(&message);
+    }
+
+    /// A data frame of the session.
+    fn on_frame(&mut self, frame: &[u8]) {
+        let Ok((protocol, payload)) = wire::ppp::decode_frame(frame) else { return };
+        if protocol == wire::ppp::Protocol::Ipv4 {
+            self.inner.push_back(payload.to_vec());
+            return;
+        }
+        let payload = payload.to_vec();
+        self.on_ppp(protocol, &payload);
+    }
+
+    /// The moment asked for has come.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        self.now = now;
+        self.ike_timeout();
+        self.l2tp_timeout();
+        self.ppp_timeout();
+        if self.keepalive.is_some_and(|due| now >= due) {
+            self.keepalive = Some(now.after(Duration::from_secs(20)));
+            self.transmit(Carrier::Udp, 4500, vec![0xff]);
+        }
+    }
+
+    /// When it wants to be called.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        let mut next = self.ike.due();
+        next = earliest(next, self.l2tp.as_ref().and_then(l2tp::Lac::due));
+        next = earliest(next, self.ppp.as_ref().and_then(ppp::Client::due));
+        earliest(next, self.keepalive)
+    }
+
+    /// Hangs up in good order: PPP, L2TP, then both kinds of SA.
+    pub fn hang_up(&mut self, now: Instant) {
+        self.now = now;
+        self.stop_l2tp();
+        self.delete_all();
+        self.end("hung up");
+    }
+
+    /// Hangs up the call alone and keeps the SAs.
+    pub fn hang_up_call(&mut self, now: Instant) {
+        self.now = now;
+        self.stop_l2tp();
+        self.stage = Stage::L2tp;
+    }
+
+    /// Dials again over the SAs that are there.
+    pub fn redial(&mut self, now: Instant) {
+        self.now = now;
+        self.ppp = None;
+        self.begin_l2tp();
+    }
+
+    /// Starts a new phase 2.
+    pub fn rekey_esp(&mut self, now: Instant) {
+        self.now = now;
+        self.begin_quick_mode();
+    }
+
+    /// Starts a new phase 1, and a phase 2 within it.
+    pub fn rekey_ike(&mut self, now: Instant) {
+        self.now = now;
+        self.begin_main_mode();
+    }
+}

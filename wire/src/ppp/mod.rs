@@ -1,0 +1,9 @@
+//! PPP: frames, the packets of LCP and the NCPs, PAP and CHAP.
+
+mod auth;
+mod control;
+mod frame;
+
+pub use auth::{ChapValue, PapReply, PapRequest};
+pub use control::{Code, MAX_OPTION_DATA, MAX_OPTIONS, Opt, Packet, decode_options, encode_options};
+pub use frame::{Protocol, decode_frame, encode_frame};

@@ -75,7 +75,7 @@ impl Call {
 
 /// One client.
 #[derive(Clone, Serialize, Deserialize)]
-pub struct Client {
+pub(crate) struct Client {
     pub(crate) id: u32,
     pub(crate) endpoint: Endpoint,
     /// Gateways whose key it has shown.

@@ -101,14 +101,13 @@ pub struct Engine {
     fragments: Fragments,
     told: BTreeMap<(IpAddr, u8), (Instant, u32)>,
     spis: BTreeSet<u32>,
-    pub(crate) started: Instant,
     stopping: bool,
 }
 
 impl Engine {
     /// An engine for a configuration. `seed` is all the chance it gets.
     #[must_use]
-    pub fn new(config: Config, seed: [u8; 32], now: Instant) -> Self {
+    pub fn new(config: Config, seed: [u8; 32]) -> Self {
         let tunnels = config.l2tp_tunnels().into_iter().map(|t| (t.number, t)).collect();
         let own: Vec<Ipv4Addr> = config.lans.values().filter_map(|l| l.address.map(|a| a.0)).collect();
         let fixed: Vec<Ipv4Addr> = config.anonymous.users.iter().filter_map(|u| u.address).collect();
@@ -134,7 +133,6 @@ impl Engine {
             fragments: Fragments::default(),
             told: BTreeMap::new(),
             spis: BTreeSet::new(),
-            started: now,
             stopping: false,
         }
     }
@@ -684,7 +682,7 @@ impl Engine {
             }
             Note::Frame { client, ppp } => self.with_client(client.0, now, out, |c, cx| c.on_frame(&ppp, cx)),
             Note::Used { client, spi } => self.with_client(client.0, now, out, |c, cx| c.confirmed(spi.0, cx)),
-            Note::Moved { client, peer, local } => self.on_moved(client, peer, local, now, out),
+            Note::Moved { client, peer, local } => self.on_moved(client, peer, local, out),
             Note::Traffic { client, any, data, sent, counters } => {
                 self.with_client(client.0, now, out, |c, cx| c.on_traffic(any, data, sent, counters, cx));
             }
@@ -701,14 +699,7 @@ impl Engine {
         }
     }
 
-    fn on_moved(
-        &mut self,
-        id: ClientId,
-        peer: SocketAddr,
-        local: IpAddr,
-        now: Instant,
-        out: &mut Outbox,
-    ) {
+    fn on_moved(&mut self, id: ClientId, peer: SocketAddr, local: IpAddr, out: &mut Outbox) {
         let Some(client) = self.clients.get_mut(&id.0) else { return };
         let from = client.endpoint;
         let port = from.local.port();

@@ -11,7 +11,7 @@ use crate::tun::{self, Tun};
 use crate::udp::{self, Inbox, Outgoing, Segmentation, Sender, Udp};
 use crate::wake::{Alarm, Wake};
 use crate::worker::{self, Done, Links, Order, Report};
-use crate::{ports, raw};
+use crate::ports;
 use engine::event::Level;
 use engine::ike::{Computed, Endpoint, Job};
 use engine::path::Update;
@@ -109,7 +109,7 @@ fn serve(setup: Setup, log: &Log, signals: Signals) -> Result<(), Failure> {
     .map_err(trouble)?;
     let (door, asks) = open_door(&socket_path, &alarm, bell.clone())?;
 
-    let engine = Engine::new(config.clone(), seed()?, clock::now());
+    let engine = Engine::new(config.clone(), seed()?);
     let mut control = Control {
         engine,
         outbox: Outbox::default(),
@@ -308,7 +308,7 @@ impl Control {
                 Output::Path(update) => {
                     sealed |= matches!(update, Update::Seal { .. } | Update::SealFrame { .. });
                     ordered = true;
-                    self.order(Order::Update(update));
+                    self.order(Order::Update(Box::new(update)));
                 }
                 Output::Send { endpoint, bytes } => {
                     if std::mem::take(&mut sealed) {
@@ -518,7 +518,7 @@ fn bind(port: u16, how: impl Fn(SocketAddrV4) -> io::Result<Udp>) -> Result<Udp,
 }
 
 fn open_raw() -> Result<RawEsp, Failure> {
-    raw::RawEsp::open().map_err(|error| {
+    RawEsp::open().map_err(|error| {
         Failure::new(match error.kind() {
             io::ErrorKind::PermissionDenied => {
                 "ESP (IP protocol 50) cannot be received without root or the capability CAP_NET_RAW; use sudo"

@@ -232,11 +232,6 @@ impl Inbox {
         }
     }
 
-    /// Whether the last receive filled every slot, so that more may be waiting.
-    pub(crate) fn is_full(&self) -> bool {
-        self.held == self.headers.len()
-    }
-
     /// The datagrams of the last receive; one that was longer than its slot is left out.
     pub(crate) fn datagrams(&mut self) -> impl Iterator<Item = Datagram<'_>> {
         let slots = self.bytes.chunks_exact_mut(self.stride).take(self.held);

@@ -42,7 +42,7 @@ const NAP: Duration = Duration::from_millis(1);
 /// What the control thread tells the data thread.
 pub(crate) enum Order {
     /// Something to know or to send.
-    Update(Update),
+    Update(Box<Update>),
     /// Answer when everything ordered before has been done.
     Barrier(SyncSender<()>),
     /// Do what has been ordered before, then end.
@@ -242,7 +242,7 @@ impl DataThread {
         while next == Next::GoOn {
             match self.links.orders.try_recv() {
                 Ok(Order::Update(update)) => {
-                    self.worker.apply(update, now);
+                    self.worker.apply(*update, now);
                     while let Some(packet) = self.worker.poll_sealed() {
                         self.sealed.push(packet);
                     }

@@ -116,7 +116,7 @@ impl World {
             now,
             rng: Rng::new(seed),
             seed,
-            engine: Engine::new(config.clone(), seed32(seed), now),
+            engine: Engine::new(config.clone(), seed32(seed)),
             config,
             worker: Worker::new(seed32(seed ^ 1)),
             peers: vec![],
@@ -289,7 +289,7 @@ impl World {
                 records.extend(self.engine.export(id, state));
             }
         }
-        self.engine = Engine::new(self.config.clone(), seed32(self.seed ^ 2), self.now);
+        self.engine = Engine::new(self.config.clone(), seed32(self.seed ^ 2));
         self.worker = Worker::new(seed32(self.seed ^ 3));
         self.routes.clear();
         // Results that the old engine asked for come to nobody.

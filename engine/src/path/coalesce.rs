@@ -120,7 +120,13 @@ fn joinable(packet: &[u8], flow: Flow) -> Option<Joinable<'_>> {
     } else {
         usize::from(word_at(transport, 4)) == transport.len() && word_at(transport, 6) != 0
     };
-    (good && payload_len > 0).then_some(Joinable { packet, flow, headers_len: IP_LEN + transport_len, payload_len, flags })
+    (good && payload_len > 0).then_some(Joinable {
+        packet,
+        flow,
+        headers_len: IP_LEN + transport_len,
+        payload_len,
+        flags,
+    })
 }
 
 /// Whether the header's and the transport's checksums are good; a packet that is not must not be given a new checksum.
@@ -162,7 +168,13 @@ impl Coalescer {
     pub fn new(udp: bool) -> Self {
         let next = Vec::with_capacity(128);
         let (supers, pieces) = (Vec::with_capacity(128), Vec::with_capacity(128));
-        Self { supers, pieces, next, open: Vec::with_capacity(MAX_OPEN), udp }
+        Self {
+            supers,
+            pieces,
+            next,
+            open: Vec::with_capacity(MAX_OPEN),
+            udp,
+        }
     }
 
     /// Joins the IP packets of a batch; what comes out keeps the order of each flow.
@@ -203,7 +215,9 @@ impl Coalescer {
     fn add<'a>(&mut self, at: usize, bytes: &'a [u8], packet: &impl Fn(usize) -> Option<&'a [u8]>) {
         let flow = flow_of(bytes);
         let known = flow.and_then(|flow| self.open.iter().position(|open| open.flow == flow));
-        let new = flow.and_then(|flow| joinable(bytes, flow)).filter(|new| self.udp || new.flow.protocol == TCP);
+        let new = flow
+            .and_then(|flow| joinable(bytes, flow))
+            .filter(|new| self.udp || new.flow.protocol == TCP);
         let (Some(known), Some(new)) = (known, new.as_ref()) else {
             // Whatever else it is, nothing that follows it in its flow may overtake it.
             if let Some(known) = known {
@@ -226,8 +240,16 @@ impl Coalescer {
         let of = self.supers.len();
         let mut vnet = [0; VNET_LEN];
         vnet[1] = GSO_NONE;
-        self.supers.push(Super { vnet, headers: [0; MAX_HEADERS], headers_len: 0, pieces: 0..0, first: at });
-        let Some(new) = new.filter(|new| new.flags & PSH == 0) else { return };
+        self.supers.push(Super {
+            vnet,
+            headers: [0; MAX_HEADERS],
+            headers_len: 0,
+            pieces: 0..0,
+            first: at,
+        });
+        let Some(new) = new.filter(|new| new.flags & PSH == 0) else {
+            return;
+        };
         if self.open.len() == MAX_OPEN {
             let oldest = self.open.swap_remove(0);
             self.close(&oldest, packet);
@@ -254,8 +276,12 @@ impl Coalescer {
         new: &Joinable<'_>,
         packet: &impl Fn(usize) -> Option<&'a [u8]>,
     ) -> bool {
-        let Some(open) = self.open.get_mut(known) else { return false };
-        let (Some(first), Some(last)) = (packet(open.first), packet(open.last)) else { return false };
+        let Some(open) = self.open.get_mut(known) else {
+            return false;
+        };
+        let (Some(first), Some(last)) = (packet(open.first), packet(open.last)) else {
+            return false;
+        };
         if !open.continues(new, first, last) || !checksums_are_good(new.packet, new.flow.protocol) {
             return false;
         }
@@ -279,18 +305,24 @@ impl Coalescer {
 
     /// Writes the headers of a super-packet that holds more than one packet.
     fn close<'a>(&mut self, open: &Open, packet: &impl Fn(usize) -> Option<&'a [u8]>) {
-        let (Some(done), Some(first)) = (self.supers.get_mut(open.of), packet(open.first)) else { return };
+        let (Some(done), Some(first)) = (self.supers.get_mut(open.of), packet(open.first)) else {
+            return;
+        };
         if open.count < 2 {
             return;
         }
         let len = open.headers_len + open.payload_len;
         let (tcp, transport_len) = (open.flow.protocol == TCP, len - IP_LEN);
         done.headers_len = open.headers_len;
-        let Some(headers) = done.headers.get_mut(..open.headers_len) else { return };
+        let Some(headers) = done.headers.get_mut(..open.headers_len) else {
+            return;
+        };
         headers.iter_mut().zip(first).for_each(|(place, octet)| *place = *octet);
         put(headers, 2, (len as u16).to_be_bytes());
         put(headers, 10, [0, 0]);
-        let checksum = Sum::default().bytes(headers.get(..IP_LEN).unwrap_or_default()).checksum();
+        let checksum = Sum::default()
+            .bytes(headers.get(..IP_LEN).unwrap_or_default())
+            .checksum();
         put(headers, 10, checksum);
         let field = if tcp { 16 } else { 6 };
         if tcp {
@@ -303,7 +335,11 @@ impl Coalescer {
         // The kernel, or the device, completes the checksum of each segment from the pseudo-header's sum.
         let partial = pseudo_ipv4(headers, open.flow.protocol, transport_len).folded();
         put(headers, IP_LEN + field, partial.to_ne_bytes());
-        put(&mut done.vnet, 0, [NEEDS_CSUM, if tcp { GSO_TCPV4 } else { GSO_UDP_L4 }]);
+        put(
+            &mut done.vnet,
+            0,
+            [NEEDS_CSUM, if tcp { GSO_TCPV4 } else { GSO_UDP_L4 }],
+        );
         let numbers = [open.headers_len, open.size, IP_LEN, field];
         for (at, number) in (2..).step_by(2).zip(numbers) {
             put(&mut done.vnet, at, (number as u16).to_ne_bytes());
@@ -317,7 +353,10 @@ impl Coalescer {
             let mut following = Some(done.first);
             while let Some(at) = following {
                 let end = packet(at).map_or(0, <[u8]>::len);
-                self.pieces.push(Piece { packet: at, range: done.headers_len..end });
+                self.pieces.push(Piece {
+                    packet: at,
+                    range: done.headers_len..end,
+                });
                 following = self.next.get(at).copied().flatten();
             }
             done.pieces = from..self.pieces.len();
@@ -460,7 +499,11 @@ mod tests {
             refresh(packet);
         }
         let icmp = vec![0x45, 0, 0, 20, 0, 0, 0, 0, 64, 1, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8];
-        let mixed: Vec<_> = one.iter().zip(&other).flat_map(|(a, b)| [a.clone(), b.clone(), icmp.clone()]).collect();
+        let mixed: Vec<_> = one
+            .iter()
+            .zip(&other)
+            .flat_map(|(a, b)| [a.clone(), b.clone(), icmp.clone()])
+            .collect();
         let (writes, counts) = written(&mixed);
         assert_eq!(counts, [4, 4, 1, 1, 1, 1]);
         assert_eq!(split(&writes[..1]), one);
@@ -532,7 +575,7 @@ mod tests {
                     if packet.len() > 34 {
                         packet[..4].copy_from_slice(&[0x45, 0, 0, rng.u32() as u8 % 60]);
                         packet[6..24].fill(1);
-                        packet[9] = if rng.u32() % 2 == 0 { TCP } else { UDP };
+                        packet[9] = if rng.u32().is_multiple_of(2) { TCP } else { UDP };
                         packet[32] &= 0x70;
                         packet[33] = ACK;
                     }

@@ -21,7 +21,7 @@ pub use inbound::{Arrival, Verdict};
 pub use outbound::{Departure, HEADROOM, Out, Run, Runs, SealedPacket, TAILROOM, runs};
 pub use record::{InboundState, OutboundState, PathState};
 pub use replay::{ReplayState, Seen};
-pub use split::{SplitError, Splitter, Segment, VNET_LEN};
+pub use split::{Segment, SplitError, Splitter, VNET_LEN};
 pub use table::Endpoint;
 
 use crate::time::Instant;
@@ -96,6 +96,10 @@ pub struct SessionPath {
 }
 
 /// What the engine tells a worker.
+#[allow(
+    clippy::large_enum_variant,
+    reason = "updates are few and go no further than one queue"
+)]
 #[derive(Debug)]
 pub enum Update {
     /// An SA on which the client sends.
@@ -447,7 +451,10 @@ impl Worker {
     pub fn new(seed: [u8; 32]) -> Self {
         Self {
             table: Table::default(),
-            notes: Notes { queue: VecDeque::with_capacity(256), lost: 0 },
+            notes: Notes {
+                queue: VecDeque::with_capacity(256),
+                lost: 0,
+            },
             totals: Totals::default(),
             ivs: Ivs::new(seed),
             unknown: Bucket::default(),
@@ -471,19 +478,58 @@ impl Worker {
 
     fn obey(&mut self, update: Update) -> bool {
         match update {
-            Update::InstallInbound { client, spi, suite, keymat, anti_replay, replay, encap } => {
+            Update::InstallInbound {
+                client,
+                spi,
+                suite,
+                keymat,
+                anti_replay,
+                replay,
+                encap,
+            } => {
                 let (used, octets, volume) = (false, 0, u64::MAX);
-                let state = InboundState { spi, suite, keymat, anti_replay, replay, encap, used, octets, volume };
+                let state = InboundState {
+                    spi,
+                    suite,
+                    keymat,
+                    anti_replay,
+                    replay,
+                    encap,
+                    used,
+                    octets,
+                    volume,
+                };
                 self.table.install_inbound(client, state)
             }
-            Update::InstallOutbound { client, spi, suite, keymat, first_sequence, active, paired } => {
-                let state = OutboundState { spi, suite, keymat, next: first_sequence.max(1), active, paired, octets: 0 };
+            Update::InstallOutbound {
+                client,
+                spi,
+                suite,
+                keymat,
+                first_sequence,
+                active,
+                paired,
+            } => {
+                let state = OutboundState {
+                    spi,
+                    suite,
+                    keymat,
+                    next: first_sequence.max(1),
+                    active,
+                    paired,
+                    octets: 0,
+                };
                 self.table.install_outbound(client, state)
             }
             Update::Activate { client, spi } => self.table.activate(client, spi),
             Update::Retire { spi } => self.table.retire(spi),
             Update::RetireOutbound { client, spi } => self.table.retire_outbound(client, spi),
-            Update::Peer { client, peer, local, encap } => {
+            Update::Peer {
+                client,
+                peer,
+                local,
+                encap,
+            } => {
                 self.table.set_peer(client, Endpoint { peer, local, encap });
                 true
             }
@@ -493,9 +539,12 @@ impl Worker {
             }
             Update::SessionGone { client } => self.table.end_session(client),
             Update::Gone { client } => self.table.remove(client),
-            Update::Seal { client, source_port, peer_port, l2tp } => {
-                self.seal_message(client, source_port, peer_port, &l2tp)
-            }
+            Update::Seal {
+                client,
+                source_port,
+                peer_port,
+                l2tp,
+            } => self.seal_message(client, source_port, peer_port, &l2tp),
             Update::SealFrame { client, ppp } => self.seal_frame(client, &ppp),
             Update::VolumeLimit { spi, octets } => self.table.limit_volume(spi, octets),
         }
@@ -535,7 +584,10 @@ impl Worker {
     /// Sums over all clients.
     #[must_use]
     pub fn totals(&self) -> Totals {
-        Totals { lost_notes: self.notes.lost, ..self.totals.clone() }
+        Totals {
+            lost_notes: self.notes.lost,
+            ..self.totals.clone()
+        }
     }
 
     /// What has passed for one client.

@@ -82,7 +82,12 @@ pub struct SealedPacket {
 impl<'a> Departure<'a> {
     /// A packet that has just been read.
     pub fn new(buf: &'a mut [u8], start: usize, len: usize) -> Self {
-        Self { buf, start, len, result: Out::NotTried }
+        Self {
+            buf,
+            start,
+            len,
+            result: Out::NotTried,
+        }
     }
 
     /// The ESP packet, if it is to be sent.
@@ -108,11 +113,18 @@ pub(super) struct Template {
 impl Template {
     /// UDP, an L2TP data header (RFC 2661 §3.1) and PPP for IPv4 as the session has them.
     pub(super) fn of(session: &SessionPath) -> Self {
-        let mut template = Self { length_bit: session.length_bit, ..Self::default() };
+        let mut template = Self {
+            length_bit: session.length_bit,
+            ..Self::default()
+        };
         template.add(&L2TP_PORT.to_be_bytes());
         template.add(&session.peer_port.to_be_bytes());
         template.add(&[0, 0, 0, 0]);
-        template.add(if session.length_bit { &[0x40, 0x02, 0, 0] } else { &[0x00, 0x02] });
+        template.add(if session.length_bit {
+            &[0x40, 0x02, 0, 0]
+        } else {
+            &[0x00, 0x02]
+        });
         template.add(&session.peer_tunnel_id.to_be_bytes());
         template.add(&session.peer_session_id.to_be_bytes());
         template.ppp = template.len;
@@ -204,8 +216,11 @@ impl Worker {
         let (start, end) = (departure.start, departure.start.saturating_add(departure.len));
         let packet = departure.buf.get_mut(start..end).ok_or(Drop::NoRoom)?;
         let ip = Ipv4::new(packet).ok_or(Drop::BadIp)?;
-        let (len, may_fragment) = (usize::from(ip.total_len()), !ip.dont_fragment());
-        let place = self.table.place_of_address(ip.destination().to_bits()).ok_or(Drop::NoClient)?;
+        let (len, may_fragment) = (ip.total_len(), !ip.dont_fragment());
+        let place = self
+            .table
+            .place_of_address(ip.destination().to_bits())
+            .ok_or(Drop::NoClient)?;
         let client = self.table.clients.get_mut(place).ok_or(Drop::NoClient)?;
         let session = client.session.as_ref().ok_or(Drop::NoClient)?;
         let endpoint = client.endpoint.ok_or(Drop::NoSa)?;
@@ -233,8 +248,17 @@ impl Worker {
             let sequence = take_sequence(sa, client.id, &mut self.notes)?;
             put(departure.buf, range.start + 4, sequence.to_be_bytes());
             sa.octets += range.len() as u64;
-            self.ready.push(Ready { sa: at, range: range.clone(), payload_len });
-            Out::Sealed { range, peer: endpoint.peer, local: endpoint.local, encap: endpoint.encap }
+            self.ready.push(Ready {
+                sa: at,
+                range: range.clone(),
+                payload_len,
+            });
+            Out::Sealed {
+                range,
+                peer: endpoint.peer,
+                local: endpoint.local,
+                encap: endpoint.encap,
+            }
         };
         if let Some(client) = self.table.clients.get_mut(place) {
             for counters in [&mut client.counters, &mut self.totals.ip] {
@@ -249,16 +273,27 @@ impl Worker {
     /// Seals all departures that are ready, as one batch.
     fn seal(&mut self, batch: &mut [Departure<'_>]) {
         let mut jobs: Vec<Seal<'_>> = core::mem::take(&mut self.seals);
-        let waiting = batch.iter_mut().filter(|departure| matches!(departure.result, Out::Sealed { .. }));
+        let waiting = batch
+            .iter_mut()
+            .filter(|departure| matches!(departure.result, Out::Sealed { .. }));
         for (ready, departure) in self.ready.iter().zip(waiting) {
-            let Some(sa) = self.table.outbound.get(ready.sa) else { break };
-            let Some(packet) = departure.buf.get_mut(ready.range.clone()) else { break };
-            jobs.push(Seal { key: &sa.key, packet, payload_len: ready.payload_len, next_header: UDP });
+            let Some(sa) = self.table.outbound.get(ready.sa) else {
+                break;
+            };
+            let Some(packet) = departure.buf.get_mut(ready.range.clone()) else {
+                break;
+            };
+            jobs.push(Seal {
+                key: &sa.key,
+                packet,
+                payload_len: ready.payload_len,
+                next_header: UDP,
+            });
         }
         crypto::esp::seal(&mut jobs, &mut self.ivs);
         jobs.clear();
         // The allocation is kept, empty: the elements' type is the same but for the lifetime.
-        self.seals = jobs.into_iter().filter_map(|_| None).collect();
+        self.seals = jobs.into_iter().map_while(|_| None).collect();
         self.ready.clear();
     }
 
@@ -271,11 +306,20 @@ impl Worker {
         endpoint: Endpoint,
         limit: usize,
     ) -> Out {
-        let Self { table, totals, spare, owned, sealed, .. } = self;
+        let Self {
+            table,
+            totals,
+            spare,
+            owned,
+            sealed,
+            ..
+        } = self;
         let Table { clients, outbound, .. } = table;
         let packet = departure.buf.get(departure.start..).unwrap_or_default();
         let packet = packet.get(..departure.len).unwrap_or_default();
-        let (Some(client), Some(sa)) = (clients.get(place), outbound.get(at)) else { return Out::Fragmented };
+        let (Some(client), Some(sa)) = (clients.get(place), outbound.get(at)) else {
+            return Out::Fragmented;
+        };
         fragment_ipv4(packet, limit, &mut |header, data| {
             if sealed.len() + owned.len() >= MAX_SEALED {
                 totals.count(Drop::QueueFull);
@@ -286,7 +330,13 @@ impl Worker {
             let (mut bytes, payload_len) = lay_out(buffer, sa, &parts);
             let payload = sa.suite.payload_offset()..sa.suite.payload_offset() + payload_len;
             client.template.set_lengths(bytes.get_mut(payload).unwrap_or_default());
-            owned.push(Owned { client: client.id, sa: at, bytes, payload_len, endpoint });
+            owned.push(Owned {
+                client: client.id,
+                sa: at,
+                bytes,
+                payload_len,
+                endpoint,
+            });
         });
         totals.fragmented += 1;
         Out::Fragmented
@@ -296,30 +346,53 @@ impl Worker {
     fn seal_owned(&mut self) {
         let mut owned = core::mem::take(&mut self.owned);
         owned.retain_mut(|packet| {
-            let Some(sa) = self.table.outbound.get_mut(packet.sa) else { return false };
+            let Some(sa) = self.table.outbound.get_mut(packet.sa) else {
+                return false;
+            };
             let sequence = take_sequence(sa, packet.client, &mut self.notes);
-            let Ok(sequence) = sequence.inspect_err(|why| self.totals.count(*why)) else { return false };
+            let Ok(sequence) = sequence.inspect_err(|why| self.totals.count(*why)) else {
+                return false;
+            };
             put(&mut packet.bytes, 4, sequence.to_be_bytes());
             sa.octets += packet.bytes.len() as u64;
             true
         });
         let mut jobs: Vec<Seal<'_>> = Vec::with_capacity(owned.len());
         for packet in &mut owned {
-            let Some(sa) = self.table.outbound.get(packet.sa) else { continue };
+            let Some(sa) = self.table.outbound.get(packet.sa) else {
+                continue;
+            };
             let payload_len = packet.payload_len;
-            jobs.push(Seal { key: &sa.key, packet: &mut packet.bytes, payload_len, next_header: UDP });
+            jobs.push(Seal {
+                key: &sa.key,
+                packet: &mut packet.bytes,
+                payload_len,
+                next_header: UDP,
+            });
         }
         crypto::esp::seal(&mut jobs, &mut self.ivs);
         drop(jobs);
-        for Owned { bytes, endpoint: Endpoint { peer, local, encap }, .. } in owned.drain(..) {
-            self.sealed.push_back(SealedPacket { bytes, peer, local, encap });
+        for Owned {
+            bytes,
+            endpoint: Endpoint { peer, local, encap },
+            ..
+        } in owned.drain(..)
+        {
+            self.sealed.push_back(SealedPacket {
+                bytes,
+                peer,
+                local,
+                encap,
+            });
         }
         self.owned = owned;
     }
 
     /// Seals UDP with an L2TP message on the client's active SA.
     pub(super) fn seal_message(&mut self, client: ClientId, source_port: u16, peer_port: u16, l2tp: &[u8]) -> bool {
-        let Some(len) = l2tp.len().checked_add(8).and_then(|len| u16::try_from(len).ok()) else { return false };
+        let Some(len) = l2tp.len().checked_add(8).and_then(|len| u16::try_from(len).ok()) else {
+            return false;
+        };
         let mut udp = [0; 8];
         put(&mut udp, 0, source_port.to_be_bytes());
         put(&mut udp, 2, peer_port.to_be_bytes());
@@ -330,7 +403,9 @@ impl Worker {
     /// Seals a PPP frame as a data packet of the client's session.
     pub(super) fn seal_frame(&mut self, client: ClientId, ppp: &[u8]) -> bool {
         let known = self.table.client(client).filter(|client| client.session.is_some());
-        let Some(template) = known.map(|client| client.template) else { return false };
+        let Some(template) = known.map(|client| client.template) else {
+            return false;
+        };
         if ppp.len() > usize::from(MAX_LIMIT) {
             return false;
         }
@@ -339,12 +414,16 @@ impl Worker {
     }
 
     fn seal_own(&mut self, id: ClientId, finish: impl FnOnce(&mut [u8]), parts: &[&[u8]]) -> bool {
-        let Some(client) = self.table.client(id) else { return false };
+        let Some(client) = self.table.client(id) else {
+            return false;
+        };
         let (Some(endpoint), Some(at)) = (client.endpoint, client.active) else {
             self.totals.count(Drop::NoSa);
             return false;
         };
-        let Some(sa) = self.table.outbound.get(at) else { return false };
+        let Some(sa) = self.table.outbound.get(at) else {
+            return false;
+        };
         if self.sealed.len() >= MAX_SEALED {
             self.totals.count(Drop::QueueFull);
             return true;
@@ -352,7 +431,13 @@ impl Worker {
         let (mut bytes, payload_len) = lay_out(self.spare.pop().unwrap_or_default(), sa, parts);
         let payload = sa.suite.payload_offset()..sa.suite.payload_offset() + payload_len;
         finish(bytes.get_mut(payload).unwrap_or_default());
-        self.owned.push(Owned { client: id, sa: at, bytes, payload_len, endpoint });
+        self.owned.push(Owned {
+            client: id,
+            sa: at,
+            bytes,
+            payload_len,
+            endpoint,
+        });
         self.totals.control_out += 1;
         self.seal_owned();
         true
@@ -369,12 +454,18 @@ fn write_headers(
 ) -> Result<(Range<usize>, usize), Drop> {
     let payload = sa.suite.payload_offset();
     let payload_len = template.len + len;
-    let begin = departure.start.checked_sub(payload + template.len).ok_or(Drop::NoRoom)?;
+    let begin = departure
+        .start
+        .checked_sub(payload + template.len)
+        .ok_or(Drop::NoRoom)?;
     let range = begin..begin + sa.suite.padded_len(payload_len);
     let esp = departure.buf.get_mut(range.clone()).ok_or(Drop::NoRoom)?;
     put(esp, 0, sa.spi.0.to_be_bytes());
     let inner = esp.get_mut(payload..payload + payload_len).ok_or(Drop::NoRoom)?;
-    inner.iter_mut().zip(template.headers()).for_each(|(place, octet)| *place = *octet);
+    inner
+        .iter_mut()
+        .zip(template.headers())
+        .for_each(|(place, octet)| *place = *octet);
     template.set_lengths(inner);
     Ok((range, payload_len))
 }
@@ -424,13 +515,29 @@ impl Iterator for Runs<'_, '_> {
 
     fn next(&mut self) -> Option<Run> {
         let rest = self.batch.get(self.at..)?;
-        let skipped = rest.iter().position(|departure| matches!(departure.result, Out::Sealed { .. }))?;
+        let skipped = rest
+            .iter()
+            .position(|departure| matches!(departure.result, Out::Sealed { .. }))?;
         let first = self.at + skipped;
-        let Out::Sealed { range, peer, local, encap } = &self.batch.get(first)?.result else { return None };
+        let Out::Sealed {
+            range,
+            peer,
+            local,
+            encap,
+        } = &self.batch.get(first)?.result
+        else {
+            return None;
+        };
         let size = range.len();
         let (mut end, mut octets) = (first + 1, size);
         while *encap == Encap::Udp && end - first < MAX_RUN {
-            let Some(Out::Sealed { range, peer: p, local: l, encap: e }) = self.batch.get(end).map(|d| &d.result) else {
+            let Some(Out::Sealed {
+                range,
+                peer: p,
+                local: l,
+                encap: e,
+            }) = self.batch.get(end).map(|d| &d.result)
+            else {
                 break;
             };
             if (p, l, e) != (peer, local, encap) || range.len() > size || octets + range.len() > MAX_RUN_OCTETS {
@@ -443,7 +550,13 @@ impl Iterator for Runs<'_, '_> {
             }
         }
         self.at = end;
-        Some(Run { packets: first..end, size, peer: *peer, local: *local, encap: *encap })
+        Some(Run {
+            packets: first..end,
+            size,
+            peer: *peer,
+            local: *local,
+            encap: *encap,
+        })
     }
 }
 
@@ -484,9 +597,15 @@ mod tests {
 
     #[test]
     fn a_run_is_packets_of_one_size_to_one_place_and_the_last_may_be_shorter() {
-        assert_eq!(grouped(&[(9, 100), (9, 100), (9, 60), (9, 100), (8, 100)]), [(0..3, 100), (3..4, 100), (4..5, 100)]);
+        assert_eq!(
+            grouped(&[(9, 100), (9, 100), (9, 60), (9, 100), (8, 100)]),
+            [(0..3, 100), (3..4, 100), (4..5, 100)]
+        );
         assert_eq!(grouped(&[(9, 60), (9, 100)]), [(0..1, 60), (1..2, 100)]);
-        assert_eq!(grouped(&[(0, 0), (9, 60), (0, 0), (9, 60), (0, 0)]), [(1..2, 60), (3..4, 60)]);
+        assert_eq!(
+            grouped(&[(0, 0), (9, 60), (0, 0), (9, 60), (0, 0)]),
+            [(1..2, 60), (3..4, 60)]
+        );
         assert_eq!(grouped(&[(1, 60), (1, 60)]), [(0..1, 60), (1..2, 60)]);
         assert_eq!(grouped(&[]), []);
     }
@@ -516,10 +635,16 @@ mod tests {
             length_bit,
         };
         let plain = Template::of(&session(false, false, false));
-        assert_eq!(plain.headers(), [6, 165, 7, 8, 0, 0, 0, 0, 0, 2, 3, 4, 5, 6, 0xff, 3, 0, 0x21]);
+        assert_eq!(
+            plain.headers(),
+            [6, 165, 7, 8, 0, 0, 0, 0, 0, 2, 3, 4, 5, 6, 0xff, 3, 0, 0x21]
+        );
         assert_eq!(plain.headers_without_ppp().len(), 14);
         let long = Template::of(&session(false, false, true));
-        assert_eq!(long.headers(), [6, 165, 7, 8, 0, 0, 0, 0, 0x40, 2, 0, 0, 3, 4, 5, 6, 0xff, 3, 0, 0x21]);
+        assert_eq!(
+            long.headers(),
+            [6, 165, 7, 8, 0, 0, 0, 0, 0x40, 2, 0, 0, 3, 4, 5, 6, 0xff, 3, 0, 0x21]
+        );
         let short = Template::of(&session(true, true, false));
         assert_eq!(short.headers(), [6, 165, 7, 8, 0, 0, 0, 0, 0, 2, 3, 4, 5, 6, 0x21]);
     }

@@ -110,7 +110,11 @@ impl Cause {
                 text: String::new(),
                 windows_error: Some(u32::from_be_bytes([a, b, c, d])),
             },
-            text => Self::PeerTerminated { phase, text: printable(text), windows_error: None },
+            text => Self::PeerTerminated {
+                phase,
+                text: printable(text),
+                windows_error: None,
+            },
         }
     }
 
@@ -133,23 +137,39 @@ impl fmt::Display for Cause {
             Self::WrongPassword { user } => write!(f, "Authentication failed, wrong password for user '{user}'"),
             Self::UnknownUser { user } => write!(f, "Authentication failed, there is no user '{user}'"),
             Self::AlreadyConnected { user } => {
-                write!(f, "Authentication failed, user '{user}' is connected already and may be only once")
+                write!(
+                    f,
+                    "Authentication failed, user '{user}' is connected already and may be only once"
+                )
             }
             Self::LanManagerOnly { user } => {
-                write!(f, "Authentication failed, the client of user '{user}' proved itself with a LAN Manager hash only")
+                write!(
+                    f,
+                    "Authentication failed, the client of user '{user}' proved itself with a LAN Manager hash only"
+                )
             }
             Self::MethodRefused { wanted, allowed } => {
                 let allowed = allowed.join(" or ");
                 if wanted.is_empty() {
-                    write!(f, "Authentication failed, the client refused {allowed}; allow in it what 'pp auth request' asks for")
+                    write!(
+                        f,
+                        "Authentication failed, the client refused {allowed}; allow in it what 'pp auth request' asks for"
+                    )
                 } else {
                     let wanted = wanted.join(" or ");
-                    write!(f, "Authentication failed, the client wants {wanted}, 'pp auth request' allows {allowed}")
+                    write!(
+                        f,
+                        "Authentication failed, the client wants {wanted}, 'pp auth request' allows {allowed}"
+                    )
                 }
             }
             Self::NoMethod => write!(f, "there is no 'pp auth request', so that no client may come in"),
             Self::PoolEmpty => write!(f, "no address is free for the client, see 'ip pp remote address pool'"),
-            Self::PeerTerminated { phase, text, windows_error } => {
+            Self::PeerTerminated {
+                phase,
+                text,
+                windows_error,
+            } => {
                 write!(f, "the client ended the call")?;
                 if *phase != Phase::Ipcp {
                     write!(f, " during {phase}")?;
@@ -162,13 +182,19 @@ impl fmt::Display for Cause {
                 }
             }
             Self::NoAnswer { phase: Phase::Lcp } => {
-                write!(f, "the client does not answer in LCP; large packets may be lost on the way")
+                write!(
+                    f,
+                    "the client does not answer in LCP; large packets may be lost on the way"
+                )
             }
             Self::NoAnswer { phase } => write!(f, "the client does not answer in {phase}"),
             Self::Closed { why } => f.write_str(why),
             Self::EchoTimeout => write!(f, "the client gives no sign of life"),
             Self::NegotiationFailed { phase, fault: None } => write!(f, "the client does not do {phase}"),
-            Self::NegotiationFailed { phase, fault: Some(fault) } => write!(f, "no agreement in {phase}, {fault}"),
+            Self::NegotiationFailed {
+                phase,
+                fault: Some(fault),
+            } => write!(f, "no agreement in {phase}, {fault}"),
         }
     }
 }
@@ -197,4 +223,3 @@ fn windows_words(number: u32) -> &'static str {
         _ => "",
     }
 }
-

@@ -61,7 +61,11 @@ enum Stage {
     /// The client may come in; an address is being looked for.
     Address { auth: Authenticator, user: String },
     /// IPCP; `is_heard` once the client has said anything in it.
-    Network { auth: Authenticator, ipcp: Negotiation<Ipcp>, is_heard: bool },
+    Network {
+        auth: Authenticator,
+        ipcp: Negotiation<Ipcp>,
+        is_heard: bool,
+    },
     /// Over.
     Finished,
 }
@@ -144,7 +148,9 @@ impl Link {
             return;
         }
         self.saw_traffic(now);
-        let Ok((protocol, payload)) = decode_frame(frame) else { return };
+        let Ok((protocol, payload)) = decode_frame(frame) else {
+            return;
+        };
         match protocol {
             Protocol::Lcp => self.on_lcp(payload, rng, now),
             Protocol::Pap | Protocol::Chap => self.on_auth(protocol, payload),
@@ -164,8 +170,12 @@ impl Link {
 
     /// The answer to [`Output::Authenticate`].
     pub fn authorise(&mut self, verdict: Verdict, rng: &mut Rng, now: Instant) {
-        let Stage::Authenticate(auth) = &mut self.stage else { return };
-        let Some(name) = auth.judging().map(<[u8]>::to_vec) else { return };
+        let Stage::Authenticate(auth) = &mut self.stage else {
+            return;
+        };
+        let Some(name) = auth.judging().map(<[u8]>::to_vec) else {
+            return;
+        };
         let protocol = auth.method().protocol();
         let Some(packet) = auth.tell(&verdict, rng) else { return };
         let auth = auth.clone();
@@ -173,7 +183,10 @@ impl Link {
         match verdict {
             Verdict::Reject { why } => {
                 self.cause.get_or_insert_with(|| Cause::rejected(why, &name));
-                self.stage = Stage::Refused { auth, until: now.after(AFTER_FAILURE) };
+                self.stage = Stage::Refused {
+                    auth,
+                    until: now.after(AFTER_FAILURE),
+                };
             }
             Verdict::Accept { user, address, .. } => {
                 let user = printable(user.as_bytes());
@@ -189,7 +202,10 @@ impl Link {
                         self.fail(Cause::Closed { why }, now);
                     }
                     None => {
-                        self.stage = Stage::Address { auth, user: user.clone() };
+                        self.stage = Stage::Address {
+                            auth,
+                            user: user.clone(),
+                        };
                         self.outputs.push_back(Output::NeedAddress { user, asked: address });
                     }
                 }
@@ -199,10 +215,17 @@ impl Link {
 
     /// The answer to [`Output::NeedAddress`]; without an address the call ends.
     pub fn assign(&mut self, address: Option<Ipv4Addr>, now: Instant) {
-        let Stage::Address { auth, user } = &self.stage else { return };
-        let Some(address) = address else { return self.fail(Cause::PoolEmpty, now) };
+        let Stage::Address { auth, user } = &self.stage else {
+            return;
+        };
+        let Some(address) = address else {
+            return self.fail(Cause::PoolEmpty, now);
+        };
         let auth = auth.clone();
-        self.granted = Some(Granted { user: user.clone(), address });
+        self.granted = Some(Granted {
+            user: user.clone(),
+            address,
+        });
         self.begin_network(auth, address, now);
     }
 
@@ -243,7 +266,11 @@ impl Link {
                 let mut steps = Vec::new();
                 ipcp.handle_timeout(now, &mut steps);
                 // A client that does not repeat its Response waits for ever if the Success was lost.
-                let success = if steps.is_empty() || *is_heard { None } else { auth.repeat() };
+                let success = if steps.is_empty() || *is_heard {
+                    None
+                } else {
+                    auth.repeat()
+                };
                 if let Some(packet) = success {
                     self.send(Protocol::Chap, &packet);
                 }
@@ -272,7 +299,8 @@ impl Link {
         if packet.code == Code::TerminateRequest {
             let phase = self.phase();
             // Windows ends IPCP with the number that tells why, then LCP with none.
-            self.farewell.get_or_insert_with(|| Cause::peer_terminated(phase, packet.data));
+            self.farewell
+                .get_or_insert_with(|| Cause::peer_terminated(phase, packet.data));
         }
         let mut steps = Vec::new();
         let extra = self.lcp.receive_lcp(&packet, rng, now, &mut steps);
@@ -314,11 +342,22 @@ impl Link {
                 }
                 Step::Failed(Fault::Refused(AUTH_OPTION)) => {
                     let wanted = self.lcp.options.wanted_by_peer();
-                    let allowed = self.settings.auth.iter().map(|method| method.name().to_owned()).collect();
+                    let allowed = self
+                        .settings
+                        .auth
+                        .iter()
+                        .map(|method| method.name().to_owned())
+                        .collect();
                     self.fail(Cause::MethodRefused { wanted, allowed }, now);
                 }
                 Step::Failed(fault) => {
-                    self.fail(Cause::NegotiationFailed { phase: Phase::Lcp, fault: Some(fault) }, now);
+                    self.fail(
+                        Cause::NegotiationFailed {
+                            phase: Phase::Lcp,
+                            fault: Some(fault),
+                        },
+                        now,
+                    );
                 }
             }
         }
@@ -342,11 +381,21 @@ impl Link {
             // One guess a call: to negotiate anew does not help after a Failure.
             return self.shut(now);
         }
-        let Some(method) = self.lcp.options.method() else { return };
+        let Some(method) = self.lcp.options.method() else {
+            return;
+        };
         // Whatever the client said goodbye to before, it has come back.
         self.farewell = None;
-        let name = if self.settings.challenge_name.is_empty() { CHALLENGE_NAME } else { &self.settings.challenge_name };
-        let limits = if method == Method::Pap { self.settings.pap } else { self.settings.chap };
+        let name = if self.settings.challenge_name.is_empty() {
+            CHALLENGE_NAME
+        } else {
+            &self.settings.challenge_name
+        };
+        let limits = if method == Method::Pap {
+            self.settings.pap
+        } else {
+            self.settings.chap
+        };
         let (auth, step) = Authenticator::start(method, name, limits, rng, now);
         self.stage = Stage::Authenticate(auth);
         self.echo = self.settings.keepalive.map(|keepalive| Echo {
@@ -388,13 +437,22 @@ impl Link {
                 self.send(protocol, &packet);
             }
             AuthStep::Judge(attempt) => self.outputs.push_back(Output::Authenticate(attempt)),
-            AuthStep::NoAnswer => self.fail(Cause::NoAnswer { phase: Phase::Authentication }, now),
+            AuthStep::NoAnswer => self.fail(
+                Cause::NoAnswer {
+                    phase: Phase::Authentication,
+                },
+                now,
+            ),
         }
     }
 
     fn begin_network(&mut self, auth: Authenticator, address: Ipv4Addr, now: Instant) {
         let given = |servers: &[Ipv4Addr]| -> Vec<Ipv4Addr> {
-            if self.settings.ipcp_msext { servers.iter().take(2).copied().collect() } else { Vec::new() }
+            if self.settings.ipcp_msext {
+                servers.iter().take(2).copied().collect()
+            } else {
+                Vec::new()
+            }
         };
         let ours = self.settings.ipcp_address.then_some(self.settings.our_address);
         let options = Ipcp::new(
@@ -407,7 +465,11 @@ impl Link {
         let mut ipcp = Negotiation::new(options, self.settings.ipcp, false);
         let mut steps = Vec::new();
         ipcp.start(now, &mut steps);
-        self.stage = Stage::Network { auth, ipcp, is_heard: false };
+        self.stage = Stage::Network {
+            auth,
+            ipcp,
+            is_heard: false,
+        };
         self.settle_ipcp(steps, now);
     }
 
@@ -417,11 +479,14 @@ impl Link {
             return;
         }
         self.log_packet(false, Protocol::Ipcp, payload);
-        let Stage::Network { ipcp, is_heard, .. } = &mut self.stage else { return };
+        let Stage::Network { ipcp, is_heard, .. } = &mut self.stage else {
+            return;
+        };
         let Ok(packet) = Packet::decode(payload) else { return };
         *is_heard = true;
         if packet.code == Code::TerminateRequest {
-            self.farewell.get_or_insert_with(|| Cause::peer_terminated(Phase::Ipcp, packet.data));
+            self.farewell
+                .get_or_insert_with(|| Cause::peer_terminated(Phase::Ipcp, packet.data));
         }
         let mut steps = Vec::new();
         ipcp.receive(&packet, rng, now, &mut steps);
@@ -444,7 +509,13 @@ impl Link {
                     self.fail(cause, now);
                 }
                 Step::Failed(fault) => {
-                    self.fail(Cause::NegotiationFailed { phase: Phase::Ipcp, fault: Some(fault) }, now);
+                    self.fail(
+                        Cause::NegotiationFailed {
+                            phase: Phase::Ipcp,
+                            fault: Some(fault),
+                        },
+                        now,
+                    );
                 }
             }
         }
@@ -460,11 +531,18 @@ impl Link {
             user: granted.user.clone(),
             acfc: peer.acfc,
             pfc: peer.pfc,
-            dns: if self.settings.ipcp_msext { self.settings.dns.iter().take(2).copied().collect() } else { Vec::new() },
+            dns: if self.settings.ipcp_msext {
+                self.settings.dns.iter().take(2).copied().collect()
+            } else {
+                Vec::new()
+            },
         };
         self.farewell = None;
         self.set_up_until = None;
-        self.log(Log::IpcpUp { local: up.our_address, remote: up.address });
+        self.log(Log::IpcpUp {
+            local: up.our_address,
+            remote: up.address,
+        });
         self.outputs.push_back(Output::NetworkUp(up));
     }
 
@@ -543,7 +621,13 @@ impl Link {
     fn log_packet(&mut self, sent: bool, protocol: Protocol, packet: &[u8]) {
         if let (true, &[code, id, ..]) = (self.settings.log_packets, packet) {
             let state = self.lcp.state();
-            self.log(Log::Packet { sent, protocol: u16::from(protocol), code, id, state });
+            self.log(Log::Packet {
+                sent,
+                protocol: u16::from(protocol),
+                code,
+                id,
+                state,
+            });
         }
     }
 }

@@ -109,8 +109,14 @@ impl Settings {
             },
             ipcp_address: pp.ipcp_ipaddress,
             ipcp_msext: pp.ipcp_msext,
-            pap: AuthLimits { restart: millis(pp.pap.restart_ms), tries: pp.pap.tries },
-            chap: AuthLimits { restart: millis(pp.chap.restart_ms), tries: pp.chap.tries },
+            pap: AuthLimits {
+                restart: millis(pp.pap.restart_ms),
+                tries: pp.pap.tries,
+            },
+            chap: AuthLimits {
+                restart: millis(pp.chap.restart_ms),
+                tries: pp.chap.tries,
+            },
             keepalive: pp.keepalive.as_ref().map(|k| Keepalive {
                 interval: seconds(k.interval_s),
                 retry_interval: seconds(k.retry_interval_s),
@@ -246,7 +252,13 @@ impl fmt::Display for Log {
             Self::CallDetected { user } => write!(f, "Call detected from user '{user}'"),
             Self::IpcpUp { local, remote } => write!(f, "PPP/IPCP up  (Local: {local}, Remote: {remote})"),
             Self::Identification { text } => write!(f, "RECV LCP Ident '{text}'"),
-            Self::Packet { sent, protocol, code, id, state } => {
+            Self::Packet {
+                sent,
+                protocol,
+                code,
+                id,
+                state,
+            } => {
                 let direction = if *sent { "SEND" } else { "RECV" };
                 let (protocol, packet) = packet_words(*protocol, *code);
                 write!(f, "{direction} {protocol} {packet} id {id} in {}", state_word(*state))

@@ -1,0 +1,56 @@
+#!/usr/bin/env bash
+# Builds all fuzz targets and runs each for SECONDS: fuzz/run.sh SECONDS [TARGET...]
+#
+# Prints one line a target and fails if one of them found something; the input is then in fuzz/artifacts/TARGET. Each
+# run works on a copy of the seeds, so that nothing in the tree changes.
+set -euo pipefail
+cd "$(dirname "$0")"
+
+seconds=${1:?usage: run.sh SECONDS [TARGET...]}
+shift
+targets=("$@")
+if [ ${#targets[@]} -eq 0 ]; then
+    for file in fuzz_targets/*.rs; do
+        targets+=("$(basename "$file" .rs)")
+    done
+fi
+
+# The flags of cargo-fuzz, so that it need not be there. With --target, build scripts are not instrumented.
+host=$(rustc -vV | sed -n 's/^host: //p')
+flags="-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4"
+flags+=" -Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table"
+flags+=" -Cllvm-args=-sanitizer-coverage-trace-compares -Ccodegen-units=1 --cfg fuzzing"
+cargo=(cargo)
+out=${CARGO_TARGET_DIR:-target}
+if rustup run nightly rustc --version >/dev/null 2>&1; then
+    cargo=(rustup run nightly cargo)
+    flags+=" -Zsanitizer=address"
+fi
+bins=()
+for target in "${targets[@]}"; do
+    bins+=(--bin "$target")
+done
+RUSTFLAGS=$flags "${cargo[@]}" build --quiet --release --target "$host" "${bins[@]}"
+
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+failed=0
+for target in "${targets[@]}"; do
+    mkdir -p "$work/$target" "artifacts/$target"
+    if [ -d "seeds/$target" ]; then
+        cp -r "seeds/$target/." "$work/$target"
+    fi
+    status=0
+    "$out/$host/release/$target" "$work/$target" -max_total_time="$seconds" -rss_limit_mb=1024 -timeout=5 -max_len=4096 \
+        -artifact_prefix="artifacts/$target/" >"$work/$target.log" 2>&1 || status=$?
+    runs=$(sed -n 's/^Done \([0-9]*\) runs.*/\1/p' "$work/$target.log")
+    coverage=$(sed -n 's/.* cov: \([0-9]*\) .*/\1/p' "$work/$target.log" | tail -n 1)
+    if [ "$status" -eq 0 ]; then
+        echo "$target: ok, ${runs:-?} runs, coverage ${coverage:-?}, $(find "$work/$target" -type f | wc -l) inputs"
+    else
+        failed=1
+        echo "$target: FAILED, $(grep -m 1 -E 'panicked|ERROR|ALARM' "$work/$target.log" || echo "status $status"), see fuzz/artifacts/$target"
+        tail -n 40 "$work/$target.log" >&2
+    fi
+done
+exit "$failed"

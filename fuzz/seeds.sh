@@ -1,0 +1,52 @@
+#!/usr/bin/env bash
+# Makes fuzz/seeds out of the fixtures: small binary files, one folder a target.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+# put TARGET NAME HEX: writes one seed.
+put() {
+    mkdir -p "fuzz/seeds/$1"
+    printf '%b' "$(sed 's/../\\x&/g' <<<"$3")" >"fuzz/seeds/$1/$2"
+}
+
+for target in isakmp l2tp ppp esp_ip; do
+    rm -rf "fuzz/seeds/$target"
+done
+for file in fixtures/{windows,apple,android,linux}/*.hex; do
+    client=$(basename "$(dirname "$file")")
+    name=$(basename "$file" .hex)
+    name=$client-${name%.constructed}
+    hex=$(grep -v '^#' "$file" | tr -d ' \n')
+    case "$name" in
+    # Payloads without a header: the kind of the first stands in front.
+    android-mm5-plain | linux-strongswan-qm1-ids) put isakmp "$name" "05$hex" ;;
+    android-*-plain | linux-strongswan-qm2-plain) put isakmp "$name" "08$hex" ;;
+    apple-mm5-notify) put isakmp "$name" "0b$hex" ;;
+    *-qm1-body-*) put isakmp "$name" "01$hex" ;;
+    # An SA alone: its next payload is made none.
+    linux-strongswan-*-sa) put isakmp "$name" "0100${hex:2}" ;;
+    *-mm[0-9]* | *-aggr* | android-qm[13] | android-initial-contact) put isakmp "$name" "$hex" ;;
+    *sccrq* | *scccn* | *icrq* | *iccn* | *cdn* | *stopccn* | *hello* | *zlb* | *avp* | *data*) put l2tp "$name" "$hex" ;;
+    apple-dhcpinform)
+        put ppp "$name" "$hex"
+        put esp_ip "$name" "0044${hex:8}"
+        ;;
+    *) put ppp "$name" "$hex" ;;
+    esac
+done
+
+# What no client's fixture shows: payloads, packets and datagrams written by hand after their RFCs.
+put isakmp delete "0c000000140000000103040002000001010000010200"
+put isakmp fragment "84000000100001020148656c6c6f212121"
+put ppp pap "ff03c023010100110573696d6f6e06736563726574"
+put ppp pap-ack "c023020100090477656c6c"
+put ppp compressed "2145000014000000004001"
+put ppp mschapv2-response "c22302010039310102030405060708090a0b0c0d0e0f1000000000000000002122232425262728292a2b2c2d2e2f30313233343536373800626f62"
+put esp_ip isakmp "00000000$(grep -v '^#' fixtures/windows/mm1.hex | tr -d ' \n')"
+put esp_ip keepalive "ff"
+put esp_ip esp "0000abcd0000000100112233445566778899aabb"
+put esp_ip tcp-syn "05144500002c00000000400666ca0a0000010a0000020050005100000001000000006002010082820000020405b4"
+put esp_ip tcp-syn-odd "05144500003000000000400666c60a0000010a00000200500051000000010000000070020100c12d000001020405b4010000"
+put esp_ip options "002c4800002c000000004011000000000a0a0a0b070704000000000183030400$(printf '09%.0s' {1..40})"
+put esp_ip tcp-syn-v6 "04c4600000000018064020010db800000000000000000000000120010db80000000000000000000000020050005100000001000000006002000100000000020405a0"
+put esp_ip tcp-syn-v6-extended "04c46000000000200040200100000000000000000000000000012001000000000000000000000000000206000104000000000050005100000001000000006002000100000000020405a0"

@@ -11,6 +11,10 @@ use crate::table::{Scope, number_of};
 use crate::template;
 use crate::value::Value;
 
+mod finding;
+
+use finding::Finding;
+
 /// Everything that is wrong between lines; each problem names the line that is nearest to it.
 pub(crate) fn all(config: &Config) -> Vec<Problem> {
     let open = config
@@ -561,128 +565,6 @@ impl Check<'_> {
                 );
                 self.tell(Severity::Error, at, "ipsec ike refuse", message);
             }
-        }
-    }
-}
-
-/// What can be wrong with a tunnel.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Finding {
-    BoundTwice,
-    Undefined,
-    NotL2tp,
-    Disabled,
-    Unbound,
-    NoPolicyNumber,
-    NoPolicy,
-    Ah,
-    NoTransport,
-    NoKey,
-    NoRemote,
-    NoNatTraversal,
-    ShortIdle,
-}
-
-impl Finding {
-    const fn severity(self) -> Severity {
-        match self {
-            Self::BoundTwice
-            | Self::NoPolicyNumber
-            | Self::NoPolicy
-            | Self::Ah
-            | Self::NoTransport
-            | Self::NoKey
-            | Self::NoRemote => Severity::Error,
-            Self::Undefined
-            | Self::NotL2tp
-            | Self::Disabled
-            | Self::Unbound
-            | Self::NoNatTraversal
-            | Self::ShortIdle => Severity::Warning,
-        }
-    }
-
-    /// The row of the tunnel that it is nearest to.
-    const fn nearest(self) -> &'static str {
-        match self {
-            Self::NoPolicy | Self::Ah | Self::NoTransport | Self::NoKey | Self::NoRemote | Self::NoNatTraversal => {
-                "ipsec tunnel"
-            }
-            Self::ShortIdle | Self::NotL2tp | Self::Disabled | Self::NoPolicyNumber => "tunnel encapsulation",
-            Self::BoundTwice | Self::Undefined | Self::Unbound => "tunnel enable",
-        }
-    }
-
-    /// What is said of one tunnel, of several, and what to do.
-    fn words(self, number: u32, policy: u32, gateway: u32, owner: PpRef) -> (&'static str, &'static str, String) {
-        match self {
-            Self::BoundTwice => (
-                "is bound to two interfaces",
-                "are bound to two interfaces",
-                "name each tunnel in one pp bind only".to_owned(),
-            ),
-            Self::Undefined => (
-                "is bound but not defined",
-                "are bound but not defined",
-                format!(
-                    "define it with tunnel select {number}, give it by a tunnel template, or take it out of pp bind"
-                ),
-            ),
-            Self::NotL2tp => (
-                "is bound but its encapsulation is not l2tp",
-                "are bound but their encapsulation is not l2tp",
-                format!("write tunnel encapsulation l2tp after tunnel select {number}"),
-            ),
-            Self::Disabled => (
-                "is bound but not enabled",
-                "are bound but not enabled",
-                format!("add tunnel enable {number}"),
-            ),
-            Self::Unbound => (
-                "is enabled but bound to no interface",
-                "are enabled but bound to no interface",
-                format!("add tunnel{number} to pp bind of pp {}", name(owner)),
-            ),
-            Self::NoPolicyNumber => (
-                "has no SA policy",
-                "have no SA policy",
-                format!("add ipsec tunnel {number} and ipsec sa policy {number} {number} esp aes-cbc sha-hmac"),
-            ),
-            Self::NoPolicy => (
-                "uses an SA policy that is not there",
-                "use SA policies that are not there",
-                format!("add ipsec sa policy {policy} {number} esp aes-cbc sha-hmac"),
-            ),
-            Self::Ah => (
-                "uses an AH policy, which cannot carry L2TP",
-                "use AH policies, which cannot carry L2TP",
-                format!("write ipsec sa policy {policy} {gateway} esp aes-cbc sha-hmac"),
-            ),
-            Self::NoTransport => (
-                "has no ipsec transport for its policy, so clients are refused",
-                "have no ipsec transport for their policies, so clients are refused",
-                format!("add ipsec transport {number} {policy} udp 1701, and ipsec transport template for several"),
-            ),
-            Self::NoKey => (
-                "has no pre-shared key",
-                "have no pre-shared key",
-                format!("add ipsec ike pre-shared-key {gateway} text KEY"),
-            ),
-            Self::NoRemote => (
-                "does not say which clients may come",
-                "do not say which clients may come",
-                format!("add ipsec ike remote address {gateway} any"),
-            ),
-            Self::NoNatTraversal => (
-                "does not do NAT traversal, so clients behind a NAT cannot connect",
-                "do not do NAT traversal, so clients behind a NAT cannot connect",
-                format!("add ipsec ike nat-traversal {gateway} on"),
-            ),
-            Self::ShortIdle => (
-                "is cut after 60 seconds without data",
-                "are cut after 60 seconds without data",
-                "write l2tp tunnel disconnect time off, or the seconds that you want".to_owned(),
-            ),
         }
     }
 }

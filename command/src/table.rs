@@ -447,7 +447,7 @@ pub(crate) fn number_of(words: &str) -> usize {
     table()
         .iter()
         .position(|row| row.words == words)
-        .unwrap_or(table().len())
+        .unwrap_or_else(|| table().len())
 }
 
 #[cfg(test)]

@@ -65,11 +65,13 @@ pub(crate) fn numbers(list: Option<&Value>) -> Vec<u32> {
     found
 }
 
-fn range(value: &Value) -> std::ops::RangeInclusive<u32> {
-    match value {
-        Value::Numbers(first, last) => *first..=*last,
-        _ => 1..=0,
-    }
+fn range(value: &Value) -> impl Iterator<Item = u32> {
+    let ends = if let Value::Numbers(first, last) = value {
+        Some((*first, *last))
+    } else {
+        None
+    };
+    ends.into_iter().flat_map(|(first, last)| first..=last)
 }
 
 /// A line of the template tunnel that others get as well.

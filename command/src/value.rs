@@ -70,7 +70,7 @@ pub(crate) enum Value {
     /// Free text.
     Text(String),
     /// Several values.
-    List(Vec<Value>),
+    List(Vec<Self>),
 }
 
 /// What a place in a command takes.
@@ -105,7 +105,7 @@ pub(crate) enum Kind {
     /// `tunnelN` or `tunnelN-tunnelM`.
     Tunnels,
     /// `name=VALUE`, in any place.
-    Named(&'static str, &'static Kind),
+    Named(&'static str, &'static Self),
     /// A keyword and so many words of text behind it.
     Group(&'static str, usize),
     /// The name of a LAN interface.

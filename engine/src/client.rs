@@ -152,7 +152,11 @@ impl Client {
     }
 
     pub(crate) fn encap(&self) -> Encap {
-        if self.pairs.last().is_some_and(|p| p.udp) { Encap::Udp } else { Encap::Raw }
+        if self.pairs.last().is_some_and(|p| p.udp) {
+            Encap::Udp
+        } else {
+            Encap::Raw
+        }
     }
 
     /// An ISAKMP SA of this client was established.
@@ -179,7 +183,12 @@ impl Client {
         let encap = if agreed.udp { Encap::Udp } else { Encap::Raw };
         let anti_replay = cx.tunnels.get(&tunnel).is_none_or(|t| t.policy.anti_replay);
         if first {
-            cx.path(Update::Peer { client, peer: self.endpoint.peer, local: self.endpoint.local.ip(), encap });
+            cx.path(Update::Peer {
+                client,
+                peer: self.endpoint.peer,
+                local: self.endpoint.local.ip(),
+                encap,
+            });
         }
         cx.path(Update::InstallInbound {
             client,
@@ -208,7 +217,10 @@ impl Client {
             words: agreed.words.clone(),
         });
         self.idle_since = cx.now;
-        cx.event(Event::RespondIpsec { peer: self.endpoint.peer.ip(), algorithms: agreed.words.clone() });
+        cx.event(Event::RespondIpsec {
+            peer: self.endpoint.peer.ip(),
+            algorithms: agreed.words.clone(),
+        });
         if first {
             cx.event(Event::TunnelUp { tunnel });
             self.keepalive_due = self.nat_keepalive(cx).map(|i| cx.now.after(i));
@@ -218,12 +230,18 @@ impl Client {
     fn nat_keepalive(&self, cx: &Context<'_>) -> Option<Duration> {
         let gateway = &cx.tunnels.get(&self.tunnel?)?.gateway;
         let seconds = gateway.nat_keepalive_s?;
-        self.pairs.last().is_some_and(|p| p.udp).then(|| Duration::from_secs(u64::from(seconds)))
+        self.pairs
+            .last()
+            .is_some_and(|p| p.udp)
+            .then(|| Duration::from_secs(u64::from(seconds)))
     }
 
     fn dpd_interval(&self, cx: &Context<'_>) -> Option<Duration> {
         let tunnel = self.tunnel.or_else(|| {
-            cx.tunnels.values().find(|t| self.gateways.contains(&t.gateway.id)).map(|t| t.number)
+            cx.tunnels
+                .values()
+                .find(|t| self.gateways.contains(&t.gateway.id))
+                .map(|t| t.number)
         })?;
         let (interval, _) = cx.tunnels.get(&tunnel)?.gateway.dpd?;
         Some(Duration::from_secs(u64::from(interval)))
@@ -231,13 +249,19 @@ impl Client {
 
     fn retire(&self, pair: &Pair, cx: &mut Context<'_>) {
         cx.path(Update::Retire { spi: Spi(pair.inbound) });
-        cx.path(Update::RetireOutbound { client: self.client_id(), spi: Spi(pair.outbound) });
+        cx.path(Update::RetireOutbound {
+            client: self.client_id(),
+            spi: Spi(pair.outbound),
+        });
     }
 
     /// The client confirmed a pair, or has used it: send on it from here on.
     pub(crate) fn confirmed(&mut self, inbound: u32, cx: &mut Context<'_>) {
         if let Some(p) = self.pairs.iter().find(|p| p.inbound == inbound) {
-            cx.path(Update::Activate { client: self.client_id(), spi: Spi(p.outbound) });
+            cx.path(Update::Activate {
+                client: self.client_id(),
+                spi: Spi(p.outbound),
+            });
         }
         for sa in &mut self.ikes {
             sa.saw_use(inbound);
@@ -246,12 +270,16 @@ impl Client {
 
     /// The client deleted ESP SAs: it names its inbound SPIs, our outbound ones.
     pub(crate) fn deleted(&mut self, outbound: &[u32], cx: &mut Context<'_>) {
-        let (gone, kept): (Vec<_>, Vec<_>) =
-            core::mem::take(&mut self.pairs).into_iter().partition(|p| outbound.contains(&p.outbound));
+        let (gone, kept): (Vec<_>, Vec<_>) = core::mem::take(&mut self.pairs)
+            .into_iter()
+            .partition(|p| outbound.contains(&p.outbound));
         self.pairs = kept;
         // The newest that is left carries on, should the deleted one have been in use.
         if let (false, Some(p)) = (gone.is_empty(), self.pairs.last()) {
-            cx.path(Update::Activate { client: self.client_id(), spi: Spi(p.outbound) });
+            cx.path(Update::Activate {
+                client: self.client_id(),
+                spi: Spi(p.outbound),
+            });
         }
         for p in &gone {
             self.retire(p, cx);
@@ -264,7 +292,9 @@ impl Client {
     /// An L2TP control message came through ESP.
     pub(crate) fn on_l2tp(&mut self, peer_port: u16, message: &[u8], cx: &mut Context<'_>) {
         self.last_heard = cx.now;
-        let Ok((header, _)) = wire::l2tp::Header::decode(message) else { return };
+        let Ok((header, _)) = wire::l2tp::Header::decode(message) else {
+            return;
+        };
         if !header.control {
             return;
         }
@@ -281,7 +311,9 @@ impl Client {
 
     /// A message for tunnel 0 is an SCCRQ, a repetition of one, or Apple's Hello that only wakes IPsec.
     fn on_sccrq(&mut self, peer_port: u16, message: &[u8], cx: &mut Context<'_>) {
-        let Some(tunnel) = self.tunnel.and_then(|n| cx.tunnels.get(&n)) else { return };
+        let Some(tunnel) = self.tunnel.and_then(|n| cx.tunnels.get(&n)) else {
+            return;
+        };
         if self.closing {
             return;
         }
@@ -368,7 +400,12 @@ impl Client {
 
     /// Sends an L2TP message through ESP.
     fn seal(&self, peer_port: u16, l2tp: Vec<u8>, cx: &mut Context<'_>) {
-        cx.path(Update::Seal { client: self.client_id(), source_port: L2TP_PORT, peer_port, l2tp });
+        cx.path(Update::Seal {
+            client: self.client_id(),
+            source_port: L2TP_PORT,
+            peer_port,
+            l2tp,
+        });
     }
 
     /// Moves outputs from room to room until all are quiet.
@@ -495,7 +532,9 @@ impl Client {
     /// Ends the call, whoever wanted it: address, route and instance are given back, and it is told.
     fn end_call(&mut self, why: &str, cx: &mut Context<'_>) {
         let Some(call) = self.call.take() else { return };
-        cx.path(Update::SessionGone { client: self.client_id() });
+        cx.path(Update::SessionGone {
+            client: self.client_id(),
+        });
         cx.instances.remove(&call.instance);
         if let Some(address) = call.address {
             cx.pool.give_back(address);
@@ -513,7 +552,10 @@ impl Client {
             sent: (used.out_packets, used.out_octets),
             cause: call.cause.unwrap_or_else(|| why.to_owned()),
         };
-        cx.event(Event::Disconnected { instance: call.instance, summary });
+        cx.event(Event::Disconnected {
+            instance: call.instance,
+            summary,
+        });
     }
 
     fn settle_ppp(&mut self, cx: &mut Context<'_>) -> bool {
@@ -521,7 +563,10 @@ impl Client {
         while let Some(output) = self.call.as_mut().and_then(|c| c.link.poll_output()) {
             moved = true;
             match output {
-                ppp::Output::Send(ppp) => cx.path(Update::SealFrame { client: self.client_id(), ppp }),
+                ppp::Output::Send(ppp) => cx.path(Update::SealFrame {
+                    client: self.client_id(),
+                    ppp,
+                }),
                 ppp::Output::Log(log) => self.tell_ppp(log, cx),
                 ppp::Output::Authenticate(attempt) => self.authenticate(&attempt, cx),
                 ppp::Output::NeedAddress { user, asked } => self.lend(&user, asked, cx),
@@ -534,21 +579,30 @@ impl Client {
     }
 
     fn tell_ppp(&self, log: ppp::Log, cx: &mut Context<'_>) {
-        let Some(instance) = self.call.as_ref().map(|c| c.instance) else { return };
+        let Some(instance) = self.call.as_ref().map(|c| c.instance) else {
+            return;
+        };
         cx.event(match log {
             ppp::Log::CallDetected { user } => Event::CallDetected { instance, user },
-            ppp::Log::IpcpUp { local, remote } => Event::IpcpUp { instance, local, remote },
+            ppp::Log::IpcpUp { local, remote } => Event::IpcpUp {
+                instance,
+                local,
+                remote,
+            },
             // The end is told once, with its figures, when the call is given back.
             ppp::Log::Disconnected { .. } => return,
-            other @ (ppp::Log::Identification { .. } | ppp::Log::Packet { .. }) => {
-                Event::Ppp { instance, text: other.to_string() }
-            }
+            other @ (ppp::Log::Identification { .. } | ppp::Log::Packet { .. }) => Event::Ppp {
+                instance,
+                text: other.to_string(),
+            },
         });
     }
 
     /// Tells the worker of the session; without an address only PPP's own frames pass.
     fn tell_session(&self, sessions: (u16, u16), up: Option<&ppp::Up>, cx: &mut Context<'_>) {
-        let (Some(tunnel), Some(t)) = (self.tunnel.and_then(|n| cx.tunnels.get(&n)), &self.l2tp) else { return };
+        let (Some(tunnel), Some(t)) = (self.tunnel.and_then(|n| cx.tunnels.get(&n)), &self.l2tp) else {
+            return;
+        };
         let Some(pp) = self.pp(cx) else { return };
         let mru = up.map_or(ppp::DEFAULT_MRU, |u| u.peer_mru);
         let mss = match (tunnel.mss, pp.tcp_mss) {
@@ -582,15 +636,24 @@ impl Client {
         let mut verdict = aaa::check(&pp.users, attempt);
         if let ppp::Verdict::Accept { user, .. } = &verdict {
             if pp.multi_connect_prohibit && cx.pool.has(user) {
-                verdict = ppp::Verdict::Reject { why: ppp::Why::AlreadyConnected };
+                verdict = ppp::Verdict::Reject {
+                    why: ppp::Why::AlreadyConnected,
+                };
             }
         }
         let Some(call) = &mut self.call else { return };
         match &verdict {
             ppp::Verdict::Accept { user, .. } => call.user = Some(user.clone()),
             ppp::Verdict::Reject { why } => {
-                let user: String = String::from_utf8_lossy(&attempt.user).chars().filter(|c| !c.is_control()).collect();
-                cx.out.push(Output::Event(Event::AuthFailed { instance: call.instance, user, why: *why }));
+                let user: String = String::from_utf8_lossy(&attempt.user)
+                    .chars()
+                    .filter(|c| !c.is_control())
+                    .collect();
+                cx.out.push(Output::Event(Event::AuthFailed {
+                    instance: call.instance,
+                    user,
+                    why: *why,
+                }));
             }
         }
         call.link.authorise(verdict, cx.rng, cx.now);
@@ -604,7 +667,10 @@ impl Client {
         }
         let address = cx.pool.lend(user, fixed.map_or(Wish::Any, Wish::Fixed));
         if address.is_none() {
-            let e = Event::PoolEmpty { instance: call.instance, user: user.to_owned() };
+            let e = Event::PoolEmpty {
+                instance: call.instance,
+                user: user.to_owned(),
+            };
             cx.out.push(Output::Event(e));
         }
         call.address = address;
@@ -613,9 +679,14 @@ impl Client {
 
     fn network_up(&mut self, up: ppp::Up, cx: &mut Context<'_>) {
         let address = up.address;
-        let Some(sessions) = self.call.as_ref().map(|c| c.sessions) else { return };
+        let Some(sessions) = self.call.as_ref().map(|c| c.sessions) else {
+            return;
+        };
         self.tell_session(sessions, Some(&up), cx);
-        cx.out.push(Output::Host(HostChange::ClientUp { address, lan: proxied_lan(cx.config, address) }));
+        cx.out.push(Output::Host(HostChange::ClientUp {
+            address,
+            lan: proxied_lan(cx.config, address),
+        }));
         if let Some(call) = &mut self.call {
             call.up = Some(up);
         }
@@ -644,7 +715,10 @@ impl Client {
     pub(crate) fn host_changes(&self, config: &Config) -> Option<Output> {
         let up = self.call.as_ref().and_then(|c| c.up.as_ref())?;
         let lan = proxied_lan(config, up.address);
-        Some(Output::Host(HostChange::ClientUp { address: up.address, lan }))
+        Some(Output::Host(HostChange::ClientUp {
+            address: up.address,
+            lan,
+        }))
     }
 
     /// Ends the call by the operator's wish: the client is told in PPP and L2TP.
@@ -672,11 +746,17 @@ impl Client {
         let spis: Vec<u32> = self.pairs.iter().map(|p| p.inbound).collect();
         if let Some(sa) = self.ikes.last().filter(|_| !spis.is_empty()) {
             let message = sa.delete_esp(&spis, cx.rng);
-            cx.out.push(Output::Send { endpoint: self.endpoint, bytes: message });
+            cx.out.push(Output::Send {
+                endpoint: self.endpoint,
+                bytes: message,
+            });
         }
         for sa in &self.ikes {
             let message = sa.delete_isakmp(cx.rng);
-            cx.out.push(Output::Send { endpoint: self.endpoint, bytes: message });
+            cx.out.push(Output::Send {
+                endpoint: self.endpoint,
+                bytes: message,
+            });
         }
     }
 
@@ -690,7 +770,9 @@ impl Client {
         self.ikes.clear();
         self.l2tp = None;
         self.ending.clear();
-        cx.path(Update::Gone { client: self.client_id() });
+        cx.path(Update::Gone {
+            client: self.client_id(),
+        });
     }
 
     pub(crate) fn poll_timeout(&self) -> Option<Instant> {
@@ -716,12 +798,16 @@ impl Client {
         }
         for s in sends {
             if let ike::sa::Output::Send(bytes) = s {
-                cx.out.push(Output::Send { endpoint: self.endpoint, bytes });
+                cx.out.push(Output::Send {
+                    endpoint: self.endpoint,
+                    bytes,
+                });
             }
         }
         self.ikes.retain(|sa| !cx.now.reached(sa.expires()));
-        let (gone, kept): (Vec<_>, Vec<_>) =
-            core::mem::take(&mut self.pairs).into_iter().partition(|p| cx.now.reached(p.expires));
+        let (gone, kept): (Vec<_>, Vec<_>) = core::mem::take(&mut self.pairs)
+            .into_iter()
+            .partition(|p| cx.now.reached(p.expires));
         self.pairs = kept;
         if !gone.is_empty() {
             self.expire(&gone, cx);
@@ -734,7 +820,9 @@ impl Client {
         }
         if self.keepalive_due.is_some_and(|due| cx.now.reached(due)) {
             self.keepalive_due = self.nat_keepalive(cx).map(|i| cx.now.after(i));
-            cx.out.push(Output::Keepalive { endpoint: self.endpoint });
+            cx.out.push(Output::Keepalive {
+                endpoint: self.endpoint,
+            });
         }
         self.probe(cx);
     }
@@ -745,14 +833,20 @@ impl Client {
             self.retire(p, cx);
         }
         if let Some(p) = self.pairs.last() {
-            cx.path(Update::Activate { client: self.client_id(), spi: Spi(p.outbound) });
+            cx.path(Update::Activate {
+                client: self.client_id(),
+                spi: Spi(p.outbound),
+            });
         } else {
             self.idle_since = cx.now;
         }
         let spis: Vec<u32> = gone.iter().map(|p| p.inbound).collect();
         if let Some(sa) = self.ikes.last() {
             let bytes = sa.delete_esp(&spis, cx.rng);
-            cx.out.push(Output::Send { endpoint: self.endpoint, bytes });
+            cx.out.push(Output::Send {
+                endpoint: self.endpoint,
+                bytes,
+            });
         }
     }
 
@@ -762,9 +856,7 @@ impl Client {
         if !cx.now.reached(due) {
             return;
         }
-        let Some((interval, count)) =
-            self.tunnel.and_then(|t| cx.tunnels.get(&t)).and_then(|t| t.gateway.dpd)
-        else {
+        let Some((interval, count)) = self.tunnel.and_then(|t| cx.tunnels.get(&t)).and_then(|t| t.gateway.dpd) else {
             self.dpd = None;
             return;
         };
@@ -786,7 +878,10 @@ impl Client {
         }
         if let Some(sa) = self.ikes.last_mut() {
             let bytes = sa.probe(cx.rng);
-            cx.out.push(Output::Send { endpoint: self.endpoint, bytes });
+            cx.out.push(Output::Send {
+                endpoint: self.endpoint,
+                bytes,
+            });
         }
         self.dpd = Some((cx.now.after(interval), misses + 1));
     }
@@ -806,8 +901,9 @@ impl Client {
 
     /// Sequence numbers of an outbound SA come to their end: it is deleted, so that the client makes another.
     pub(crate) fn exhausted(&mut self, outbound: u32, cx: &mut Context<'_>) {
-        let (gone, kept): (Vec<_>, Vec<_>) =
-            core::mem::take(&mut self.pairs).into_iter().partition(|p| p.outbound == outbound);
+        let (gone, kept): (Vec<_>, Vec<_>) = core::mem::take(&mut self.pairs)
+            .into_iter()
+            .partition(|p| p.outbound == outbound);
         self.pairs = kept;
         if !gone.is_empty() {
             self.expire(&gone, cx);
@@ -849,7 +945,11 @@ fn covers(lan: &command::Lan, address: Ipv4Addr) -> bool {
 
 /// The LAN on which we must answer for a client's address.
 fn proxied_lan(config: &Config, address: Ipv4Addr) -> Option<String> {
-    config.lans.iter().find(|(_, lan)| lan.proxyarp && covers(lan, address)).map(|(name, _)| name.clone())
+    config
+        .lans
+        .iter()
+        .find(|(_, lan)| lan.proxyarp && covers(lan, address))
+        .map(|(name, _)| name.clone())
 }
 
 /// Our side of a link: `ip pp address`, else the address of the LAN that the pool lies in, else of the first LAN, else

@@ -162,8 +162,16 @@ impl Engine {
     }
 
     /// Does something with a client, then settles it: the only way in, and the only place that writes the agenda.
-    fn with_client(&mut self, id: u32, now: Instant, out: &mut Outbox, act: impl FnOnce(&mut Client, &mut Context<'_>)) {
-        let Some(client) = self.clients.get_mut(&id) else { return };
+    fn with_client(
+        &mut self,
+        id: u32,
+        now: Instant,
+        out: &mut Outbox,
+        act: impl FnOnce(&mut Client, &mut Context<'_>),
+    ) {
+        let Some(client) = self.clients.get_mut(&id) else {
+            return;
+        };
         let mut cx = Context {
             config: &self.config,
             tunnels: &self.tunnels,
@@ -182,7 +190,9 @@ impl Engine {
             return;
         }
         // A moment that has passed would be called for again at once: at the earliest the next nanosecond.
-        let next = client.poll_timeout().map(|at| at.max(now.after(Duration::from_nanos(1))));
+        let next = client
+            .poll_timeout()
+            .map(|at| at.max(now.after(Duration::from_nanos(1))));
         self.note_deadline(id, next);
         if fewer {
             let Some(client) = self.clients.get(&id) else { return };
@@ -202,7 +212,9 @@ impl Engine {
     }
 
     fn remove_client(&mut self, id: u32, why: &str, now: Instant, out: &mut Outbox) {
-        let Some(mut client) = self.clients.remove(&id) else { return };
+        let Some(mut client) = self.clients.remove(&id) else {
+            return;
+        };
         let mut cx = Context {
             config: &self.config,
             tunnels: &self.tunnels,
@@ -249,7 +261,11 @@ impl Engine {
             }
         }
         self.told.insert(key, (now, 0));
-        out.push(Output::Event(Event::IkeRefused { peer: endpoint.peer, why, suppressed }));
+        out.push(Output::Event(Event::IkeRefused {
+            peer: endpoint.peer,
+            why,
+            suppressed,
+        }));
     }
 
     // ---- ISAKMP
@@ -283,7 +299,12 @@ impl Engine {
     ) {
         if header.version >> 4 != 1 || header.initiator.is_zero() {
             // IKEv2 and nonsense: clients that know both try IKEv1 by themselves.
-            return self.refuse(endpoint, Refusal::Unacceptable("not IKEv1: only IKEv1 is served"), now, out);
+            return self.refuse(
+                endpoint,
+                Refusal::Unacceptable("not IKEv1: only IKEv1 is served"),
+                now,
+                out,
+            );
         }
         let cookies = Cookies::of(header);
         if header.responder.is_zero() {
@@ -304,12 +325,18 @@ impl Engine {
 
     /// Gateways that may serve an address: those that name it, else those for any (yamaha.md §4.0, step 1).
     fn gateways_for(&self, peer: IpAddr) -> Vec<&L2tpTunnel> {
-        let exact: Vec<_> =
-            self.tunnels.values().filter(|t| t.gateway.remote == Remote::Address(peer)).collect();
+        let exact: Vec<_> = self
+            .tunnels
+            .values()
+            .filter(|t| t.gateway.remote == Remote::Address(peer))
+            .collect();
         if !exact.is_empty() {
             return exact;
         }
-        self.tunnels.values().filter(|t| t.gateway.remote == Remote::Any).collect()
+        self.tunnels
+            .values()
+            .filter(|t| t.gateway.remote == Remote::Any)
+            .collect()
     }
 
     /// The different keys of those gateways, each with the gateways that have it.
@@ -331,7 +358,10 @@ impl Engine {
 
     fn natt_policy(&self, peer: IpAddr) -> (bool, bool) {
         let list = self.gateways_for(peer);
-        (list.iter().any(|t| t.gateway.nat_traversal), list.iter().any(|t| t.gateway.force_encapsulation))
+        (
+            list.iter().any(|t| t.gateway.nat_traversal),
+            list.iter().any(|t| t.gateway.force_encapsulation),
+        )
     }
 
     fn on_first(
@@ -357,29 +387,45 @@ impl Engine {
             if self.told_recently(endpoint.peer.ip(), 20, now) {
                 return;
             }
-            return out.push(Output::Event(Event::NoGateway { peer: endpoint.peer.ip() }));
+            return out.push(Output::Event(Event::NoGateway {
+                peer: endpoint.peer.ip(),
+            }));
         }
         self.expire_half_open(now);
         let of_source = self.by_initiator.range((name.0, [0; 8])..=(name.0, [255; 8])).count();
         if of_source >= MOST_HALF_OPEN_PER_SOURCE {
-            return self.refuse(endpoint, Refusal::Busy("too many unfinished exchanges from this address"), now, out);
+            return self.refuse(
+                endpoint,
+                Refusal::Busy("too many unfinished exchanges from this address"),
+                now,
+                out,
+            );
         }
         if self.half_open.len() >= MOST_HALF_OPEN && !self.drop_oldest_half_open() {
             return self.refuse(endpoint, Refusal::Busy("too many unfinished exchanges"), now, out);
         }
         let (nat_traversal, force) = self.natt_policy(endpoint.peer.ip());
-        let policy = main_mode::Policy { refused: &self.config.refused, nat_traversal, force };
+        let policy = main_mode::Policy {
+            refused: &self.config.refused,
+            nat_traversal,
+            force,
+        };
         match MainMode::begin(header, body, bytes, endpoint, &policy, &mut self.rng, now) {
             Ok((mm, reply)) => {
                 self.by_initiator.insert(name, mm.cookies());
                 self.half_open_order.push_back((mm.expires(), mm.cookies()));
                 self.half_open.insert(mm.cookies(), (mm, name));
-                out.push(Output::Event(Event::RespondIsakmp { peer: endpoint.peer.ip() }));
+                out.push(Output::Event(Event::RespondIsakmp {
+                    peer: endpoint.peer.ip(),
+                }));
                 out.push(Output::Send { endpoint, bytes: reply });
             }
             Err(why) => {
                 if matches!(why, Refusal::NoProposal { .. }) {
-                    out.push(Output::Send { endpoint, bytes: no_proposal(header) });
+                    out.push(Output::Send {
+                        endpoint,
+                        bytes: no_proposal(header),
+                    });
                 }
                 self.refuse(endpoint, why, now, out);
             }
@@ -388,7 +434,11 @@ impl Engine {
 
     /// Whether a source was told of this kind within the last minute; notes it if not.
     fn told_recently(&mut self, peer: IpAddr, kind: u8, now: Instant) -> bool {
-        if self.told.get(&(peer, kind)).is_some_and(|(since, _)| now.since(*since) < TELL_AGAIN) {
+        if self
+            .told
+            .get(&(peer, kind))
+            .is_some_and(|(since, _)| now.since(*since) < TELL_AGAIN)
+        {
             return true;
         }
         if self.told.len() < MOST_TOLD {
@@ -410,7 +460,9 @@ impl Engine {
     /// Makes room by the oldest exchange whose client has not shown that it receives anything.
     fn drop_oldest_half_open(&mut self) -> bool {
         let unreachable = |c: &Cookies| self.half_open.get(c).is_some_and(|(mm, _)| !mm.is_reachable());
-        let Some(at) = self.half_open_order.iter().position(|(_, c)| unreachable(c)) else { return false };
+        let Some(at) = self.half_open_order.iter().position(|(_, c)| unreachable(c)) else {
+            return false;
+        };
         if let Some((_, cookies)) = self.half_open_order.remove(at) {
             self.forget_half_open(cookies);
         }
@@ -437,8 +489,14 @@ impl Engine {
         let (keys, owners) = self.keys_for(endpoint.peer.ip());
         let (nat_traversal, force) = self.natt_policy(endpoint.peer.ip());
         let ticket = self.next_ticket;
-        let of_source = self.waiting.values().filter(|(_, ip)| *ip == endpoint.peer.ip()).count();
-        let Some((mm, _)) = self.half_open.get_mut(&cookies) else { return };
+        let of_source = self
+            .waiting
+            .values()
+            .filter(|(_, ip)| *ip == endpoint.peer.ip())
+            .count();
+        let Some((mm, _)) = self.half_open.get_mut(&cookies) else {
+            return;
+        };
         if let Some(step) = mm.repeat(bytes, endpoint) {
             if let Step::Send(bytes) = step {
                 out.push(Output::Send { endpoint, bytes });
@@ -449,17 +507,41 @@ impl Engine {
             return;
         }
         if !mm.is_reachable() && (self.waiting.len() >= MOST_JOBS || of_source >= MOST_JOBS_PER_SOURCE) {
-            return self.refuse(endpoint, Refusal::Busy("too many key exchanges at once; the client will repeat"), now, out);
+            return self.refuse(
+                endpoint,
+                Refusal::Busy("too many key exchanges at once; the client will repeat"),
+                now,
+                out,
+            );
         }
-        let policy = main_mode::Policy { refused: &self.config.refused, nat_traversal, force };
-        match mm.handle(header, body, bytes, endpoint, &keys, &policy, ticket, &mut self.rng, now) {
+        let policy = main_mode::Policy {
+            refused: &self.config.refused,
+            nat_traversal,
+            force,
+        };
+        match mm.handle(
+            header,
+            body,
+            bytes,
+            endpoint,
+            &keys,
+            &policy,
+            ticket,
+            &mut self.rng,
+            now,
+        ) {
             Ok(Step::Send(bytes)) => out.push(Output::Send { endpoint, bytes }),
             Ok(Step::Compute(job)) => {
                 self.next_ticket += 1;
-                self.waiting.insert(ticket, (Waiting::HalfOpen(cookies), endpoint.peer.ip()));
+                self.waiting
+                    .insert(ticket, (Waiting::HalfOpen(cookies), endpoint.peer.ip()));
                 out.push(Output::Compute(job));
             }
-            Ok(Step::Established { sa, key, initial_contact }) => {
+            Ok(Step::Established {
+                sa,
+                key,
+                initial_contact,
+            }) => {
                 self.forget_half_open(cookies);
                 let gateways = owners.get(key).cloned().unwrap_or_default();
                 self.established(*sa, gateways, initial_contact, endpoint, now, out);
@@ -485,9 +567,9 @@ impl Engine {
         out: &mut Outbox,
     ) {
         let old = self.by_peer.get(&endpoint.peer).copied();
-        let renews = old.and_then(|id| self.clients.get(&id)).is_some_and(|c| {
-            !initial_contact && c.identity == *sa.identity() && c.gateways == gateways
-        });
+        let renews = old
+            .and_then(|id| self.clients.get(&id))
+            .is_some_and(|c| !initial_contact && c.identity == *sa.identity() && c.gateways == gateways);
         let id = match old {
             Some(id) if renews => id,
             _ => {
@@ -503,10 +585,16 @@ impl Engine {
             }
         };
         if !sa.weak().is_empty() && !self.told_recently(endpoint.peer.ip(), 21, now) {
-            out.push(Output::Event(Event::Weak { peer: endpoint.peer.ip(), words: sa.weak().to_vec() }));
+            out.push(Output::Event(Event::Weak {
+                peer: endpoint.peer.ip(),
+                words: sa.weak().to_vec(),
+            }));
         }
         self.owners.insert(sa.cookies(), id);
-        out.push(Output::Send { endpoint, bytes: sa.last_reply().to_vec() });
+        out.push(Output::Send {
+            endpoint,
+            bytes: sa.last_reply().to_vec(),
+        });
         self.with_client(id, now, out, |client, cx| client.add_ike(sa, cx));
     }
 
@@ -525,8 +613,12 @@ impl Engine {
         let tunnel = self.tunnel_for(id);
         let spi = self.free_spi(id);
         let ticket = self.next_ticket;
-        let Some(client) = self.clients.get_mut(&id) else { return };
-        let Some(sa) = client.ikes.iter_mut().find(|s| s.cookies() == cookies) else { return };
+        let Some(client) = self.clients.get_mut(&id) else {
+            return;
+        };
+        let Some(sa) = client.ikes.iter_mut().find(|s| s.cookies() == cookies) else {
+            return;
+        };
         let served = match tunnel {
             Some(t) if self.tunnels.get(&t).is_some_and(|t| t.transport) => Ok(()),
             Some(_) => Err("no 'ipsec transport' covers the client's tunnel"),
@@ -559,8 +651,7 @@ impl Engine {
         if client.tunnel.is_some() {
             return client.tunnel;
         }
-        let free =
-            |t: &&L2tpTunnel| client.gateways.contains(&t.gateway.id) && !self.by_tunnel.contains_key(&t.number);
+        let free = |t: &&L2tpTunnel| client.gateways.contains(&t.gateway.id) && !self.by_tunnel.contains_key(&t.number);
         self.tunnels.values().find(free).map(|t| t.number)
     }
 
@@ -589,7 +680,8 @@ impl Engine {
             match output {
                 sa::Output::Send(bytes) => out.push(Output::Send { endpoint, bytes }),
                 sa::Output::Compute(job) => {
-                    self.waiting.insert(job.ticket, (Waiting::Established(cookies), endpoint.peer.ip()));
+                    self.waiting
+                        .insert(job.ticket, (Waiting::Established(cookies), endpoint.peer.ip()));
                     out.push(Output::Compute(job));
                 }
                 sa::Output::Install(agreed) => {
@@ -611,7 +703,10 @@ impl Engine {
                     if tunnel.is_none() {
                         if !self.told_recently(endpoint.peer.ip(), 22, now) {
                             let tunnels = self.gateways_for(endpoint.peer.ip()).len();
-                            out.push(Output::Event(Event::NoTunnel { peer: endpoint.peer.ip(), tunnels }));
+                            out.push(Output::Event(Event::NoTunnel {
+                                peer: endpoint.peer.ip(),
+                                tunnels,
+                            }));
                         }
                     } else {
                         self.refuse(endpoint, why, now, out);
@@ -624,7 +719,11 @@ impl Engine {
     /// SPIs of pairs that are gone may be drawn again.
     fn forget_spis(&mut self) {
         if self.spis.len() > 64 && self.spis.len() > self.clients.len() * 16 {
-            self.spis = self.clients.values().flat_map(|c| c.pairs.iter().map(|p| p.inbound)).collect();
+            self.spis = self
+                .clients
+                .values()
+                .flat_map(|c| c.pairs.iter().map(|p| p.inbound))
+                .collect();
         }
     }
 
@@ -643,12 +742,20 @@ impl Engine {
     }
 
     fn on_computed(&mut self, result: Computed, now: Instant, out: &mut Outbox) {
-        let Some((waiting, ip)) = self.waiting.remove(&result.ticket) else { return };
+        let Some((waiting, ip)) = self.waiting.remove(&result.ticket) else {
+            return;
+        };
         match waiting {
             Waiting::HalfOpen(cookies) => {
                 let (nat_traversal, force) = self.natt_policy(ip);
-                let policy = main_mode::Policy { refused: &self.config.refused, nat_traversal, force };
-                let Some((mm, _)) = self.half_open.get_mut(&cookies) else { return };
+                let policy = main_mode::Policy {
+                    refused: &self.config.refused,
+                    nat_traversal,
+                    force,
+                };
+                let Some((mm, _)) = self.half_open.get_mut(&cookies) else {
+                    return;
+                };
                 let endpoint = mm.endpoint();
                 match mm.computed(result, &policy) {
                     Ok(Step::Send(bytes)) => out.push(Output::Send { endpoint, bytes }),
@@ -660,10 +767,16 @@ impl Engine {
                 }
             }
             Waiting::Established(cookies) => {
-                let Some(id) = self.owners.get(&cookies).copied() else { return };
-                let Some(client) = self.clients.get_mut(&id) else { return };
+                let Some(id) = self.owners.get(&cookies).copied() else {
+                    return;
+                };
+                let Some(client) = self.clients.get_mut(&id) else {
+                    return;
+                };
                 let tunnel = client.tunnel;
-                let Some(sa) = client.ikes.iter_mut().find(|s| s.cookies() == cookies) else { return };
+                let Some(sa) = client.ikes.iter_mut().find(|s| s.cookies() == cookies) else {
+                    return;
+                };
                 let endpoint = sa.endpoint();
                 let mut outputs = vec![];
                 sa.computed(result, now, &mut outputs);
@@ -677,18 +790,32 @@ impl Engine {
 
     fn on_note(&mut self, note: Note, now: Instant, out: &mut Outbox) {
         match note {
-            Note::Control { client, peer_port, l2tp, .. } => {
+            Note::Control {
+                client,
+                peer_port,
+                l2tp,
+                ..
+            } => {
                 self.with_client(client.0, now, out, |c, cx| c.on_l2tp(peer_port, &l2tp, cx));
             }
             Note::Frame { client, ppp } => self.with_client(client.0, now, out, |c, cx| c.on_frame(&ppp, cx)),
             Note::Used { client, spi } => self.with_client(client.0, now, out, |c, cx| c.confirmed(spi.0, cx)),
             Note::Moved { client, peer, local } => self.on_moved(client, peer, local, out),
-            Note::Traffic { client, any, data, sent, counters } => {
+            Note::Traffic {
+                client,
+                any,
+                data,
+                sent,
+                counters,
+            } => {
                 self.with_client(client.0, now, out, |c, cx| c.on_traffic(any, data, sent, counters, cx));
             }
             Note::UnknownSpi { spi, peer } => {
                 if !self.told_recently(peer.ip(), 23, now) {
-                    out.push(Output::Event(Event::UnknownSpi { spi: spi.0, peer: peer.ip() }));
+                    out.push(Output::Event(Event::UnknownSpi {
+                        spi: spi.0,
+                        peer: peer.ip(),
+                    }));
                 }
             }
             Note::Exhausted { client, spi } => {
@@ -700,10 +827,15 @@ impl Engine {
     }
 
     fn on_moved(&mut self, id: ClientId, peer: SocketAddr, local: IpAddr, out: &mut Outbox) {
-        let Some(client) = self.clients.get_mut(&id.0) else { return };
+        let Some(client) = self.clients.get_mut(&id.0) else {
+            return;
+        };
         let from = client.endpoint;
         let port = from.local.port();
-        let to = Endpoint { peer, local: SocketAddr::new(local, port) };
+        let to = Endpoint {
+            peer,
+            local: SocketAddr::new(local, port),
+        };
         if from == to {
             return;
         }
@@ -714,8 +846,17 @@ impl Engine {
             self.by_peer.remove(&from.peer);
         }
         self.by_peer.insert(peer, id.0);
-        out.push(Output::Path(Update::Peer { client: id, peer, local, encap }));
-        out.push(Output::Event(Event::Moved { tunnel, from: from.peer, to: peer }));
+        out.push(Output::Path(Update::Peer {
+            client: id,
+            peer,
+            local,
+            encap,
+        }));
+        out.push(Output::Event(Event::Moved {
+            tunnel,
+            from: from.peer,
+            to: peer,
+        }));
     }
 
     /// Takes in a client that another engine has served until this moment.
@@ -788,10 +929,16 @@ impl Engine {
             (Which::AllAnonymous | Which::Anonymous(_), Instance::Numbered(_))
             | (Which::Pp(_), Instance::Anonymous(_)) => false,
         };
-        let found: Vec<(Instance, u32)> =
-            self.instances.iter().filter(|(i, _)| wanted(i)).map(|(i, c)| (*i, *c)).collect();
+        let found: Vec<(Instance, u32)> = self
+            .instances
+            .iter()
+            .filter(|(i, _)| wanted(i))
+            .map(|(i, c)| (*i, *c))
+            .collect();
         for (_, client) in &found {
-            self.with_client(*client, now, out, |c, cx| c.disconnect("disconnected by the administrator", cx));
+            self.with_client(*client, now, out, |c, cx| {
+                c.disconnect("disconnected by the administrator", cx)
+            });
         }
         if found.is_empty() {
             return "error: nobody is connected there; see 'show status pp anonymous'\n".to_owned();
@@ -810,7 +957,9 @@ impl Engine {
         self.by_initiator.clear();
         let all: Vec<u32> = self.clients.keys().copied().collect();
         for id in all {
-            let Some(client) = self.clients.get_mut(&id) else { continue };
+            let Some(client) = self.clients.get_mut(&id) else {
+                continue;
+            };
             let mut cx = Context {
                 config: &self.config,
                 tunnels: &self.tunnels,

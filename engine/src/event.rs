@@ -236,7 +236,11 @@ impl fmt::Display for Event {
                     )?,
                     _ => write!(f, "[IKE] refused {peer}: {why}")?,
                 }
-                if *suppressed > 0 { write!(f, " ({suppressed} more like it in the last minute)") } else { Ok(()) }
+                if *suppressed > 0 {
+                    write!(f, " ({suppressed} more like it in the last minute)")
+                } else {
+                    Ok(())
+                }
             }
             Self::NoGateway { peer } => write!(
                 f,
@@ -276,7 +280,11 @@ impl fmt::Display for Event {
                     ),
                 }
             }
-            Self::IpcpUp { instance, local, remote } => {
+            Self::IpcpUp {
+                instance,
+                local,
+                remote,
+            } => {
                 write!(f, "{instance} PPP/IPCP up  (Local: {local}, Remote: {remote})")
             }
             Self::PoolEmpty { instance, user } => write!(

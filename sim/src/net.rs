@@ -23,7 +23,13 @@ pub struct Faults {
 
 impl Default for Faults {
     fn default() -> Self {
-        Self { delay: Duration::from_millis(10), jitter: Duration::ZERO, loss: 0, duplicate: 0, reorder: 0 }
+        Self {
+            delay: Duration::from_millis(10),
+            jitter: Duration::ZERO,
+            loss: 0,
+            duplicate: 0,
+            reorder: 0,
+        }
     }
 }
 
@@ -42,7 +48,11 @@ impl Faults {
 
     fn one(&self, rng: &mut Rng) -> Duration {
         let jitter = Duration::from_nanos(rng.below(self.jitter.as_nanos() as u64 + 1));
-        let late = if rng.happens(self.reorder) { self.delay * 3 } else { Duration::ZERO };
+        let late = if rng.happens(self.reorder) {
+            self.delay * 3
+        } else {
+            Duration::ZERO
+        };
         self.delay + jitter + late
     }
 }
@@ -59,7 +69,11 @@ pub struct Nat {
 impl Nat {
     /// A box with this outer address.
     pub fn new(outside: IpAddr) -> Self {
-        Self { outside, next_port: 40_000, mappings: BTreeMap::new() }
+        Self {
+            outside,
+            next_port: 40_000,
+            mappings: BTreeMap::new(),
+        }
     }
 
     /// A packet of client `who` on its way out; `None` for what has no ports.
@@ -78,7 +92,10 @@ impl Nat {
 
     /// Which client a packet from outside is for, and on which inner port.
     pub fn inward(&self, packet: &Outer) -> Option<(usize, u16)> {
-        self.mappings.iter().find(|(_, outer)| **outer == packet.to.port()).map(|(inner, _)| *inner)
+        self.mappings
+            .iter()
+            .find(|(_, outer)| **outer == packet.to.port())
+            .map(|(inner, _)| *inner)
     }
 
     /// The box forgets all mappings, as after a restart: every client gets new ports.

@@ -44,7 +44,10 @@ pub fn config(tunnels: u32, extra: &[&str]) -> command::Config {
         extra.join("\n")
     );
     let (config, problems) = command::parse(&text);
-    let errors: Vec<_> = problems.iter().filter(|p| p.severity == command::Severity::Error).collect();
+    let errors: Vec<_> = problems
+        .iter()
+        .filter(|p| p.severity == command::Severity::Error)
+        .collect();
     assert!(errors.is_empty(), "the scene's configuration: {errors:?}");
     config
 }
@@ -152,7 +155,9 @@ impl World {
     /// Puts a NAT box into the world.
     pub fn add_nat(&mut self) -> usize {
         let n = self.nats.len();
-        self.nats.push(Nat::new(Ipv4Addr::new(203, 0, 113, u8::try_from(n + 200).expect("few boxes")).into()));
+        self.nats.push(Nat::new(
+            Ipv4Addr::new(203, 0, 113, u8::try_from(n + 200).expect("few boxes")).into(),
+        ));
         n
     }
 
@@ -218,12 +223,19 @@ impl World {
     pub fn connect(&mut self, who: usize) {
         self.dial(who);
         let up = self.run_until(Duration::from_secs(90), |w| w.peers[who].is_up());
-        assert!(up, "client {who} is not up but {:?}:\n{}", self.peers[who].stage(), self.story(who));
+        assert!(
+            up,
+            "client {who} is not up but {:?}:\n{}",
+            self.peers[who].stage(),
+            self.story(who)
+        );
     }
 
     /// Asks the host behind the server for an echo of `size` octets; [`Echoes::back`] tells whether it came.
     pub fn echo(&mut self, who: usize, size: usize) -> u64 {
-        let Some(inside) = self.peers[who].inside() else { return u64::MAX };
+        let Some(inside) = self.peers[who].inside() else {
+            return u64::MAX;
+        };
         let e = &mut self.echoes[who];
         let n = e.next;
         e.next += 1;
@@ -249,12 +261,18 @@ impl World {
 
     /// A client's dialogue, and what the server told, for a failure's message.
     pub fn story(&self, who: usize) -> String {
-        let mut lines: Vec<(Instant, String)> =
-            self.peers[who].dialogue().iter().map(|(t, l)| (*t, format!("  client {l}"))).collect();
+        let mut lines: Vec<(Instant, String)> = self.peers[who]
+            .dialogue()
+            .iter()
+            .map(|(t, l)| (*t, format!("  client {l}")))
+            .collect();
         lines.extend(self.events.iter().map(|(t, e)| (*t, format!("  server {e}"))));
         lines.sort_by_key(|l| l.0);
         let start = Instant(1_000_000_000);
-        lines.iter().map(|(t, l)| format!("{:9.3} {l}\n", t.since(start).as_secs_f64())).collect()
+        lines
+            .iter()
+            .map(|(t, l)| format!("{:9.3} {l}\n", t.since(start).as_secs_f64()))
+            .collect()
     }
 
     /// The server's log, one line an event.
@@ -341,7 +359,9 @@ impl World {
             .filter(|n| self.places[*n] != Place::Gone)
             .filter_map(|n| self.peers[n].poll_timeout())
             .min();
-        let Some(at) = earliest(earliest(queue, engine), earliest(worker, peers)) else { return false };
+        let Some(at) = earliest(earliest(queue, engine), earliest(worker, peers)) else {
+            return false;
+        };
         if at > end {
             return false;
         }
@@ -387,7 +407,9 @@ impl World {
 
     fn take_inner(&mut self, n: usize) {
         while let Some(ip) = self.peers[n].poll_inner() {
-            let Some((_, _, payload)) = packet::read_udp(&ip) else { continue };
+            let Some((_, _, payload)) = packet::read_udp(&ip) else {
+                continue;
+            };
             if let Some(number) = payload.strip_prefix(MARK).and_then(|p| p.get(..8)) {
                 let number = u64::from_be_bytes(number.try_into().expect("eight octets"));
                 self.echoes[n].back.insert(number);
@@ -398,8 +420,13 @@ impl World {
     /// A packet sets out over the outer network.
     fn cross(&mut self, to: Delivery) {
         self.crossed += 1;
-        let (Delivery::Server(p) | Delivery::Peer(_, p)) = &to else { unreachable!("outer packets only") };
-        assert!(!p.bytes.windows(MARK.len()).any(|w| w == MARK), "a payload in the clear on the outer network");
+        let (Delivery::Server(p) | Delivery::Peer(_, p)) = &to else {
+            unreachable!("outer packets only")
+        };
+        assert!(
+            !p.bytes.windows(MARK.len()).any(|w| w == MARK),
+            "a payload in the clear on the outer network"
+        );
         assert!(p.to.port() != 1701 && p.from.port() != 1701, "L2TP outside ESP");
         if self.lose.remove(&self.crossed) {
             return;
@@ -429,7 +456,8 @@ impl World {
     }
 
     fn server_sends(&mut self, mut p: Outer) {
-        if p.carrier == Carrier::Esp || (p.from.port() == 4500 && wire::esp::spi_of(&p.bytes).is_some_and(|s| s > 255)) {
+        if p.carrier == Carrier::Esp || (p.from.port() == 4500 && wire::esp::spi_of(&p.bytes).is_some_and(|s| s > 255))
+        {
             self.watch_sequence(&p.bytes);
         }
         let to = p.to.ip();
@@ -450,17 +478,25 @@ impl World {
 
     /// No sequence number may be used twice, or after a higher one (RFC 4303 §2.2).
     fn watch_sequence(&mut self, esp: &[u8]) {
-        let (Some(spi), Some(sequence)) = (wire::esp::spi_of(esp), wire::esp::sequence_of(esp)) else { return };
+        let (Some(spi), Some(sequence)) = (wire::esp::spi_of(esp), wire::esp::sequence_of(esp)) else {
+            return;
+        };
         let highest = self.highest.entry(spi).or_default();
         assert!(sequence > *highest, "SPI {spi:08x}: {sequence} after {highest}");
         *highest = sequence;
     }
 
     fn server_receives(&mut self, p: Outer) {
-        let endpoint = Endpoint { local: p.to, peer: p.from };
+        let endpoint = Endpoint {
+            local: p.to,
+            peer: p.from,
+        };
         if p.carrier == Carrier::Udp {
             if p.to.port() == 500 {
-                return self.input(Input::Isakmp { endpoint, bytes: &p.bytes });
+                return self.input(Input::Isakmp {
+                    endpoint,
+                    bytes: &p.bytes,
+                });
             }
             match wire::esp::classify(&p.bytes) {
                 wire::esp::Encapsulated::Isakmp(m) => return self.input(Input::Isakmp { endpoint, bytes: m }),
@@ -468,7 +504,11 @@ impl World {
                 wire::esp::Encapsulated::Keepalive | wire::esp::Encapsulated::Junk => return,
             }
         }
-        let encap = if p.carrier == Carrier::Udp { Encap::Udp } else { Encap::Raw };
+        let encap = if p.carrier == Carrier::Udp {
+            Encap::Udp
+        } else {
+            Encap::Raw
+        };
         let mut bytes = p.bytes;
         let mut batch = [Arrival::new(&mut bytes, p.from, p.to.ip(), encap)];
         self.worker.inbound(&mut batch, self.now);
@@ -530,10 +570,20 @@ impl World {
                     } else {
                         bytes
                     };
-                    self.server_sends(Outer { carrier: Carrier::Udp, from: endpoint.local, to: endpoint.peer, bytes });
+                    self.server_sends(Outer {
+                        carrier: Carrier::Udp,
+                        from: endpoint.local,
+                        to: endpoint.peer,
+                        bytes,
+                    });
                 }
                 Output::Keepalive { endpoint } => {
-                    let p = Outer { carrier: Carrier::Udp, from: endpoint.local, to: endpoint.peer, bytes: vec![0xff] };
+                    let p = Outer {
+                        carrier: Carrier::Udp,
+                        from: endpoint.local,
+                        to: endpoint.peer,
+                        bytes: vec![0xff],
+                    };
                     self.server_sends(p);
                 }
                 Output::Path(update) => {
@@ -581,5 +631,10 @@ fn outer(encap: Encap, local: IpAddr, peer: SocketAddr, bytes: Vec<u8>) -> Outer
         Encap::Udp => (Carrier::Udp, SocketAddr::new(local, 4500), peer),
         Encap::Raw => (Carrier::Esp, SocketAddr::new(local, 0), SocketAddr::new(peer.ip(), 0)),
     };
-    Outer { carrier, from, to, bytes }
+    Outer {
+        carrier,
+        from,
+        to,
+        bytes,
+    }
 }

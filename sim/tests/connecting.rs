@@ -8,7 +8,10 @@ fn a_client_without_nat_connects_over_plain_esp() {
     let mut w = World::new(config(4, &[]), 1);
     let c = w.add(Manner::default());
     w.connect(c);
-    assert_eq!(w.peers[c].inside().map(|a| a.to_string()).as_deref(), Some("192.168.100.200"));
+    assert_eq!(
+        w.peers[c].inside().map(|a| a.to_string()).as_deref(),
+        Some("192.168.100.200")
+    );
     assert_eq!(w.peers[c].dns(), [sim::world::HOST]);
     assert!(w.reaches(c), "{}", w.story(c));
 }

@@ -1,6 +1,6 @@
 //! PP interfaces: who may call, and how PPP speaks with them.
 
-use crate::config::{AuthOptions, AuthRequest, CcpType, Keepalive, NcpOptions, User};
+use crate::config::{AuthRequest, CcpType, Keepalive, User};
 use crate::problem::Severity;
 use crate::table::{Act, Home, Place, Remark, Row};
 use crate::value::{Hidden, Kind, PPS, REST, SWITCH, Value, may, must, several};
@@ -22,7 +22,8 @@ pub(crate) const ROWS: &[Row] = &[
         pp.bind = v
             .list(0)
             .iter()
-            .flat_map(|range| if let Value::Numbers(first, last) = range { *first..=*last } else { 1..=0 })
+            .filter_map(|range| if let Value::Numbers(first, last) = range { Some(*first..=*last) } else { None })
+            .flatten()
             .collect();
     })
     .syntax("tunnelN|tunnelA-tunnelB …")
@@ -153,16 +154,16 @@ pub(crate) const ROWS: &[Row] = &[
     Row::pp("ppp lcp silent", &[SWITCH], Place::Ppp, |pp, v| pp.lcp.silent = v.on(0))
         .default("off")
         .help("wait for the caller's Configure-Request", "相手の設定要求を待つかどうか"),
-    Row::pp("ppp pap restart", MILLISECONDS, Place::Ppp, |pp, v| pp.pap.restart_ms = v.number(0).unwrap_or(AuthOptions::default().restart_ms))
+    Row::pp("ppp pap restart", MILLISECONDS, Place::Ppp, |pp, v| pp.pap.restart_ms = v.number(0).unwrap_or(3000))
         .default("3000")
         .help("PAP timer in milliseconds", "PAPの再送タイマー(ミリ秒)"),
-    Row::pp("ppp pap maxauthreq", TIMES, Place::Ppp, |pp, v| pp.pap.tries = v.number(0).unwrap_or(AuthOptions::default().tries))
+    Row::pp("ppp pap maxauthreq", TIMES, Place::Ppp, |pp, v| pp.pap.tries = v.number(0).unwrap_or(10))
         .default("10")
         .help("how often PAP tries", "PAPの認証要求の回数"),
-    Row::pp("ppp chap restart", MILLISECONDS, Place::Ppp, |pp, v| pp.chap.restart_ms = v.number(0).unwrap_or(AuthOptions::default().restart_ms))
+    Row::pp("ppp chap restart", MILLISECONDS, Place::Ppp, |pp, v| pp.chap.restart_ms = v.number(0).unwrap_or(3000))
         .default("3000")
         .help("CHAP timer in milliseconds", "CHAPの再送タイマー(ミリ秒)"),
-    Row::pp("ppp chap maxchallenge", TIMES, Place::Ppp, |pp, v| pp.chap.tries = v.number(0).unwrap_or(AuthOptions::default().tries))
+    Row::pp("ppp chap maxchallenge", TIMES, Place::Ppp, |pp, v| pp.chap.tries = v.number(0).unwrap_or(10))
         .default("10")
         .help("how often a challenge is sent", "CHAPのチャレンジの送信回数"),
     Row::pp("ppp ipcp ipaddress", &[SWITCH], Place::Ppp, |pp, v| pp.ipcp_ipaddress = v.on(0))
@@ -176,7 +177,7 @@ pub(crate) const ROWS: &[Row] = &[
         .help("ask for Van Jacobson header compression", "VJヘッダ圧縮")
         .check(|v| v.on(0).then(|| Remark::new(Severity::Pending, 0, "header compression is not there yet, callers that ask for it are told so; write off"))),
     Row::pp("ppp ipcp restart", MILLISECONDS, Place::Ppp, |pp, v| {
-        pp.ipcp.restart_ms = v.number(0).unwrap_or(NcpOptions::default().restart_ms);
+        pp.ipcp.restart_ms = v.number(0).unwrap_or(3000);
     })
     .default("3000")
     .help("IPCP restart timer in milliseconds", "IPCPの再送タイマー(ミリ秒)"),

@@ -34,7 +34,13 @@ pub struct Fragments {
 impl Fragments {
     /// Takes a datagram. `Ok(None)`: it was a fragment and more are needed. `Ok(Some(m))`: this message is whole now.
     /// `Err(())`: not a fragment at all.
-    pub fn take(&mut self, peer: SocketAddr, header: &Header, body: &[u8], now: Instant) -> Result<Option<Vec<u8>>, ()> {
+    pub fn take(
+        &mut self,
+        peer: SocketAddr,
+        header: &Header,
+        body: &[u8],
+        now: Instant,
+    ) -> Result<Option<Vec<u8>>, ()> {
         if header.next != PayloadType::Fragment {
             return Err(());
         }
@@ -53,7 +59,10 @@ impl Fragments {
         cookies[8..].copy_from_slice(&header.responder.0);
         let key = (peer, cookies, fragment.id);
         if !self.open.contains_key(&key) {
-            let of_peer = self.open.range((peer, [0; 16], 0)..=(peer, [255; 16], u16::MAX)).count();
+            let of_peer = self
+                .open
+                .range((peer, [0; 16], 0)..=(peer, [255; 16], u16::MAX))
+                .count();
             if self.open.len() >= MAX_MESSAGES || of_peer >= MAX_PER_PEER {
                 return Ok(None);
             }
@@ -73,11 +82,15 @@ impl Fragments {
         if let Some(old) = assembly.parts.insert(fragment.number, fragment.data) {
             assembly.length = assembly.length.saturating_sub(old.len());
         }
-        let whole = assembly.last.is_some_and(|last| (1..=last).all(|n| assembly.parts.contains_key(&n)));
+        let whole = assembly
+            .last
+            .is_some_and(|last| (1..=last).all(|n| assembly.parts.contains_key(&n)));
         if !whole {
             return Ok(None);
         }
-        let Some(done) = self.open.remove(&key) else { return Ok(None) };
+        let Some(done) = self.open.remove(&key) else {
+            return Ok(None);
+        };
         Ok(Some(done.parts.into_values().flatten().collect()))
     }
 }

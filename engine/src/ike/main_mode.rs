@@ -58,7 +58,11 @@ enum State {
     /// The shared secret is being computed.
     Computing(Exchanged),
     /// Message 4 was sent.
-    AwaitIdentity { of: Exchanged, public: Vec<u8>, shared: Secret<Vec<u8>> },
+    AwaitIdentity {
+        of: Exchanged,
+        public: Vec<u8>,
+        shared: Secret<Vec<u8>>,
+    },
 }
 
 /// One exchange that has not been authenticated yet.
@@ -112,7 +116,10 @@ impl MainMode {
         now: Instant,
     ) -> Result<(Self, Vec<u8>), Refusal> {
         let payloads = chain(header.next, body)?;
-        let sa = payloads.first().filter(|p| p.kind == PayloadType::Sa).ok_or(Refusal::Missing("SA"))?;
+        let sa = payloads
+            .first()
+            .filter(|p| p.kind == PayloadType::Sa)
+            .ok_or(Refusal::Missing("SA"))?;
         let offer = SecurityAssociation::decode(sa.body)?;
         let (chosen, answer) = proposal::choose_phase1(&offer, policy.refused)?;
         let vendor_ids: Vec<Vec<u8>> = payloads
@@ -127,7 +134,10 @@ impl MainMode {
             dpd: has(&vendor::DPD),
             initial_contact: has(&vendor::INITIAL_CONTACT),
         };
-        let cookies = Cookies { initiator: header.initiator.0, responder: responder_cookie(rng) };
+        let cookies = Cookies {
+            initiator: header.initiator.0,
+            responder: responder_cookie(rng),
+        };
         // Only what the client announced itself is announced, so that the answer is never larger than the question.
         let mut reply = vec![(PayloadType::Sa, answer.encode())];
         reply.extend(traits.natt.map(|v| (PayloadType::VendorId, v.vendor_id().to_vec())));
@@ -228,14 +238,20 @@ impl MainMode {
         let public = find(&payloads, PayloadType::KeyExchange).ok_or(Refusal::Missing("key exchange"))?;
         let nonce = find(&payloads, PayloadType::Nonce).ok_or(Refusal::Missing("nonce"))?;
         if public.len() != self.chosen.group.public_len() {
-            return Err(Refusal::Unacceptable("the public value has not the length of the agreed group"));
+            return Err(Refusal::Unacceptable(
+                "the public value has not the length of the agreed group",
+            ));
         }
         if !(8..=256).contains(&nonce.len()) {
             return Err(Refusal::Unacceptable("the nonce is not 8 to 256 octets long"));
         }
         let mut found = Found::default();
         if let Some(variant) = self.traits.natt {
-            let nat_d: Vec<&[u8]> = payloads.iter().filter(|p| p.kind == variant.nat_d()).map(|p| p.body).collect();
+            let nat_d: Vec<&[u8]> = payloads
+                .iter()
+                .filter(|p| p.kind == variant.nat_d())
+                .map(|p| p.body)
+                .collect();
             if nat_d.is_empty() {
                 self.traits.natt = None;
             }
@@ -272,10 +288,14 @@ impl MainMode {
             return Ok(Step::Nothing);
         };
         let Some(shared) = result.shared else {
-            return Err(Refusal::Unacceptable("the Diffie-Hellman public value is not acceptable"));
+            return Err(Refusal::Unacceptable(
+                "the Diffie-Hellman public value is not acceptable",
+            ));
         };
-        let mut reply =
-            vec![(PayloadType::KeyExchange, result.public.clone()), (PayloadType::Nonce, of.nonces.1.clone())];
+        let mut reply = vec![
+            (PayloadType::KeyExchange, result.public.clone()),
+            (PayloadType::Nonce, of.nonces.1.clone()),
+        ];
         if let Some(variant) = self.traits.natt {
             let mut theirs = natt::hash(self.chosen.hash, &self.cookies, self.endpoint.peer);
             if policy.force {
@@ -283,10 +303,17 @@ impl MainMode {
                 theirs.iter_mut().for_each(|b| *b = !*b);
             }
             reply.push((variant.nat_d(), theirs));
-            reply.push((variant.nat_d(), natt::hash(self.chosen.hash, &self.cookies, self.endpoint.local)));
+            reply.push((
+                variant.nat_d(),
+                natt::hash(self.chosen.hash, &self.cookies, self.endpoint.local),
+            ));
         }
         self.reply = message(&self.cookies, ExchangeType::MainMode, 0, &reply);
-        self.state = State::AwaitIdentity { of, public: result.public, shared };
+        self.state = State::AwaitIdentity {
+            of,
+            public: result.public,
+            shared,
+        };
         Ok(Step::Send(self.reply.clone()))
     }
 
@@ -301,9 +328,13 @@ impl MainMode {
         now: Instant,
     ) -> Result<Step, Refusal> {
         if !header.flags.has(Flags::ENCRYPTION) {
-            return Err(Refusal::Unacceptable("an unencrypted message where the client's identity is due"));
+            return Err(Refusal::Unacceptable(
+                "an unencrypted message where the client's identity is due",
+            ));
         }
-        let State::AwaitIdentity { of, public, shared } = &self.state else { return Ok(Step::Nothing) };
+        let State::AwaitIdentity { of, public, shared } = &self.state else {
+            return Ok(Step::Nothing);
+        };
         let hash = self.chosen.hash;
         for (place, psk) in keys.iter().enumerate() {
             let keys = Keys::derive(
@@ -320,12 +351,17 @@ impl MainMode {
             let Some((plain, iv)) = keys.decrypt(body, &keys.main_mode_iv()) else {
                 return Err(Refusal::Unacceptable("an encrypted message that is not whole blocks"));
             };
-            let Ok(payloads) = chain(header.next, &plain) else { continue };
-            let Some(id) = payloads.first().filter(|p| p.kind == PayloadType::Identification) else { continue };
-            let Some(proof) = find(&payloads, PayloadType::Hash) else { continue };
+            let Ok(payloads) = chain(header.next, &plain) else {
+                continue;
+            };
+            let Some(id) = payloads.first().filter(|p| p.kind == PayloadType::Identification) else {
+                continue;
+            };
+            let Some(proof) = find(&payloads, PayloadType::Hash) else {
+                continue;
+            };
             let (cky_i, cky_r) = (&self.cookies.initiator[..], &self.cookies.responder[..]);
-            let expected =
-                keys.identity_hash(&[&of.initiator_public, public, cky_i, cky_r, &self.sa_body, id.body]);
+            let expected = keys.identity_hash(&[&of.initiator_public, public, cky_i, cky_r, &self.sa_body, id.body]);
             if !crypto::equal(proof, &expected) {
                 continue;
             }
@@ -338,7 +374,13 @@ impl MainMode {
                 encode_chain(&[(PayloadType::Identification, ours), (PayloadType::Hash, proof)]),
                 &mut iv,
             );
-            let reply = sa::encrypted(&self.cookies, ExchangeType::MainMode, 0, PayloadType::Identification, &sealed);
+            let reply = sa::encrypted(
+                &self.cookies,
+                ExchangeType::MainMode,
+                0,
+                PayloadType::Identification,
+                &sealed,
+            );
             let sa = Sa::new(sa::Birth {
                 cookies: self.cookies,
                 endpoint,
@@ -346,7 +388,10 @@ impl MainMode {
                 last_block: iv,
                 life: self.chosen.life,
                 algorithms: self.chosen.words(),
-                weak: proposal::weak_words(&self.chosen).iter().map(|w| (*w).to_owned()).collect(),
+                weak: proposal::weak_words(&self.chosen)
+                    .iter()
+                    .map(|w| (*w).to_owned())
+                    .collect(),
                 natt: self.traits.natt,
                 found: of.found,
                 dpd: self.traits.dpd,
@@ -355,7 +400,11 @@ impl MainMode {
                 last_reply: reply,
                 now,
             });
-            return Ok(Step::Established { sa: Box::new(sa), key: place, initial_contact });
+            return Ok(Step::Established {
+                sa: Box::new(sa),
+                key: place,
+                initial_contact,
+            });
         }
         self.guesses += 1;
         Err(Refusal::WrongKey)
@@ -383,7 +432,13 @@ fn own_identity(local: IpAddr) -> Vec<u8> {
         IpAddr::V4(a) => (IdType::Ipv4, a.octets().to_vec()),
         IpAddr::V6(a) => (IdType::Ipv6, a.octets().to_vec()),
     };
-    Identification { kind, protocol: 0, port: 0, data }.encode()
+    Identification {
+        kind,
+        protocol: 0,
+        port: 0,
+        data,
+    }
+    .encode()
 }
 
 /// The body of the first payload of a kind.

@@ -100,7 +100,9 @@ pub fn hash(with: Hash, cookies: &Cookies, address: SocketAddr) -> Vec<u8> {
 
 /// Compares the peer's NAT-D payloads with what was seen: the first is our address, the others are the peer's.
 pub fn detect(with: Hash, cookies: &Cookies, payloads: &[&[u8]], local: SocketAddr, peer: SocketAddr) -> Found {
-    let Some((ours, theirs)) = payloads.split_first() else { return Found::default() };
+    let Some((ours, theirs)) = payloads.split_first() else {
+        return Found::default();
+    };
     let seen = hash(with, cookies, peer);
     Found {
         server: *ours != hash(with, cookies, local).as_slice(),

@@ -147,14 +147,25 @@ fn esp_words(s: Suite) -> (&'static str, &'static str) {
 
 /// Algorithms that a careful operator would not want; told once for each client that uses one.
 pub fn weak_words(phase1: &Phase1) -> Vec<&'static str> {
-    let all = [cipher_word(phase1.cipher), hash_word(phase1.hash), group_word(phase1.group)];
-    all.into_iter().filter(|w| matches!(*w, "3des-cbc" | "md5" | "modp1024" | "modp1536")).collect()
+    let all = [
+        cipher_word(phase1.cipher),
+        hash_word(phase1.hash),
+        group_word(phase1.group),
+    ];
+    all.into_iter()
+        .filter(|w| matches!(*w, "3des-cbc" | "md5" | "modp1024" | "modp1536"))
+        .collect()
 }
 
 impl Phase1 {
     /// In words, as logs show it.
     pub fn words(&self) -> String {
-        format!("{} {} {}", cipher_word(self.cipher), hash_word(self.hash), group_word(self.group))
+        format!(
+            "{} {} {}",
+            cipher_word(self.cipher),
+            hash_word(self.hash),
+            group_word(self.group)
+        )
     }
 
     /// Our order of liking: higher is better. Group 14 stands before the larger ones, which cost a client seconds.
@@ -186,7 +197,11 @@ impl Phase1 {
 
     fn refused_by(&self, refused: &BTreeSet<String>) -> Vec<String> {
         let words = [cipher_word(self.cipher), hash_word(self.hash), group_word(self.group)];
-        words.iter().filter(|w| refused.contains(**w)).map(|w| (*w).to_owned()).collect()
+        words
+            .iter()
+            .filter(|w| refused.contains(**w))
+            .map(|w| (*w).to_owned())
+            .collect()
     }
 }
 
@@ -241,7 +256,9 @@ fn lives(t: &Transform, type_kind: u16, duration_kind: u16) -> (Option<u64>, Opt
 }
 
 fn life(seconds: Option<u64>) -> Duration {
-    seconds.map_or(DEFAULT_LIFE, |s| Duration::from_secs(s.clamp(LIFE_BOUNDS.0, LIFE_BOUNDS.1)))
+    seconds.map_or(DEFAULT_LIFE, |s| {
+        Duration::from_secs(s.clamp(LIFE_BOUNDS.0, LIFE_BOUNDS.1))
+    })
 }
 
 fn key_bits(t: &Transform, kind: u16) -> Option<u16> {
@@ -258,7 +275,15 @@ fn read_phase1(t: &Transform) -> Option<(Phase1, u64)> {
     let hash = Hash::from_ike(n(phase1::HASH)?)?;
     let group = Group::from_ike(n(phase1::GROUP)?)?;
     let (seconds, _) = lives(t, phase1::LIFE_TYPE, phase1::LIFE_DURATION);
-    Some((Phase1 { cipher, hash, group, life: life(seconds) }, value(t, phase1::AUTHENTICATION)?))
+    Some((
+        Phase1 {
+            cipher,
+            hash,
+            group,
+            life: life(seconds),
+        },
+        value(t, phase1::AUTHENTICATION)?,
+    ))
 }
 
 /// Chooses the best proposal of phase 1, by our order and not by the client's. The answer repeats the chosen
@@ -290,13 +315,20 @@ pub fn choose_phase1(
     let Some((chosen, p, t)) = best else {
         return Err(match other_auth {
             Some(auth) if kept_out.is_empty() => Refusal::AuthenticationMethod(auth),
-            _ => Refusal::NoProposal { offered: summary(told), refused: kept_out.into_iter().collect() },
+            _ => Refusal::NoProposal {
+                offered: summary(told),
+                refused: kept_out.into_iter().collect(),
+            },
         });
     };
     let answer = SecurityAssociation {
         doi: offer.doi,
         situation: offer.situation,
-        proposals: vec![Proposal { spi: p.spi.clone(), transforms: vec![t.clone()], ..*p }],
+        proposals: vec![Proposal {
+            spi: p.spi.clone(),
+            transforms: vec![t.clone()],
+            ..*p
+        }],
     };
     Ok((chosen, answer))
 }
@@ -329,7 +361,16 @@ pub fn choose_phase2(offer: &SecurityAssociation, wanted: &Wanted<'_>) -> Result
         if p.protocol != Protocol::Esp || together != 1 {
             continue;
         }
-        let Some(spi) = p.spi.as_slice().try_into().ok().map(u32::from_be_bytes).filter(|s| *s > 255) else { continue };
+        let Some(spi) = p
+            .spi
+            .as_slice()
+            .try_into()
+            .ok()
+            .map(u32::from_be_bytes)
+            .filter(|s| *s > 255)
+        else {
+            continue;
+        };
         for t in &p.transforms {
             told.push(tell_phase2(t));
             let Some(suite) = read_suite(t) else { continue };
@@ -345,19 +386,36 @@ pub fn choose_phase2(offer: &SecurityAssociation, wanted: &Wanted<'_>) -> Result
                 },
             };
             let words = esp_words(suite);
-            let out: Vec<_> = [words.0, words.1].into_iter().filter(|w| wanted.refused.contains(*w)).collect();
+            let out: Vec<_> = [words.0, words.1]
+                .into_iter()
+                .filter(|w| wanted.refused.contains(*w))
+                .collect();
             if !out.is_empty() {
                 kept_out.insert(out.join(" and "));
                 continue;
             }
             let preferred = wanted.preferred == Some(suite);
-            let better = best.as_ref().is_none_or(|(liked, b)| {
-                (preferred, Phase2::rank(suite)) > (*liked, Phase2::rank(b.suite))
-            });
+            let better = best
+                .as_ref()
+                .is_none_or(|(liked, b)| (preferred, Phase2::rank(suite)) > (*liked, Phase2::rank(b.suite)));
             if better {
                 let (seconds, kilobytes) = lives(t, phase2::LIFE_TYPE, phase2::LIFE_DURATION);
-                let answer = (p.number, t.number, t.attributes.iter().map(|a| (a.kind, store(&a.value))).collect());
-                best = Some((preferred, Phase2 { suite, spi, pfs, life: life(seconds), kilobytes, answer }));
+                let answer = (
+                    p.number,
+                    t.number,
+                    t.attributes.iter().map(|a| (a.kind, store(&a.value))).collect(),
+                );
+                best = Some((
+                    preferred,
+                    Phase2 {
+                        suite,
+                        spi,
+                        pfs,
+                        life: life(seconds),
+                        kilobytes,
+                        answer,
+                    },
+                ));
             }
         }
     }
@@ -369,7 +427,10 @@ pub fn choose_phase2(offer: &SecurityAssociation, wanted: &Wanted<'_>) -> Result
         None if wrong_mode && kept_out.is_empty() => Err(Refusal::Unacceptable(
             "the client does not ask for transport mode, which L2TP/IPsec needs: choose an L2TP/IPsec connection in the client",
         )),
-        None => Err(Refusal::NoProposal { offered: summary(told), refused: kept_out.into_iter().collect() }),
+        None => Err(Refusal::NoProposal {
+            offered: summary(told),
+            refused: kept_out.into_iter().collect(),
+        }),
     }
 }
 
@@ -404,7 +465,11 @@ impl Phase2 {
                 number: self.answer.0,
                 protocol: Protocol::Esp,
                 spi: our_spi.to_be_bytes().to_vec(),
-                transforms: vec![Transform { number: self.answer.1, id, attributes }],
+                transforms: vec![Transform {
+                    number: self.answer.1,
+                    id,
+                    attributes,
+                }],
             }],
         }
     }
@@ -424,7 +489,11 @@ fn summary(told: Vec<String>) -> String {
     let more = seen.len().saturating_sub(MOST_TOLD);
     seen.truncate(MOST_TOLD);
     let list = seen.join(", ");
-    if more > 0 { format!("{list} and {more} more") } else { list }
+    if more > 0 {
+        format!("{list} and {more} more")
+    } else {
+        list
+    }
 }
 
 fn tell_phase1(t: &Transform) -> String {
@@ -438,7 +507,10 @@ fn tell_phase1(t: &Transform) -> String {
         (None, _) => "no cipher".to_owned(),
     };
     let hash = match n(phase1::HASH) {
-        Some(h) => u16::try_from(h).ok().and_then(Hash::from_ike).map_or_else(|| format!("hash {h}"), |h| hash_word(h).to_owned()),
+        Some(h) => u16::try_from(h)
+            .ok()
+            .and_then(Hash::from_ike)
+            .map_or_else(|| format!("hash {h}"), |h| hash_word(h).to_owned()),
         None => "no hash".to_owned(),
     };
     let group = match n(phase1::GROUP) {
@@ -447,7 +519,10 @@ fn tell_phase1(t: &Transform) -> String {
         Some(20) => "ecp384".to_owned(),
         Some(21) => "ecp521".to_owned(),
         Some(31) => "curve25519".to_owned(),
-        Some(g) => u16::try_from(g).ok().and_then(Group::from_ike).map_or_else(|| format!("group {g}"), |g| group_word(g).to_owned()),
+        Some(g) => u16::try_from(g)
+            .ok()
+            .and_then(Group::from_ike)
+            .map_or_else(|| format!("group {g}"), |g| group_word(g).to_owned()),
         None => "no group".to_owned(),
     };
     format!("{cipher} {hash} {group}")
@@ -482,18 +557,38 @@ mod tests {
     use wire::isakmp::{Attribute, AttributeValue};
 
     fn attributes(list: &[(u16, u16)]) -> Vec<Attribute> {
-        list.iter().map(|(kind, v)| Attribute { kind: *kind, value: AttributeValue::Short(*v) }).collect()
+        list.iter()
+            .map(|(kind, v)| Attribute {
+                kind: *kind,
+                value: AttributeValue::Short(*v),
+            })
+            .collect()
     }
 
     fn phase1_offer(transforms: &[(u16, Option<u16>, u16, u16, u16)]) -> SecurityAssociation {
-        let transforms = transforms.iter().enumerate().map(|(i, (enc, bits, hash, group, auth))| {
-            let mut list = vec![(1, *enc), (2, *hash), (4, *group), (3, *auth), (11, 1), (12, 3600)];
-            list.extend(bits.map(|b| (14, b)));
-            Transform { number: u8::try_from(i + 1).unwrap(), id: 1, attributes: attributes(&list) }
-        });
-        let proposals =
-            vec![Proposal { number: 1, protocol: Protocol::Isakmp, spi: vec![], transforms: transforms.collect() }];
-        SecurityAssociation { doi: 1, situation: 1, proposals }
+        let transforms = transforms
+            .iter()
+            .enumerate()
+            .map(|(i, (enc, bits, hash, group, auth))| {
+                let mut list = vec![(1, *enc), (2, *hash), (4, *group), (3, *auth), (11, 1), (12, 3600)];
+                list.extend(bits.map(|b| (14, b)));
+                Transform {
+                    number: u8::try_from(i + 1).unwrap(),
+                    id: 1,
+                    attributes: attributes(&list),
+                }
+            });
+        let proposals = vec![Proposal {
+            number: 1,
+            protocol: Protocol::Isakmp,
+            spi: vec![],
+            transforms: transforms.collect(),
+        }];
+        SecurityAssociation {
+            doi: 1,
+            situation: 1,
+            proposals,
+        }
     }
 
     fn refuse(words: &[&str]) -> BTreeSet<String> {
@@ -505,7 +600,10 @@ mod tests {
         let offer = phase1_offer(&[(5, None, 2, 2, 1), (7, Some(128), 2, 14, 1), (7, Some(256), 4, 14, 1)]);
         let (chosen, answer) = choose_phase1(&offer, &refuse(&[])).unwrap();
         assert_eq!(chosen.words(), "aes256-cbc sha256 modp2048");
-        assert_eq!(answer.proposals[0].transforms, vec![offer.proposals[0].transforms[2].clone()]);
+        assert_eq!(
+            answer.proposals[0].transforms,
+            vec![offer.proposals[0].transforms[2].clone()]
+        );
         assert_eq!(chosen.life, Duration::from_secs(3600));
     }
 
@@ -522,13 +620,19 @@ mod tests {
     #[test]
     fn aes_without_a_key_length_is_passed_over_alone() {
         let offer = phase1_offer(&[(7, None, 2, 14, 1), (5, None, 2, 14, 1)]);
-        assert_eq!(choose_phase1(&offer, &refuse(&[])).unwrap().0.words(), "3des-cbc sha modp2048");
+        assert_eq!(
+            choose_phase1(&offer, &refuse(&[])).unwrap().0.words(),
+            "3des-cbc sha modp2048"
+        );
     }
 
     #[test]
     fn xauth_is_refused_by_name() {
         let offer = phase1_offer(&[(7, Some(256), 2, 14, 65001)]);
-        assert_eq!(choose_phase1(&offer, &refuse(&[])).err(), Some(Refusal::AuthenticationMethod(65001)));
+        assert_eq!(
+            choose_phase1(&offer, &refuse(&[])).err(),
+            Some(Refusal::AuthenticationMethod(65001))
+        );
     }
 
     fn phase2_offer(list: &[(u8, &[(u16, u16)])]) -> SecurityAssociation {
@@ -536,14 +640,30 @@ mod tests {
             number: u8::try_from(i + 1).unwrap(),
             protocol: Protocol::Esp,
             spi: vec![1, 2, 3, u8::try_from(i).unwrap()],
-            transforms: vec![Transform { number: 1, id: *id, attributes: attributes(a) }],
+            transforms: vec![Transform {
+                number: 1,
+                id: *id,
+                attributes: attributes(a),
+            }],
         });
-        SecurityAssociation { doi: 1, situation: 1, proposals: proposals.collect() }
+        SecurityAssociation {
+            doi: 1,
+            situation: 1,
+            proposals: proposals.collect(),
+        }
     }
 
     fn wanted(refused: &BTreeSet<String>, udp: bool) -> Wanted<'_> {
-        let preferred = Some(Suite { cipher: EspCipher::Aes128, auth: EspAuth::HmacSha1_96 });
-        Wanted { refused, preferred, udp, udp_mode: 4 }
+        let preferred = Some(Suite {
+            cipher: EspCipher::Aes128,
+            auth: EspAuth::HmacSha1_96,
+        });
+        Wanted {
+            refused,
+            preferred,
+            udp,
+            udp_mode: 4,
+        }
     }
 
     #[test]
@@ -563,7 +683,10 @@ mod tests {
     fn transport_without_udp_is_refused_behind_a_nat() {
         let none = refuse(&[]);
         let offer = phase2_offer(&[(12, &[(4, 2), (6, 128), (5, 2)])]);
-        assert!(matches!(choose_phase2(&offer, &wanted(&none, true)), Err(Refusal::Unacceptable(_))));
+        assert!(matches!(
+            choose_phase2(&offer, &wanted(&none, true)),
+            Err(Refusal::Unacceptable(_))
+        ));
         assert!(choose_phase2(&offer, &wanted(&none, false)).is_ok());
     }
 
@@ -571,7 +694,10 @@ mod tests {
     fn null_encryption_is_never_taken() {
         let none = refuse(&[]);
         let offer = phase2_offer(&[(11, &[(4, 2), (5, 2)])]);
-        assert!(matches!(choose_phase2(&offer, &wanted(&none, false)), Err(Refusal::NoProposal { .. })));
+        assert!(matches!(
+            choose_phase2(&offer, &wanted(&none, false)),
+            Err(Refusal::NoProposal { .. })
+        ));
     }
 
     #[test]

@@ -283,7 +283,9 @@ impl Sa {
     fn forget_quick(&mut self, now: Instant) {
         self.quick.retain(|_, q| now.since(q.begun()) < QUICK_MEMORY);
         while self.quick.len() >= MOST_QUICK {
-            let Some(oldest) = self.quick.iter().min_by_key(|(_, q)| q.begun()).map(|(id, _)| *id) else { break };
+            let Some(oldest) = self.quick.iter().min_by_key(|(_, q)| q.begun()).map(|(id, _)| *id) else {
+                break;
+            };
             self.quick.remove(&oldest);
         }
     }
@@ -298,7 +300,9 @@ impl Sa {
     ) -> Result<(), Refusal> {
         if !header.flags.has(Flags::ENCRYPTION) {
             // Anybody could have sent it (RFC 2409 §5.7): it changes nothing.
-            return Err(Refusal::Unacceptable("an informational message in the clear is not acted on"));
+            return Err(Refusal::Unacceptable(
+                "an informational message in the clear is not acted on",
+            ));
         }
         let iv = self.keys.exchange_iv(&self.last_block, header.message_id);
         let news = informational::read(&self.keys, header, body, &iv)?;
@@ -325,8 +329,14 @@ impl Sa {
 
     /// A Diffie-Hellman result for a Quick Mode of this SA.
     pub fn computed(&mut self, result: Computed, now: Instant, out: &mut Vec<Output>) {
-        let id = self.quick.iter().find(|(_, q)| q.waits_for(result.ticket)).map(|(id, _)| *id);
-        let Some(quick) = id.and_then(|id| self.quick.get_mut(&id)) else { return };
+        let id = self
+            .quick
+            .iter()
+            .find(|(_, q)| q.waits_for(result.ticket))
+            .map(|(id, _)| *id);
+        let Some(quick) = id.and_then(|id| self.quick.get_mut(&id)) else {
+            return;
+        };
         match quick.computed(&self.keys, id.unwrap_or(0), result, now) {
             Ok(outputs) => out.extend(outputs),
             Err(refusal) => {
@@ -343,7 +353,10 @@ impl Sa {
 
     /// When message 2 of a Quick Mode must be sent again, or the SA ends.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        self.quick.values().filter_map(Quick::due).fold(Some(self.expires), |a, b| earliest(a, Some(b)))
+        self.quick
+            .values()
+            .filter_map(Quick::due)
+            .fold(Some(self.expires), |a, b| earliest(a, Some(b)))
     }
 
     /// Sends again what is due.
@@ -366,8 +379,16 @@ impl Sa {
         let rest = encode_chain(&[(kind, body.clone())]);
         let hash = self.keys.message_hash(&[&id.to_be_bytes(), &rest]);
         let mut iv = self.keys.exchange_iv(&self.last_block, id);
-        let sealed = self.keys.encrypt(encode_chain(&[(PayloadType::Hash, hash), (kind, body)]), &mut iv);
-        encrypted(&self.cookies, ExchangeType::Informational, id, PayloadType::Hash, &sealed)
+        let sealed = self
+            .keys
+            .encrypt(encode_chain(&[(PayloadType::Hash, hash), (kind, body)]), &mut iv);
+        encrypted(
+            &self.cookies,
+            ExchangeType::Informational,
+            id,
+            PayloadType::Hash,
+            &sealed,
+        )
     }
 
     /// A Delete for ESP SAs of ours.
@@ -388,14 +409,22 @@ impl Sa {
         if self.probe.is_none() {
             self.probe_sequence = self.probe_sequence.wrapping_add(1);
         }
-        self.probe = Some(Probe { sequence: self.probe_sequence });
+        self.probe = Some(Probe {
+            sequence: self.probe_sequence,
+        });
         let note = informational::r_u_there(&self.cookies, self.probe_sequence);
         self.informational(PayloadType::Notification, note, rng)
     }
 }
 
 /// A message whose body is enciphered.
-pub(super) fn encrypted(cookies: &Cookies, exchange: ExchangeType, id: u32, next: PayloadType, sealed: &[u8]) -> Vec<u8> {
+pub(super) fn encrypted(
+    cookies: &Cookies,
+    exchange: ExchangeType,
+    id: u32,
+    next: PayloadType,
+    sealed: &[u8],
+) -> Vec<u8> {
     let header = Header {
         initiator: cookies.initiator(),
         responder: cookies.responder(),

@@ -367,6 +367,19 @@ mod tests {
     }
 
     #[test]
+    fn a_udp_checksum_that_comes_out_as_zero_is_sent_as_ones() {
+        let mut packet = udp4(&[0, 0, 1, 2]);
+        let missing = [packet[26], packet[27]];
+        put(&mut packet, 28, missing);
+        let partial = pseudo_ipv4(&packet, UDP, packet.len() - 20).folded();
+        put(&mut packet, 26, partial.to_ne_bytes());
+        for kind in [GSO_NONE, GSO_UDP_L4] {
+            let got = split(&[header(NEEDS_CSUM, kind, 4, 20, 6), packet.clone()].concat()).unwrap();
+            assert_eq!(got[0][26..28], [0xff, 0xff]);
+        }
+    }
+
+    #[test]
     fn malformed_headers_are_counted() {
         let packet = tcp4(5, 0x10, &[1; 100]);
         let with = |header: Vec<u8>| split(&[header, packet.clone()].concat());

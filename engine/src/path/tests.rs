@@ -649,6 +649,29 @@ fn traffic_is_told_at_once_and_then_once_a_second() {
     assert_eq!(worker.totals().ip, counters);
 }
 
+#[test]
+fn traffic_that_finds_the_queue_full_is_told_a_second_later() {
+    let (mut worker, mut mirror) = worker();
+    let filler = Note::Used {
+        client: FIRST,
+        spi: Spi(0),
+    };
+    while worker.notes.tell(filler.clone()) {}
+    arrive_one(&mut worker, mirror.send_ip(&udp4(b"x")));
+    assert_eq!(notes(&mut worker).len(), MAX_NOTES);
+    assert!(worker.totals().lost_notes > 1);
+    assert_eq!(worker.poll_timeout(), Some(seconds(1)));
+    worker.handle_timeout(seconds(1));
+    assert!(matches!(
+        notes(&mut worker)[..],
+        [Note::Traffic {
+            any: true,
+            data: true,
+            ..
+        }]
+    ));
+}
+
 fn syn(source: [u8; 4], destination: [u8; 4], mss: u16) -> Vec<u8> {
     let [a, b] = mss.to_be_bytes();
     let segment = [

@@ -18,6 +18,7 @@ struct Pair {
 pub(super) struct Esp {
     pairs: Vec<Pair>,
     ivs: Ivs,
+    stays_on_old: bool,
     pub(super) rejected: u64,
 }
 
@@ -25,7 +26,16 @@ impl Esp {
     pub(super) fn new(seed: u64) -> Self {
         let mut iv_seed = [0; 32];
         iv_seed[..8].copy_from_slice(&seed.to_be_bytes());
-        Self { pairs: vec![], ivs: Ivs::new(iv_seed), rejected: 0 }
+        Self {
+            pairs: vec![],
+            ivs: Ivs::new(iv_seed),
+            stays_on_old: false,
+            rejected: 0,
+        }
+    }
+
+    pub(super) fn stay_on_old(&mut self, stay: bool) {
+        self.stays_on_old = stay;
     }
 
     pub(super) fn pairs(&self) -> usize {
@@ -41,11 +51,22 @@ impl Esp {
     }
 
     pub(super) fn install(&mut self, inbound: u32, outbound: u32, suite: Suite, keys: (&[u8], &[u8]), udp: bool) {
-        let (Some(open), Some(seal)) = (OpenKey::new(suite, keys.0), SealKey::new(suite, keys.1)) else { return };
-        self.pairs.push(Pair { inbound, outbound, udp, suite, open, seal, sequence: 0, seen: BTreeSet::new() });
+        let (Some(open), Some(seal)) = (OpenKey::new(suite, keys.0), SealKey::new(suite, keys.1)) else {
+            return;
+        };
+        self.pairs.push(Pair {
+            inbound,
+            outbound,
+            udp,
+            suite,
+            open,
+            seal,
+            sequence: 0,
+            seen: BTreeSet::new(),
+        });
     }
 
-    /// Forgets pairs by their outbound SPI; all but the newest if none is given. Gives their inbound SPIs.
+    /// Forgets all pairs but the newest; gives their inbound SPIs.
     pub(super) fn forget_old(&mut self) -> Vec<u32> {
         let keep = self.pairs.len().saturating_sub(1);
         self.pairs.drain(..keep).map(|p| p.inbound).collect()
@@ -61,7 +82,11 @@ impl Esp {
 
     /// A UDP datagram as an ESP packet; `true`: in UDP.
     pub(super) fn seal(&mut self, payload: &[u8]) -> Option<(Vec<u8>, bool)> {
-        let pair = self.pairs.last_mut()?;
+        let pair = if self.stays_on_old {
+            self.pairs.first_mut()?
+        } else {
+            self.pairs.last_mut()?
+        };
         pair.sequence += 1;
         let mut packet = vec![0; pair.suite.padded_len(payload.len())];
         packet.get_mut(..4)?.copy_from_slice(&pair.outbound.to_be_bytes());
@@ -69,7 +94,12 @@ impl Esp {
         let start = 8 + pair.suite.cipher.iv_len();
         packet.get_mut(start..start + payload.len())?.copy_from_slice(payload);
         seal(
-            &mut [Seal { key: &pair.seal, packet: &mut packet, payload_len: payload.len(), next_header: 17 }],
+            &mut [Seal {
+                key: &pair.seal,
+                packet: &mut packet,
+                payload_len: payload.len(),
+                next_header: 17,
+            }],
             &mut self.ivs,
         );
         Some((packet, pair.udp))
@@ -84,7 +114,11 @@ impl Esp {
             return None;
         };
         let mut packet = bytes.to_vec();
-        let mut batch = [Open { key: &pair.open, packet: &mut packet, result: Err(OpenError::NotTried) }];
+        let mut batch = [Open {
+            key: &pair.open,
+            packet: &mut packet,
+            result: Err(OpenError::NotTried),
+        }];
         open(&mut batch);
         let [Open { result, .. }] = batch;
         let opened = match result {

@@ -1,6 +1,7 @@
 //! The client's side of IKEv1: Main Mode, Quick Mode, Delete, fragments, NAT detection.
 
-use super::{Carrier, Peer, Repeat, Stage};
+use super::words::names;
+use super::{Carrier, Layer, Peer, Repeat, Stage};
 use core::net::{IpAddr, SocketAddr};
 use core::time::Duration;
 use crypto::esp::{EspAuth, EspCipher, Suite};
@@ -77,6 +78,12 @@ pub(super) struct Ike {
 }
 
 impl Ike {
+    /// Nothing is repeated any more.
+    pub(super) fn stop(&mut self) {
+        self.phase1 = None;
+        self.quick = None;
+    }
+
     pub(super) fn due(&self) -> Option<Instant> {
         let quick = self.quick.as_ref().filter(|q| q.reply.is_none()).map(|q| q.repeat.due);
         earliest(self.phase1.as_ref().map(|p| p.repeat.due), quick)
@@ -84,7 +91,10 @@ impl Ike {
 }
 
 fn short(kind: u16, v: u16) -> Attribute {
-    Attribute { kind, value: AttributeValue::Short(v) }
+    Attribute {
+        kind,
+        value: AttributeValue::Short(v),
+    }
 }
 
 fn find<'a>(payloads: &[Raw<'a>], kind: PayloadType) -> Option<&'a [u8]> {
@@ -123,7 +133,15 @@ impl Keys {
             }
         }
         key.truncate(cipher.key_len());
-        Self { cipher, hash, skeyid, d, a, key, iv: vec![] }
+        Self {
+            cipher,
+            hash,
+            skeyid,
+            d,
+            a,
+            key,
+            iv: vec![],
+        }
     }
 
     fn iv_for(&self, last_block: &[u8], id: u32) -> Vec<u8> {
@@ -154,7 +172,9 @@ impl Keys {
     fn keymat(&self, gxy: &[u8], spi: u32, nonces: (&[u8], &[u8]), len: usize) -> Vec<u8> {
         let (mut out, mut block) = (vec![], vec![]);
         while out.len() < len {
-            block = self.hash.mac(&self.d, &[&block, gxy, &[3], &spi.to_be_bytes(), nonces.0, nonces.1]);
+            block = self
+                .hash
+                .mac(&self.d, &[&block, gxy, &[3], &spi.to_be_bytes(), nonces.0, nonces.1]);
             out.extend_from_slice(&block);
         }
         out.truncate(len);
@@ -179,30 +199,86 @@ fn clear(cookies: ([u8; 8], [u8; 8]), payloads: &[(PayloadType, Vec<u8>)]) -> Ve
     header(cookies, payloads[0].0, ExchangeType::MainMode, 0, 0).encode(&encode_chain(payloads))
 }
 
+/// A payload chain that begins with its hash.
+fn hashed(next: PayloadType, hash: &[u8], rest: &[u8]) -> Vec<u8> {
+    let length = u16::try_from(hash.len() + 4).unwrap_or(u16::MAX).to_be_bytes();
+    [&[next.into(), 0][..], &length, hash, rest].concat()
+}
+
 impl Peer {
+    /// An INITIAL-CONTACT of its own, as Android sends it.
+    pub fn initial_contact(&mut self, now: Instant) {
+        self.now = now;
+        let Some(sa) = &self.ike.sa else { return };
+        let spi = [sa.cky_i, sa.cky_r].concat();
+        let kind = NotifyType::InitialContact;
+        let n = Notification {
+            doi: 1,
+            protocol: Protocol::Isakmp,
+            spi,
+            kind,
+            data: vec![],
+        };
+        let id = (self.rng.u64() as u32) | 1;
+        self.say("-> INITIAL-CONTACT");
+        self.send_informational(id, PayloadType::Notification, n.encode());
+    }
+
     /// The port that IKE starts on: 4500 if that is where the old SA is.
     fn ike_port(&self) -> u16 {
-        if self.ike.sa.as_ref().is_some_and(|s| s.nat) { 4500 } else { 500 }
+        if self.ike.sa.as_ref().is_some_and(|s| s.nat) {
+            4500
+        } else {
+            500
+        }
     }
 
     pub(super) fn begin_main_mode(&mut self) {
         let cky_i = self.rng.array::<8>();
-        let transforms = self.manner.phase1.iter().enumerate().map(|(i, (enc, bits, hash, group))| {
-            let mut attributes = vec![short(1, *enc)];
-            attributes.extend(bits.map(|b| short(14, b)));
-            attributes.extend([short(2, *hash), short(4, *group), short(3, 1), short(11, 1), short(12, 28_800)]);
-            Transform { number: i as u8 + 1, id: 1, attributes }
-        });
-        let proposals =
-            vec![Proposal { number: 1, protocol: Protocol::Isakmp, spi: vec![], transforms: transforms.collect() }];
-        let sa_body = SecurityAssociation { doi: 1, situation: 1, proposals }.encode();
+        let transforms = self
+            .manner
+            .phase1
+            .iter()
+            .enumerate()
+            .map(|(i, (enc, bits, hash, group))| {
+                let mut attributes = vec![short(1, *enc)];
+                attributes.extend(bits.map(|b| short(14, b)));
+                attributes.extend([
+                    short(2, *hash),
+                    short(4, *group),
+                    short(3, 1),
+                    short(11, 1),
+                    short(12, self.manner.lives.0),
+                ]);
+                Transform {
+                    number: i as u8 + 1,
+                    id: 1,
+                    attributes,
+                }
+            });
+        let proposals = vec![Proposal {
+            number: 1,
+            protocol: Protocol::Isakmp,
+            spi: vec![],
+            transforms: transforms.collect(),
+        }];
+        let sa_body = SecurityAssociation {
+            doi: 1,
+            situation: 1,
+            proposals,
+        }
+        .encode();
         let mut payloads = vec![(PayloadType::Sa, sa_body.clone())];
         payloads.push((PayloadType::VendorId, vendor::DPD.to_vec()));
         if self.manner.natt {
             payloads.push((PayloadType::VendorId, vendor::NAT_T_RFC3947.to_vec()));
         }
         let message = clear((cky_i, [0; 8]), &payloads);
-        let port = self.ike_port();
+        let port = if self.manner.rekeys_on_500 {
+            500
+        } else {
+            self.ike_port()
+        };
         self.ike.phase1 = Some(Phase1 {
             cky_i,
             cky_r: [0; 8],
@@ -218,18 +294,23 @@ impl Peer {
             last_port: port,
             repeat: Repeat::new(self.now, FIRST_PAUSE, TRIES),
         });
-        self.say("-> main mode 1: SA");
+        self.say(format!("-> main mode 1: {}", names(&payloads)));
         self.send_ike(port, &message);
     }
 
     /// Sends an ISAKMP message, in fragments if the manner says so, with the marker on port 4500.
     fn send_ike(&mut self, port: u16, message: &[u8]) {
+        let message = &self.tampered(Layer::Isakmp, message.to_vec());
         let pieces = match self.manner.fragment {
             Some(most) if message.len() > most => self.fragments(message, most),
             _ => vec![message.to_vec()],
         };
         for piece in pieces {
-            let bytes = if port == 4500 { [&wire::esp::NON_ESP_MARKER[..], &piece].concat() } else { piece };
+            let bytes = if port == 4500 {
+                [&wire::esp::NON_ESP_MARKER[..], &piece].concat()
+            } else {
+                piece
+            };
             self.transmit(Carrier::Udp, port, bytes);
         }
     }
@@ -237,7 +318,9 @@ impl Peer {
     fn fragments(&mut self, message: &[u8], most: usize) -> Vec<Vec<u8>> {
         self.ike.fragment_id += 1;
         let id = self.ike.fragment_id;
-        let Ok((mut head, _)) = Header::decode(message) else { return vec![] };
+        let Ok((mut head, _)) = Header::decode(message) else {
+            return vec![];
+        };
         head.next = PayloadType::Fragment;
         head.flags = Flags(0);
         let parts: Vec<&[u8]> = message.chunks(most).collect();
@@ -246,14 +329,21 @@ impl Peer {
             .into_iter()
             .enumerate()
             .map(|(i, part)| {
-                let f = Fragment { id, number: i as u8 + 1, last: i + 1 == count, data: part.to_vec() };
+                let f = Fragment {
+                    id,
+                    number: i as u8 + 1,
+                    last: i + 1 == count,
+                    data: part.to_vec(),
+                };
                 head.encode(&encode_chain(&[(PayloadType::Fragment, f.encode())]))
             })
             .collect()
     }
 
     pub(super) fn on_isakmp(&mut self, bytes: &[u8]) {
-        let Ok((head, body)) = Header::decode(bytes) else { return };
+        let Ok((head, body)) = Header::decode(bytes) else {
+            return;
+        };
         match head.exchange {
             ExchangeType::MainMode => self.on_main_mode(&head, body, bytes),
             ExchangeType::QuickMode => self.on_quick_mode(&head, body),
@@ -291,18 +381,26 @@ impl Peer {
         let payloads = chain(head.next, body).ok()?;
         let sa = SecurityAssociation::decode(find(&payloads, PayloadType::Sa)?).ok()?;
         let t = sa.proposals.first()?.transforms.first()?;
-        let n = |kind: u16| t.attribute(kind).and_then(Attribute::as_u64).and_then(|v| u16::try_from(v).ok());
+        let n = |kind: u16| {
+            t.attribute(kind)
+                .and_then(Attribute::as_u64)
+                .and_then(|v| u16::try_from(v).ok())
+        };
         let cipher = IkeCipher::from_ike(n(1)?, n(14))?;
         let (hash, group) = (Hash::from_ike(n(2)?)?, Group::from_ike(n(4)?)?);
         p1.agreed = Some((cipher, hash, group));
         p1.cky_r = head.responder.0;
-        p1.natt = payloads.iter().any(|p| p.kind == PayloadType::VendorId && p.body == vendor::NAT_T_RFC3947);
+        p1.natt = payloads
+            .iter()
+            .any(|p| p.kind == PayloadType::VendorId && p.body == vendor::NAT_T_RFC3947);
         self.say(format!("<- main mode 2: {cipher:?} {hash:?} {group:?}"));
         let pair = KeyPair::generate(group, &self.rng.array::<64>());
         p1.publics.0 = pair.public().to_vec();
         p1.pair = Some(pair);
-        let mut out =
-            vec![(PayloadType::KeyExchange, p1.publics.0.clone()), (PayloadType::Nonce, p1.nonce.clone())];
+        let mut out = vec![
+            (PayloadType::KeyExchange, p1.publics.0.clone()),
+            (PayloadType::Nonce, p1.nonce.clone()),
+        ];
         if p1.natt {
             let cookies = (&p1.cky_i, &p1.cky_r);
             let server = SocketAddr::new(self.server, p1.last_port);
@@ -314,7 +412,7 @@ impl Peer {
             out.push((PayloadType::NatD, own));
         }
         let message = clear((p1.cky_i, p1.cky_r), &out);
-        self.say("-> main mode 3: KE, nonce");
+        self.say(format!("-> main mode 3: {}", names(&out)));
         self.next_message(p1, p1.last_port, message);
         Some(false)
     }
@@ -336,7 +434,11 @@ impl Peer {
         keys.iv = hash.digest(&[&p1.publics.0, &p1.publics.1]);
         keys.iv.truncate(cipher.block_len());
         if p1.natt {
-            let d: Vec<&[u8]> = payloads.iter().filter(|p| p.kind == PayloadType::NatD).map(|p| p.body).collect();
+            let d: Vec<&[u8]> = payloads
+                .iter()
+                .filter(|p| p.kind == PayloadType::NatD)
+                .map(|p| p.body)
+                .collect();
             let cookies = (&p1.cky_i, &p1.cky_r);
             let own = nat_hash(hash, cookies, SocketAddr::new(self.address, p1.last_port));
             let server = nat_hash(hash, cookies, SocketAddr::new(self.server, p1.last_port));
@@ -344,11 +446,23 @@ impl Peer {
                 || d.first().is_none_or(|h| *h != own.as_slice())
                 || !d.iter().skip(1).any(|h| *h == server.as_slice());
         }
-        self.say(format!("<- main mode 4: KE, nonce{}", if p1.nat { ", NAT found" } else { "" }));
+        let found = if p1.nat { " (NAT found)" } else { "" };
+        self.say(format!("<- main mode 4: {}{found}", super::words::raw_names(&payloads)));
         let (kind, data) = address_octets(self.address);
-        let id = Identification { kind, protocol: 17, port: 500, data }.encode();
-        let proof =
-            hash.mac(&keys.skeyid, &[&p1.publics.0, &p1.publics.1, &p1.cky_i, &p1.cky_r, &p1.sa_body, &id]);
+        let id = self.tampered(
+            Layer::Payloads,
+            Identification {
+                kind,
+                protocol: 17,
+                port: 500,
+                data,
+            }
+            .encode(),
+        );
+        let proof = hash.mac(
+            &keys.skeyid,
+            &[&p1.publics.0, &p1.publics.1, &p1.cky_i, &p1.cky_r, &p1.sa_body, &id],
+        );
         let mut out = vec![(PayloadType::Identification, id), (PayloadType::Hash, proof)];
         if self.manner.initial_contact {
             let n = Notification {
@@ -360,6 +474,7 @@ impl Peer {
             };
             out.push((PayloadType::Notification, n.encode()));
         }
+        self.say(format!("-> main mode 5: {}", names(&out)));
         let (sealed, last) = keys.seal(encode_chain(&out), &keys.iv.clone());
         keys.iv = last;
         p1.keys = Some(keys);
@@ -371,7 +486,6 @@ impl Peer {
             0,
         )
         .encode(&sealed);
-        self.say("-> main mode 5: ID, HASH");
         let port = if p1.nat { 4500 } else { p1.last_port };
         self.next_message(p1, port, message);
         Some(false)
@@ -383,15 +497,23 @@ impl Peer {
         let payloads = chain(head.next, &plain).ok()?;
         let id = find(&payloads, PayloadType::Identification)?;
         let proof = find(&payloads, PayloadType::Hash)?;
-        let expected = keys
-            .hash
-            .mac(&keys.skeyid, &[&p1.publics.1, &p1.publics.0, &p1.cky_r, &p1.cky_i, &p1.sa_body, id]);
+        let expected = keys.hash.mac(
+            &keys.skeyid,
+            &[&p1.publics.1, &p1.publics.0, &p1.cky_r, &p1.cky_i, &p1.sa_body, id],
+        );
         if proof != expected.as_slice() {
             return None;
         }
         let identity = Identification::decode(id).ok()?;
         let dialled = address_octets(self.server).1 == identity.data;
-        self.say(format!("<- main mode 6: ID {}", if dialled { "is the address dialled" } else { "is another address" }));
+        self.say(format!(
+            "<- main mode 6: ID {}",
+            if dialled {
+                "is the address dialled"
+            } else {
+                "is another address"
+            }
+        ));
         let sa = Sa {
             cky_i: p1.cky_i,
             cky_r: p1.cky_r,
@@ -400,16 +522,18 @@ impl Peer {
             nat: p1.nat,
             last_reply: bytes.to_vec(),
         };
-        if let Some(old) = self.ike.sa.replace(sa) {
-            self.ike.old.push(old);
-        }
+        let renewed = self.ike.sa.replace(sa).map(|old| self.ike.old.push(old)).is_some();
         if self.stage == Stage::Phase1 {
             self.stage = Stage::Phase2;
         }
         if p1.nat && self.keepalive.is_none() {
             self.keepalive = Some(self.now.after(Duration::from_secs(20)));
         }
-        self.begin_quick_mode();
+        if renewed && self.manner.phase1_alone {
+            self.delete_old_ike();
+        } else {
+            self.begin_quick_mode();
+        }
         Some(true)
     }
 
@@ -424,12 +548,16 @@ impl Peer {
         let nonce = self.rng.bytes(16);
         let Some(sa) = &self.ike.sa else { return };
         let mode = if sa.nat { 4 } else { 2 };
-        let pfs = self.manner.pfs;
+        let (pfs, life) = (self.manner.pfs, self.manner.lives.1);
         let transforms = self.manner.phase2.iter().enumerate().map(|(i, (id, bits, auth))| {
-            let mut attributes = vec![short(1, 1), short(2, 3600), short(4, mode), short(5, *auth)];
+            let mut attributes = vec![short(1, 1), short(2, life), short(4, mode), short(5, *auth)];
             attributes.extend(bits.map(|b| short(6, b)));
             attributes.extend(pfs.map(|g| short(3, g)));
-            Transform { number: i as u8 + 1, id: *id, attributes }
+            Transform {
+                number: i as u8 + 1,
+                id: *id,
+                attributes,
+            }
         });
         let proposals = vec![Proposal {
             number: 1,
@@ -438,37 +566,84 @@ impl Peer {
             transforms: transforms.collect(),
         }];
         let mut payloads = vec![
-            (PayloadType::Sa, SecurityAssociation { doi: 1, situation: 1, proposals }.encode()),
+            (
+                PayloadType::Sa,
+                SecurityAssociation {
+                    doi: 1,
+                    situation: 1,
+                    proposals,
+                }
+                .encode(),
+            ),
             (PayloadType::Nonce, nonce.clone()),
         ];
-        payloads.extend(pair.as_ref().map(|(_, p)| (PayloadType::KeyExchange, p.public().to_vec())));
+        payloads.extend(
+            pair.as_ref()
+                .map(|(_, p)| (PayloadType::KeyExchange, p.public().to_vec())),
+        );
         let (kind, data) = address_octets(self.address);
         let (server_kind, server) = address_octets(self.server);
-        let id_c = Identification { kind, protocol: 17, port: self.manner.l2tp_port, data: data.clone() };
-        let id_s = Identification { kind: server_kind, protocol: 17, port: 1701, data: server.clone() };
+        let id_c = Identification {
+            kind,
+            protocol: 17,
+            port: self.manner.l2tp_port,
+            data: data.clone(),
+        };
+        let id_s = Identification {
+            kind: server_kind,
+            protocol: 17,
+            port: 1701,
+            data: server.clone(),
+        };
         payloads.push((PayloadType::Identification, id_c.encode()));
         payloads.push((PayloadType::Identification, id_s.encode()));
         if sa.nat {
             payloads.push((PayloadType::NatOa, NatOa { kind, data }.encode()));
-            payloads.push((PayloadType::NatOa, NatOa { kind: server_kind, data: server }.encode()));
+            payloads.push((
+                PayloadType::NatOa,
+                NatOa {
+                    kind: server_kind,
+                    data: server,
+                }
+                .encode(),
+            ));
         }
-        let rest = encode_chain(&payloads);
+        let rest = self.tampered(Layer::Payloads, encode_chain(&payloads));
+        let Some(sa) = &self.ike.sa else { return };
         let proof = sa.keys.hash.mac(&sa.keys.a, &[&id.to_be_bytes(), &rest]);
-        payloads.insert(0, (PayloadType::Hash, proof));
-        let (sealed, iv) = sa.keys.seal(encode_chain(&payloads), &sa.keys.iv_for(&sa.last_block, id));
-        let message =
-            header((sa.cky_i, sa.cky_r), PayloadType::Hash, ExchangeType::QuickMode, Flags::ENCRYPTION.0, id)
-                .encode(&sealed);
+        let (sealed, iv) = sa.keys.seal(
+            hashed(PayloadType::Sa, &proof, &rest),
+            &sa.keys.iv_for(&sa.last_block, id),
+        );
+        let message = header(
+            (sa.cky_i, sa.cky_r),
+            PayloadType::Hash,
+            ExchangeType::QuickMode,
+            Flags::ENCRYPTION.0,
+            id,
+        )
+        .encode(&sealed);
         let repeat = Repeat::new(self.now, FIRST_PAUSE, TRIES);
-        self.ike.quick = Some(Quick { id, spi, nonce, pair, iv, last: message.clone(), reply: None, repeat });
+        self.ike.quick = Some(Quick {
+            id,
+            spi,
+            nonce,
+            pair,
+            iv,
+            last: message.clone(),
+            reply: None,
+            repeat,
+        });
         let port = self.ike_port();
-        self.say("-> quick mode 1: SA, nonce, IDs");
+        self.say(format!("-> quick mode 1: HASH {}", names(&payloads)));
         self.send_ike(port, &message);
     }
 
     fn on_quick_mode(&mut self, head: &Header, body: &[u8]) {
         let port = self.ike_port();
-        let Some(mut q) = self.ike.quick.take().filter(|q| q.id == head.message_id) else { return };
+        let Some(mut q) = self.ike.quick.take_if(|q| q.id == head.message_id) else {
+            return;
+        };
         if let Some((seen, answer)) = &q.reply {
             // Message 2 once more: message 3 was lost.
             if seen == body {
@@ -482,7 +657,9 @@ impl Peer {
             q.reply = Some((body.to_vec(), answer.clone()));
             self.say("-> quick mode 3: HASH");
             self.send_ike(port, &answer);
+            self.ike.quick = Some(q);
             self.after_quick();
+            return;
         }
         self.ike.quick = Some(q);
     }
@@ -501,13 +678,22 @@ impl Peer {
         let nonce = find(&payloads, PayloadType::Nonce)?;
         let proposal = answer.proposals.first()?;
         let t = proposal.transforms.first()?;
-        let n = |kind: u16| t.attribute(kind).and_then(Attribute::as_u64).and_then(|v| u16::try_from(v).ok());
-        let suite = Suite { cipher: EspCipher::from_ike(t.id, n(6))?, auth: EspAuth::from_ike(n(5)?)? };
+        let n = |kind: u16| {
+            t.attribute(kind)
+                .and_then(Attribute::as_u64)
+                .and_then(|v| u16::try_from(v).ok())
+        };
+        let suite = Suite {
+            cipher: EspCipher::from_ike(t.id, n(6))?,
+            auth: EspAuth::from_ike(n(5)?)?,
+        };
         let outbound = u32::from_be_bytes(proposal.spi.as_slice().try_into().ok()?);
         let gxy = match &q.pair {
-            Some((_, pair)) => {
-                pair.shared(find(&payloads, PayloadType::KeyExchange)?).ok()?.expose().clone()
-            }
+            Some((_, pair)) => pair
+                .shared(find(&payloads, PayloadType::KeyExchange)?)
+                .ok()?
+                .expose()
+                .clone(),
             None => vec![],
         };
         let len = suite.key_material_len();
@@ -517,11 +703,21 @@ impl Peer {
         let udp = matches!(n(4)?, 4 | 61444);
         let proof = sa.keys.hash.mac(&sa.keys.a, &[&[0], &id, &q.nonce, nonce]);
         let (sealed, _) = sa.keys.seal(encode_chain(&[(PayloadType::Hash, proof)]), &iv);
-        let message =
-            header((sa.cky_i, sa.cky_r), PayloadType::Hash, ExchangeType::QuickMode, Flags::ENCRYPTION.0, q.id)
-                .encode(&sealed);
+        let message = header(
+            (sa.cky_i, sa.cky_r),
+            PayloadType::Hash,
+            ExchangeType::QuickMode,
+            Flags::ENCRYPTION.0,
+            q.id,
+        )
+        .encode(&sealed);
         self.esp.install(q.spi, outbound, suite, (&keys_in, &keys_out), udp);
-        self.say(format!("<- quick mode 2: {:?} {:?}{}", suite.cipher, suite.auth, if udp { " in UDP" } else { "" }));
+        let words = super::words::raw_names(&payloads);
+        let in_udp = if udp { " in UDP" } else { "" };
+        self.say(format!(
+            "<- quick mode 2: {words} ({:?} {:?}{in_udp})",
+            suite.cipher, suite.auth
+        ));
         Some(message)
     }
 
@@ -530,17 +726,34 @@ impl Peer {
             let old = self.esp.forget_old();
             self.delete(Protocol::Esp, old.iter().map(|s| s.to_be_bytes().to_vec()).collect());
         }
-        for old in core::mem::take(&mut self.ike.old) {
-            let spi = [old.cky_i, old.cky_r].concat();
-            self.delete(Protocol::Isakmp, vec![spi]);
-        }
+        self.delete_old_ike();
         if self.stage == Stage::Phase2 {
             self.begin_l2tp();
         }
     }
 
+    /// Deletes older ISAKMP SAs, each within itself.
+    fn delete_old_ike(&mut self) {
+        for old in core::mem::take(&mut self.ike.old) {
+            let spi = [old.cky_i, old.cky_r].concat();
+            let new = self.ike.sa.replace(old);
+            self.delete(Protocol::Isakmp, vec![spi]);
+            self.ike.sa = new;
+        }
+    }
+
+    /// Deletes the ISAKMP SA and keeps the ESP SAs, as a client does whose phase 1 has run out.
+    pub fn delete_ike(&mut self, now: Instant) {
+        self.now = now;
+        let Some(spi) = self.ike.sa.as_ref().map(|sa| [sa.cky_i, sa.cky_r].concat()) else {
+            return;
+        };
+        self.delete(Protocol::Isakmp, vec![spi]);
+        self.ike.sa = None;
+    }
+
     /// A Delete within the SA that is current.
-    fn delete(&mut self, protocol: Protocol, spis: Vec<Vec<u8>>) {
+    pub(super) fn delete(&mut self, protocol: Protocol, spis: Vec<Vec<u8>>) {
         let id = (self.rng.u64() as u32) | 1;
         let body = Delete { doi: 1, protocol, spis }.encode();
         self.say(format!("-> delete {protocol:?}"));
@@ -549,15 +762,20 @@ impl Peer {
 
     fn send_informational(&mut self, id: u32, kind: PayloadType, body: Vec<u8>) {
         let port = self.ike_port();
+        let rest = self.tampered(Layer::Payloads, encode_chain(&[(kind, body)]));
         let Some(sa) = &self.ike.sa else { return };
-        let rest = encode_chain(&[(kind, body.clone())]);
         let proof = sa.keys.hash.mac(&sa.keys.a, &[&id.to_be_bytes(), &rest]);
         let (sealed, _) = sa
             .keys
-            .seal(encode_chain(&[(PayloadType::Hash, proof), (kind, body)]), &sa.keys.iv_for(&sa.last_block, id));
-        let message =
-            header((sa.cky_i, sa.cky_r), PayloadType::Hash, ExchangeType::Informational, Flags::ENCRYPTION.0, id)
-                .encode(&sealed);
+            .seal(hashed(kind, &proof, &rest), &sa.keys.iv_for(&sa.last_block, id));
+        let message = header(
+            (sa.cky_i, sa.cky_r),
+            PayloadType::Hash,
+            ExchangeType::Informational,
+            Flags::ENCRYPTION.0,
+            id,
+        )
+        .encode(&sealed);
         self.send_ike(port, &message);
     }
 
@@ -578,7 +796,12 @@ impl Peer {
     }
 
     pub(super) fn delete_all(&mut self) {
-        let spis = self.esp.inbound_spis().iter().map(|s| s.to_be_bytes().to_vec()).collect();
+        let spis = self
+            .esp
+            .inbound_spis()
+            .iter()
+            .map(|s| s.to_be_bytes().to_vec())
+            .collect();
         self.delete(Protocol::Esp, spis);
         if let Some(sa) = &self.ike.sa {
             let spi = [sa.cky_i, sa.cky_r].concat();
@@ -604,12 +827,26 @@ impl Peer {
             return;
         }
         let name = (head.initiator.0, head.responder.0);
-        let Some(sa) = self.ike.sa.as_ref().filter(|s| (s.cky_i, s.cky_r) == name) else { return };
-        let Some((plain, _)) = sa.keys.open(body, &sa.keys.iv_for(&sa.last_block, head.message_id)) else { return };
+        let Some(sa) = self.ike.sa.as_ref().filter(|s| (s.cky_i, s.cky_r) == name) else {
+            return;
+        };
+        let Some((plain, _)) = sa.keys.open(body, &sa.keys.iv_for(&sa.last_block, head.message_id)) else {
+            return;
+        };
         let Ok(payloads) = chain(head.next, &plain) else { return };
-        let Some(first) = payloads.first().filter(|p| p.kind == PayloadType::Hash) else { return };
-        let Some(rest) = payloads.last().and_then(|l| plain.get(first.end..l.end)) else { return };
-        if first.body != sa.keys.hash.mac(&sa.keys.a, &[&head.message_id.to_be_bytes(), rest]).as_slice() {
+        let Some(first) = payloads.first().filter(|p| p.kind == PayloadType::Hash) else {
+            return;
+        };
+        let Some(rest) = payloads.last().and_then(|l| plain.get(first.end..l.end)) else {
+            return;
+        };
+        if first.body
+            != sa
+                .keys
+                .hash
+                .mac(&sa.keys.a, &[&head.message_id.to_be_bytes(), rest])
+                .as_slice()
+        {
             return;
         }
         let sa_reply = sa.last_reply.len();
@@ -631,13 +868,20 @@ impl Peer {
         self.say(format!("<- delete {:?}", d.protocol));
         match d.protocol {
             Protocol::Esp => {
-                for spi in d.spis.iter().filter_map(|s| s.as_slice().try_into().ok().map(u32::from_be_bytes)) {
+                for spi in d
+                    .spis
+                    .iter()
+                    .filter_map(|s| s.as_slice().try_into().ok().map(u32::from_be_bytes))
+                {
                     self.esp.deleted(spi);
                 }
             }
             Protocol::Isakmp => {
-                self.ike.sa = None;
-                self.end("the server deleted the ISAKMP SA");
+                let current = self.ike.sa.as_ref().map(|sa| [sa.cky_i, sa.cky_r].concat());
+                if current.is_some_and(|spi| d.spis.contains(&spi)) {
+                    self.ike.sa = None;
+                    self.end("the server deleted the ISAKMP SA");
+                }
             }
             Protocol::Ah | Protocol::IpComp | Protocol::Unknown(_) => {}
         }
@@ -652,7 +896,10 @@ impl Peer {
         }
         if n.kind == NotifyType::RUThere {
             let id = (self.rng.u64() as u32) | 1;
-            let answer = Notification { kind: NotifyType::RUThereAck, ..n.clone() };
+            let answer = Notification {
+                kind: NotifyType::RUThereAck,
+                ..n.clone()
+            };
             self.send_informational(id, PayloadType::Notification, answer.encode());
         }
     }

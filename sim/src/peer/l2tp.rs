@@ -24,6 +24,12 @@ impl Lac {
         self.repeat.as_ref().map(|r| r.due)
     }
 
+    /// Nothing is sent by itself any more; what comes is still acknowledged.
+    pub(super) fn stop(&mut self) {
+        self.repeat = None;
+        self.queue.clear();
+    }
+
     pub(super) fn data_ids(&self) -> Option<(u16, u16)> {
         (self.peer_session != 0).then_some((self.peer_tunnel, self.peer_session))
     }
@@ -34,7 +40,9 @@ fn kind_of(avps: &[Avp]) -> Option<MessageType> {
 }
 
 fn value(avps: &[Avp], kind: AvpType) -> Option<u16> {
-    avps.iter().find(|a| a.vendor == 0 && a.kind == kind).and_then(Avp::as_u16)
+    avps.iter()
+        .find(|a| a.vendor == 0 && a.kind == kind)
+        .and_then(Avp::as_u16)
 }
 
 impl Peer {
@@ -76,7 +84,9 @@ impl Peer {
     /// Sends the message at the head of the queue.
     fn send_first(&mut self) {
         let Some(lac) = &self.l2tp else { return };
-        let Some((ns, avps)) = lac.queue.front().cloned() else { return };
+        let Some((ns, avps)) = lac.queue.front().cloned() else {
+            return;
+        };
         let kind = kind_of(&avps);
         let session = match kind {
             Some(MessageType::Iccn | MessageType::Cdn) => lac.peer_session,
@@ -92,8 +102,8 @@ impl Peer {
             offset: None,
             priority: false,
         };
-        if let Some(k) = kind {
-            self.say(format!("-> {k:?}"));
+        if kind.is_some() {
+            self.say(format!("-> {}", super::words::avps(&avps)));
         }
         self.send_l2tp(&header.encode(&encode_avps(&avps)));
     }
@@ -114,7 +124,9 @@ impl Peer {
     }
 
     pub(super) fn on_l2tp(&mut self, message: &[u8]) {
-        let Ok((header, payload)) = Header::decode(message) else { return };
+        let Ok((header, payload)) = Header::decode(message) else {
+            return;
+        };
         let Some(lac) = &mut self.l2tp else { return };
         if header.tunnel_id != lac.tunnel {
             return;
@@ -126,15 +138,20 @@ impl Peer {
             }
             return;
         }
-        let (Some(ns), Some(nr)) = (header.ns, header.nr) else { return };
+        let (Some(ns), Some(nr)) = (header.ns, header.nr) else {
+            return;
+        };
         let before = lac.queue.len();
-        while lac.queue.front().is_some_and(|(sent, _)| nr.wrapping_sub(*sent) as i16 > 0) {
+        while lac
+            .queue
+            .front()
+            .is_some_and(|(sent, _)| nr.wrapping_sub(*sent) as i16 > 0)
+        {
             lac.queue.pop_front();
         }
         let acknowledged = lac.queue.len() != before;
         if acknowledged {
-            lac.repeat =
-                (!lac.queue.is_empty()).then(|| Repeat::new(self.now, Duration::from_secs(1), 6));
+            lac.repeat = (!lac.queue.is_empty()).then(|| Repeat::new(self.now, Duration::from_secs(1), 6));
         }
         let more = acknowledged && !lac.queue.is_empty();
         if payload.is_empty() {
@@ -156,7 +173,7 @@ impl Peer {
         }
         let Ok(avps) = decode_avps(payload) else { return };
         if let Some(kind) = kind_of(&avps) {
-            self.say(format!("<- {kind:?}"));
+            self.say(format!("<- {}", super::words::avps(&avps)));
             self.on_l2tp_message(kind, &avps);
         }
     }
@@ -215,7 +232,11 @@ impl Peer {
         let Some(lac) = &self.l2tp else { return };
         let (tunnel, session) = (lac.tunnel, lac.session);
         let result = |kind| {
-            let code = wire::l2tp::ResultCode { result: kind, error: Some(0), message: String::new() };
+            let code = wire::l2tp::ResultCode {
+                result: kind,
+                error: Some(0),
+                message: String::new(),
+            };
             Avp::bytes(AvpType::ResultCode, &code.encode())
         };
         self.send_control(vec![

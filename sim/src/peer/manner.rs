@@ -40,6 +40,12 @@ pub struct Manner {
     pub fragment: Option<usize>,
     /// It deletes the old SA once the new one is there.
     pub deletes_old: bool,
+    /// It begins a new phase 1 on port 500 even where the old one is on 4500, and lets it float again (Apple).
+    pub rekeys_on_500: bool,
+    /// It renews phase 1 by itself without a phase 2 in it.
+    pub phase1_alone: bool,
+    /// Lives of phase 1 and 2 that it asks for, in seconds.
+    pub lives: (u16, u16),
     /// Name in its own messages.
     pub host_name: String,
 }
@@ -63,6 +69,9 @@ impl Default for Manner {
             mru: Some(1400),
             fragment: None,
             deletes_old: true,
+            rekeys_on_500: false,
+            phase1_alone: false,
+            lives: (28_800, 3600),
             host_name: "sim".to_owned(),
         }
     }

@@ -5,6 +5,7 @@ mod ike;
 mod l2tp;
 mod manner;
 mod ppp;
+mod words;
 
 pub use manner::{Manner, Phase1Offer, Phase2Offer};
 
@@ -36,6 +37,24 @@ pub struct Outer {
     pub bytes: Vec<u8>,
 }
 
+/// Where a tampering client changes what it sends: before encryption, and before what authenticates it is computed.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Layer {
+    /// A whole ISAKMP message as it leaves.
+    Isakmp,
+    /// The payloads of an ISAKMP message that a hash then covers.
+    Payloads,
+    /// The UDP datagram inside ESP.
+    Datagram,
+    /// An L2TP message, control or data.
+    L2tp,
+    /// A PPP frame.
+    Frame,
+}
+
+/// Changes octets on their way out.
+pub type Tamper = Box<dyn FnMut(Layer, &mut Vec<u8>) + Send>;
+
 /// Where a client stands.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Stage {
@@ -64,7 +83,11 @@ struct Repeat {
 
 impl Repeat {
     fn new(now: Instant, pause: Duration, tries: u32) -> Self {
-        Self { due: now.after(pause), pause, left: tries }
+        Self {
+            due: now.after(pause),
+            pause,
+            left: tries,
+        }
     }
 
     /// Whether to send again; `None` when the tries are used up.
@@ -99,6 +122,7 @@ pub struct Peer {
     dialogue: Vec<(Instant, String)>,
     now: Instant,
     keepalive: Option<Instant>,
+    tamper: Option<Tamper>,
 }
 
 impl Peer {
@@ -119,7 +143,20 @@ impl Peer {
             dialogue: vec![],
             now: Instant(0),
             keepalive: None,
+            tamper: None,
         }
+    }
+
+    /// From here on, everything that it sends goes through `tamper` first.
+    pub fn set_tamper(&mut self, tamper: Option<Tamper>) {
+        self.tamper = tamper;
+    }
+
+    fn tampered(&mut self, layer: Layer, mut octets: Vec<u8>) -> Vec<u8> {
+        if let Some(tamper) = &mut self.tamper {
+            tamper(layer, &mut octets);
+        }
+        octets
     }
 
     /// How it behaves.
@@ -192,6 +229,14 @@ impl Peer {
         if !matches!(self.stage, Stage::Ended(_)) {
             self.say(format!("ended: {why}"));
             self.stage = Stage::Ended(why.to_owned());
+            self.keepalive = None;
+            self.ike.stop();
+            if let Some(l2tp) = &mut self.l2tp {
+                l2tp.stop();
+            }
+            if let Some(ppp) = &mut self.ppp {
+                ppp.stop();
+            }
         }
     }
 
@@ -212,8 +257,17 @@ impl Peer {
         self.send_data(&frame);
     }
 
+    /// Sends a PPP frame through the session, whatever it is.
+    pub fn send_frame(&mut self, frame: &[u8], now: Instant) {
+        self.now = now;
+        self.send_data(frame);
+    }
+
     fn send_data(&mut self, frame: &[u8]) {
-        let Some((tunnel, session)) = self.l2tp.as_ref().and_then(|l| l.data_ids()) else { return };
+        let frame = &self.tampered(Layer::Frame, frame.to_vec());
+        let Some((tunnel, session)) = self.l2tp.as_ref().and_then(|l| l.data_ids()) else {
+            return;
+        };
         let header = wire::l2tp::Header {
             control: false,
             length: self.manner.length_bit.then_some(0),
@@ -230,6 +284,7 @@ impl Peer {
 
     /// Sends an L2TP message in UDP in ESP.
     fn send_l2tp(&mut self, message: &[u8]) {
+        let message = &self.tampered(Layer::L2tp, message.to_vec());
         let mut udp = Vec::with_capacity(message.len() + 8);
         udp.extend_from_slice(&self.manner.l2tp_port.to_be_bytes());
         udp.extend_from_slice(&1701u16.to_be_bytes());
@@ -237,15 +292,27 @@ impl Peer {
         // A checksum over addresses that a NAT has since changed: the server must not mind.
         udp.extend_from_slice(&[0xbe, 0xef]);
         udp.extend_from_slice(message);
-        let Some((bytes, udp_encapsulated)) = self.esp.seal(&udp) else { return };
-        let (carrier, port) = if udp_encapsulated { (Carrier::Udp, 4500) } else { (Carrier::Esp, 0) };
+        let udp = self.tampered(Layer::Datagram, udp);
+        let Some((bytes, udp_encapsulated)) = self.esp.seal(&udp) else {
+            return;
+        };
+        let (carrier, port) = if udp_encapsulated {
+            (Carrier::Udp, 4500)
+        } else {
+            (Carrier::Esp, 0)
+        };
         self.transmit(carrier, port, bytes);
     }
 
     fn transmit(&mut self, carrier: Carrier, port: u16, bytes: Vec<u8>) {
         let from = SocketAddr::new(self.address, port);
         let to = SocketAddr::new(self.server, port);
-        self.out.push_back(Outer { carrier, from, to, bytes });
+        self.out.push_back(Outer {
+            carrier,
+            from,
+            to,
+            bytes,
+        });
     }
 
     /// Takes a packet of the outer network.
@@ -267,7 +334,9 @@ impl Peer {
 
     fn on_esp(&mut self, bytes: &[u8]) {
         let Some(udp) = self.esp.open(bytes) else { return };
-        let (Some(ports), Some(message)) = (udp.get(..4), udp.get(8..)) else { return };
+        let (Some(ports), Some(message)) = (udp.get(..4), udp.get(8..)) else {
+            return;
+        };
         if ports != [&1701u16.to_be_bytes()[..], &self.manner.l2tp_port.to_be_bytes()[..]].concat() {
             self.say("a datagram with wrong ports inside ESP");
             return;
@@ -278,7 +347,9 @@ impl Peer {
 
     /// A data frame of the session.
     fn on_frame(&mut self, frame: &[u8]) {
-        let Ok((protocol, payload)) = wire::ppp::decode_frame(frame) else { return };
+        let Ok((protocol, payload)) = wire::ppp::decode_frame(frame) else {
+            return;
+        };
         if protocol == wire::ppp::Protocol::Ipv4 {
             self.inner.push_back(payload.to_vec());
             return;
@@ -327,6 +398,21 @@ impl Peer {
         self.now = now;
         self.ppp = None;
         self.begin_l2tp();
+    }
+
+    /// Whether it goes on sending on its oldest pair of SAs, though it has a newer one.
+    pub fn stay_on_old(&mut self, stay: bool) {
+        self.esp.stay_on_old(stay);
+    }
+
+    /// Deletes all pairs but the newest.
+    pub fn delete_old_esp(&mut self, now: Instant) {
+        self.now = now;
+        let old = self.esp.forget_old();
+        self.delete(
+            wire::isakmp::Protocol::Esp,
+            old.iter().map(|s| s.to_be_bytes().to_vec()).collect(),
+        );
     }
 
     /// Starts a new phase 2.

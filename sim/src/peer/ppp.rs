@@ -35,6 +35,11 @@ impl Client {
     pub(super) fn due(&self) -> Option<Instant> {
         self.due
     }
+    /// Nothing is sent by itself any more.
+    pub(super) fn stop(&mut self) {
+        self.due = None;
+    }
+
     pub(super) fn address(&self) -> Option<Ipv4Addr> {
         self.address
     }
@@ -44,7 +49,10 @@ impl Client {
 }
 
 fn option(kind: u8, data: &[u8]) -> Opt {
-    Opt { kind, data: data.to_vec() }
+    Opt {
+        kind,
+        data: data.to_vec(),
+    }
 }
 
 fn address_of(o: &Opt) -> Option<Ipv4Addr> {
@@ -58,7 +66,11 @@ impl Peer {
         ours.extend(self.manner.mru.map(|m| option(1, &m.to_be_bytes())));
         ours.push(option(5, &self.rng.array::<4>()));
         self.ppp = Some(Client {
-            lcp: Side { id: 1, ours, ..Side::default() },
+            lcp: Side {
+                id: 1,
+                ours,
+                ..Side::default()
+            },
             ipcp: Side::default(),
             auth: None,
             authenticated: false,
@@ -83,7 +95,8 @@ impl Peer {
         let side = if protocol == Protocol::Lcp { &ppp.lcp } else { &ppp.ipcp };
         let packet = Packet::encode(Code::ConfigureRequest, side.id, &encode_options(&side.ours));
         ppp.due = Some(now.after(PAUSE));
-        self.say(format!("-> {protocol:?} Configure-Request"));
+        let words = super::words::ppp(protocol, &packet);
+        self.say(format!("-> {words}"));
         self.send_ppp(protocol, &packet);
     }
 
@@ -115,7 +128,10 @@ impl Peer {
             }
             _ => {}
         }
-        self.say(format!("<- {protocol:?} {code:?}"));
+        self.say(format!(
+            "<- {}",
+            super::words::ppp(protocol, &Packet::encode(code, id, data))
+        ));
         match code {
             Code::ConfigureRequest => self.on_configure_request(protocol, id, data),
             Code::ConfigureAck | Code::ConfigureNak | Code::ConfigureReject => {
@@ -131,7 +147,10 @@ impl Peer {
         if protocol == Protocol::Lcp {
             let asked = options.iter().find(|o| o.kind == 3).and_then(|o| {
                 let (head, tail) = o.data.split_at_checked(2)?;
-                Some((u16::from_be_bytes(head.try_into().ok()?), tail.first().copied().unwrap_or(0)))
+                Some((
+                    u16::from_be_bytes(head.try_into().ok()?),
+                    tail.first().copied().unwrap_or(0),
+                ))
             });
             ppp.auth = asked;
             ppp.lcp.acking = true;
@@ -145,7 +164,11 @@ impl Peer {
     fn on_configure_answer(&mut self, protocol: Protocol, code: Code, id: u8, data: &[u8]) {
         let Ok(options) = decode_options(data) else { return };
         let Some(ppp) = &mut self.ppp else { return };
-        let side = if protocol == Protocol::Lcp { &mut ppp.lcp } else { &mut ppp.ipcp };
+        let side = if protocol == Protocol::Lcp {
+            &mut ppp.lcp
+        } else {
+            &mut ppp.ipcp
+        };
         if id != side.id {
             return;
         }
@@ -167,7 +190,13 @@ impl Peer {
         }
         if protocol == Protocol::Ipcp {
             ppp.address = ppp.ipcp.ours.iter().find(|o| o.kind == 3).and_then(address_of);
-            ppp.dns = ppp.ipcp.ours.iter().filter(|o| matches!(o.kind, 129 | 131)).filter_map(address_of).collect();
+            ppp.dns = ppp
+                .ipcp
+                .ours
+                .iter()
+                .filter(|o| matches!(o.kind, 129 | 131))
+                .filter_map(address_of)
+                .collect();
         }
         self.advance();
     }
@@ -199,8 +228,10 @@ impl Peer {
     }
 
     fn send_pap(&mut self) {
-        let request =
-            PapRequest { name: self.manner.user.clone().into_bytes(), password: self.manner.password.clone().into_bytes() };
+        let request = PapRequest {
+            name: self.manner.user.clone().into_bytes(),
+            password: self.manner.password.clone().into_bytes(),
+        };
         self.say("-> PAP");
         let packet = Packet::encode(Code::from(1), 1, &request.encode());
         let now = self.now;
@@ -245,7 +276,9 @@ impl Peer {
     /// MS-CHAPv2 is mutual: the server's proof must be right (RFC 2759 §8.7).
     fn proves_itself(&self, message: &[u8]) -> bool {
         let Some(ppp) = &self.ppp else { return false };
-        let (Some((0xc223, 0x81)), Some((peer, server))) = (ppp.auth, ppp.challenge) else { return true };
+        let (Some((0xc223, 0x81)), Some((peer, server))) = (ppp.auth, ppp.challenge) else {
+            return true;
+        };
         let hash = crypto::chap::nt_password_hash(&self.manner.password);
         let user = self.manner.user.as_bytes();
         let response = crypto::chap::mschapv2_nt_response(&server, &peer, user, &hash);
@@ -262,15 +295,23 @@ impl Peer {
         let value = match algorithm {
             Some(5) => crypto::chap::md5_response(id, password.as_bytes(), &challenge.value).to_vec(),
             Some(0x80) => {
-                let Ok(c) = <[u8; 8]>::try_from(challenge.value.as_slice()) else { return };
+                let Ok(c) = <[u8; 8]>::try_from(challenge.value.as_slice()) else {
+                    return;
+                };
                 let hash = crypto::chap::nt_password_hash(&password);
                 let response = crypto::chap::mschapv1_nt_response(&c, &hash);
                 [&[0; 24][..], &response, &[1]].concat()
             }
             Some(0x81) => {
-                let Ok(c) = <[u8; 16]>::try_from(challenge.value.as_slice()) else { return };
+                let Ok(c) = <[u8; 16]>::try_from(challenge.value.as_slice()) else {
+                    return;
+                };
                 // The same challenge again gets the same answer, or a repeated Success would not fit.
-                let again = self.ppp.as_ref().and_then(|p| p.challenge).filter(|(_, server)| *server == c);
+                let again = self
+                    .ppp
+                    .as_ref()
+                    .and_then(|p| p.challenge)
+                    .filter(|(_, server)| *server == c);
                 let peer = again.map_or_else(|| self.rng.array::<16>(), |a| a.0);
                 let hash = crypto::chap::nt_password_hash(&password);
                 let response = crypto::chap::mschapv2_nt_response(&c, &peer, &user, &hash);
@@ -320,7 +361,10 @@ impl Peer {
 
     pub(super) fn end_ppp(&mut self) {
         if self.ppp.take().is_some() {
-            self.send_ppp(Protocol::Lcp, &Packet::encode(Code::TerminateRequest, 250, b"User request"));
+            self.send_ppp(
+                Protocol::Lcp,
+                &Packet::encode(Code::TerminateRequest, 250, b"User request"),
+            );
         }
     }
 }

@@ -707,10 +707,6 @@ mod tests {
                 "Error: tunnels 1-8 have no ipsec transport",
             ),
             (
-                &[("tunnel template 2-8\n", "tunnel template 2-8\n ipsec tunnel 5\n")],
-                "",
-            ),
-            (
                 &[
                     (" ipsec tunnel 1\n", " ipsec tunnel 101\n"),
                     ("policy 1 1", "policy 101 1"),

@@ -171,6 +171,7 @@ impl Reader {
         done.map_err(|why| {
             let mut problem = fault(self, why);
             if found.row.is_secret() {
+                problem.message = problem.message.replace(&shown(&problem.word), "the word");
                 problem.word = found.row.words.to_owned();
             }
             problem
@@ -476,6 +477,17 @@ type Placed = (Vec<Value>, Vec<Option<usize>>);
 
 /// As [`fill`], with the number of the word that begins each place.
 fn fill_and_place(row: &Row, named: Option<Value>, words: &[Word], depth: usize) -> Result<Placed, Fault> {
+    place_all(row, named, words, depth).map_err(|(at, message)| {
+        let usage = row.usage();
+        if message.contains(&usage) {
+            (at, message)
+        } else {
+            (at, format!("{message} (write {usage})"))
+        }
+    })
+}
+
+fn place_all(row: &Row, named: Option<Value>, words: &[Word], depth: usize) -> Result<Placed, Fault> {
     let mut args = vec![Value::Nothing; row.slots.len()];
     let mut places: Vec<Option<usize>> = vec![None; row.slots.len()];
     let mut slot = 0;
@@ -968,11 +980,11 @@ mod tests {
 
     #[test]
     fn neither_debug_output_nor_a_complaint_shows_a_secret() {
-        let text = "pp select anonymous\npp auth username bob geheim1 10.0.0.1\ntunnel select 1\nl2tp tunnel auth on geheim2\nipsec ike pre-shared-key 1 text geheim3\nradius secret geheim4\npp select anonymous\npp auth username eve geheim5 geheim6 geheim7 geheim8\nipsec ike pre-shared-key 2 geheim9\nipsec ike pre-shared-key 2 geheim geheim";
+        let text = "pp select anonymous\npp auth username bob geheim1 10.0.0.1\ntunnel select 1\nl2tp tunnel auth on geheim2\nipsec ike pre-shared-key 1 text geheim3\nradius secret geheim4\npp select anonymous\npp auth username eve geheim5 geheim6 geheim7 geheim8\nipsec ike pre-shared-key 2 geheim9\nipsec ike pre-shared-key geheim\nipsec ike pre-shared-key 2 geheim geheim";
         let (config, problems) = parse(text);
         assert_eq!(
             problems.iter().filter(|p| p.severity == Severity::Error).count(),
-            3,
+            4,
             "{problems:?}"
         );
         assert!(!format!("{config:?}{problems:?}").contains("geheim"));

@@ -183,11 +183,14 @@ impl Kind {
                 Err(_) if word.starts_with(|c: char| c.is_ascii_digit()) => {
                     number(word, least, most).map(Value::Number)
                 }
-                Err(_) => Err(format!(
-                    "Illegal keyword: {} is neither a number {least}..{most} nor {}",
-                    shown(word),
-                    or(words)
-                )),
+                Err(_) => {
+                    let hint = hint(word, words);
+                    Err(format!(
+                        "Illegal keyword: {} is neither a number {least}..{most} nor {}{hint}",
+                        shown(word),
+                        or(words)
+                    ))
+                }
             },
             Self::Gateway => number(word, 1, TUNNELS).map(Value::Number),
             Self::Ipv4 => ipv4(word).map(|a| Value::Ip(a.into())),
@@ -466,15 +469,20 @@ fn open_numbers(word: &str, most: u32, words: &[&'static str]) -> Result<Value, 
 }
 
 fn tunnels(word: &str) -> Result<Value, String> {
-    let lower = word.to_ascii_lowercase();
-    let Some(rest) = lower.strip_prefix("tunnel") else {
-        return Err(format!(
-            "Illegal keyword: {} is not a tunnel such as tunnel1, or a range such as tunnel1-tunnel8",
-            shown(word)
-        ));
+    let wrong = || {
+        let right = "a tunnel such as tunnel1, or a range such as tunnel1-tunnel8, with blanks between several";
+        format!("Illegal keyword: {} is not {right}", shown(word))
     };
+    let lower = word.to_ascii_lowercase();
+    let rest = lower.strip_prefix("tunnel").ok_or_else(wrong)?;
     let (first, last) = rest.split_once('-').unwrap_or((rest, rest));
     let last = last.strip_prefix("tunnel").unwrap_or(last);
+    if ![first, last]
+        .iter()
+        .all(|n| !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit()))
+    {
+        return Err(wrong());
+    }
     ordered(number(first, 1, TUNNELS)?, number(last, 1, TUNNELS)?)
 }
 
@@ -528,6 +536,12 @@ pub(crate) fn or(words: &[&str]) -> String {
 pub(crate) fn nearest<'a>(word: &str, words: &[&'a str]) -> Option<&'a str> {
     let (distance, found) = words.iter().map(|w| (distance(word, w), *w)).min()?;
     (distance <= 1 + found.len() / 4).then_some(found)
+}
+
+fn hint(word: &str, words: &[&str]) -> String {
+    nearest(&word.to_ascii_lowercase(), words)
+        .map(|meant| format!("; did you mean {meant}?"))
+        .unwrap_or_default()
 }
 
 /// The number of letters to insert, remove, replace or swap with their neighbour (optimal string alignment).

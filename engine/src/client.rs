@@ -93,6 +93,8 @@ pub(crate) struct Client {
     idle_since: Instant,
     keepalive_due: Option<Instant>,
     dpd: Option<(Instant, u32)>,
+    /// It did not answer any more when its tunnel was given up.
+    silent: bool,
     closing: bool,
 }
 
@@ -143,6 +145,7 @@ impl Client {
             idle_since: now,
             keepalive_due: None,
             dpd: None,
+            silent: false,
             closing: false,
         }
     }
@@ -381,6 +384,7 @@ impl Client {
         self.traffic = counters;
         if any {
             self.last_heard = cx.now;
+            self.silent = false;
             if let Some(call) = &mut self.call {
                 call.link.saw_traffic(cx.now);
             }
@@ -439,7 +443,8 @@ impl Client {
         if self.pairs.is_empty() {
             Some(self.idle_since.after(WITHOUT_SA))
         } else if self.l2tp.is_none() && self.ending.is_empty() {
-            Some(self.idle_since.after(WITHOUT_TUNNEL))
+            let silent = Duration::ZERO;
+            Some(self.idle_since.after(if self.silent { silent } else { WITHOUT_TUNNEL }))
         } else {
             None
         }
@@ -459,7 +464,8 @@ impl Client {
                 l2tp::Output::SessionDown { why } => self.end_call(&format!("L2TP: {why}"), cx),
                 l2tp::Output::TunnelDown { why } => {
                     self.end_call(&format!("L2TP: {why}"), cx);
-                    if matches!(why, l2tp::Down::Keepalive | l2tp::Down::Unanswered) {
+                    self.silent = matches!(why, l2tp::Down::Keepalive | l2tp::Down::Unanswered);
+                    if self.silent {
                         cx.event(Event::Silent {
                             tunnel: self.tunnel.unwrap_or(0),
                             peer: self.endpoint.peer,
@@ -743,6 +749,11 @@ impl Client {
         self.settle_l2tp(cx);
         self.settle_ending(cx);
         self.end_call(why, cx);
+        self.delete_all(cx);
+    }
+
+    /// Tells the client that its SAs are gone.
+    pub(crate) fn delete_all(&self, cx: &mut Context<'_>) {
         let spis: Vec<u32> = self.pairs.iter().map(|p| p.inbound).collect();
         if let Some(sa) = self.ikes.last().filter(|_| !spis.is_empty()) {
             let message = sa.delete_esp(&spis, cx.rng);

@@ -150,6 +150,29 @@ impl Engine {
         }
     }
 
+    /// How many clients have an address and a route.
+    #[must_use]
+    pub fn clients_up(&self) -> usize {
+        self.clients.values().filter(|c| c.call.as_ref().is_some_and(|call| call.up.is_some())).count()
+    }
+
+    /// How many addresses are lent.
+    #[must_use]
+    pub fn addresses_lent(&self) -> usize {
+        self.pool.lent()
+    }
+
+    /// How many exchanges are not authenticated yet.
+    #[must_use]
+    pub fn half_open(&self) -> usize {
+        self.half_open.len()
+    }
+
+    /// Every pair of ESP SAs: whose it is, and our SPI.
+    pub fn pairs(&self) -> impl Iterator<Item = (u32, u32)> + '_ {
+        self.clients.values().flat_map(|c| c.pairs.iter().map(move |p| (c.id, p.inbound)))
+    }
+
     /// When to hand in [`Input::Timeout`], and why.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<(Instant, Reason)> {
@@ -186,6 +209,7 @@ impl Engine {
         let fate = client.settle(&mut cx);
         let fewer = client.ikes.len() < before;
         if fate == Fate::Gone {
+            client.delete_all(&mut cx);
             self.remove_client(id, "the client has left", now, out);
             return;
         }

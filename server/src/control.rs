@@ -18,7 +18,7 @@ use engine::path::Update;
 use engine::time::Instant;
 use engine::{Engine, HostChange, Input, Outbox, Output};
 use rustix::event::{PollFd, PollFlags, Timespec};
-use std::io::{self, Read};
+use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
@@ -50,7 +50,7 @@ const ANSWER: Duration = Duration::from_secs(5);
 /// An operator's request, and where its answer goes.
 struct Ask {
     request: command::Request,
-    answer: SyncSender<String>,
+    answer: SyncSender<Result<String, String>>,
 }
 
 /// Serves until a signal says to stop; everything the program changed on the host is undone when this returns.
@@ -130,6 +130,7 @@ fn serve(setup: Setup, log: &Log, signals: Signals) -> Result<(), Failure> {
         alarm,
         signals,
         replies: String::new(),
+        tun_is_gone: false,
         leave_at: None,
     };
     log.line(format_args!(
@@ -137,7 +138,8 @@ fn serve(setup: Setup, log: &Log, signals: Signals) -> Result<(), Failure> {
         env!("CARGO_PKG_VERSION")
     ));
     if let Some(screen) = quickstart_screen {
-        println!("{screen}");
+        // Whoever does not read it does not need it.
+        let _ = writeln!(io::stdout(), "{screen}");
     }
     let outcome = catch_unwind(AssertUnwindSafe(|| {
         control.input(Input::Started, clock::now());
@@ -178,6 +180,8 @@ struct Control {
     signals: Signals,
     /// What the engine answered to the request in hand.
     replies: String,
+    /// The data thread has lost its device.
+    tun_is_gone: bool,
     /// When the server stops at the latest, once it has been told to.
     leave_at: Option<Instant>,
 }
@@ -187,6 +191,11 @@ impl Control {
         loop {
             if let Some(thread) = self.alarm.fallen() {
                 return Err(fell(thread));
+            }
+            if self.tun_is_gone {
+                return Err(Failure::new(
+                    "the server's TUN device was taken away; start the server again, and leave its device alone",
+                ));
             }
             let now = clock::now();
             let due = self.engine.poll_timeout().map(|(at, _reason)| at);
@@ -282,6 +291,7 @@ impl Control {
                     now,
                 ),
                 Report::Note(note) => self.input(Input::Note(note), now),
+                Report::TunGone => self.tun_is_gone = true,
             }
         }
         if left == 0 {
@@ -294,7 +304,7 @@ impl Control {
         while let Ok(ask) = self.asks.try_recv() {
             self.input(Input::Request(ask.request), now);
             // The operator may have gone away.
-            let _ = ask.answer.try_send(std::mem::take(&mut self.replies));
+            let _ = ask.answer.try_send(verdict(std::mem::take(&mut self.replies)));
         }
     }
 
@@ -443,6 +453,14 @@ impl Control {
     }
 }
 
+/// The engine's answer to an operator; a refusal begins with `error:`.
+fn verdict(reply: String) -> Result<String, String> {
+    match reply.strip_prefix("error:") {
+        Some(why) => Err(why.trim().to_owned()),
+        None => Ok(reply),
+    }
+}
+
 /// How long the arithmetic of a group takes.
 fn weigh(group: crypto::Group) -> Weight {
     if group.public_len() > 256 {
@@ -490,8 +508,8 @@ fn open_door(path: &std::path::Path, alarm: &Alarm, bell: Arc<Wake>) -> Result<(
         asks.send(Ask { request, answer })
             .map_err(|_| "the server is stopping".to_owned())?;
         bell.ring();
-        wait.recv_timeout(ANSWER)
-            .map_err(|_| "the server is busy and did not answer; ask again".to_owned())
+        let answer = wait.recv_timeout(ANSWER);
+        answer.unwrap_or_else(|_| Err("the server is busy and did not answer; ask again".to_owned()))
     };
     let door = Door::open(path, alarm, ask).map_err(|error| match error.kind() {
         io::ErrorKind::AddrInUse => {

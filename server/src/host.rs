@@ -345,7 +345,8 @@ pub(crate) fn run_dir() -> PathBuf {
             .and_then(|link| link.to_str().map(str::to_owned))
     };
     match (name_of("/proc/self/ns/net"), name_of("/proc/1/ns/net")) {
-        (Some(own), Some(first)) if own != first => {
+        // Where the first process's namespace may not be looked at, each namespace counts as one of its own.
+        (Some(own), first) if first.as_ref() != Some(&own) => {
             let number: String = own.chars().filter(char::is_ascii_digit).collect();
             base.join(format!("netns-{number}"))
         }

@@ -25,8 +25,8 @@ const LARGEST: usize = 65_507;
 const PACKETS: usize = 512;
 /// How long a peer is remembered as one to whom the kernel would not segment, in nanoseconds.
 const PLAIN_FOR: u64 = 60_000_000_000;
-/// How long a full socket is waited for before packets are dropped.
-const FULL_WAIT_MS: i32 = 5;
+/// How often a full socket is waited for, a millisecond each time, before the rest of a batch is dropped.
+const PATIENCE: u32 = 5;
 
 /// A bound UDP socket that tells to which address each datagram came.
 #[derive(Debug)]
@@ -464,61 +464,47 @@ impl Sender {
 
     /// Hands the collected groups to the kernel.
     fn flush(&mut self, socket: BorrowedFd<'_>, now: u64) {
-        for at in 0..self.groups.len() {
-            let group = self.groups[at];
-            let segment = if group.packets > 1 {
-                u16::try_from(group.segment).ok()
-            } else {
-                None
-            };
-            self.write_header(at, &group, segment);
-        }
+        (0..self.groups.len()).for_each(|at| self.write_group(at));
+        let mut patience = PATIENCE;
         let mut done = 0;
-        let mut waits = 0;
         while done < self.groups.len() {
-            match self.send_headers(socket, done, self.groups.len()) {
+            match self.send_headers(socket, done, self.groups.len(), &mut patience) {
                 Ok(count) => {
-                    self.sent.packets += self.groups[done..done + count]
-                        .iter()
-                        .map(|g| g.packets as u64)
-                        .sum::<u64>();
+                    let taken = self.groups.iter().skip(done).take(count);
+                    self.sent.packets += taken.map(|group| group.packets as u64).sum::<u64>();
                     done += count;
-                    waits = 0;
-                }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock && waits < 2 => {
-                    waits += 1;
-                    wait_for_room(socket);
                 }
                 Err(error) => {
                     let group = self.groups[done];
-                    if group.packets > 1
-                        && let Some(limit) = refused_segmentation(&error, group.segment)
-                    {
-                        self.sent.unsegmented += 1;
-                        self.remember_plain(group.peer, limit, now);
-                        self.send_one_by_one(socket, &group);
-                        for at in done + 1..self.groups.len() {
-                            let group = self.groups[at];
-                            let segment = if group.packets > 1 {
-                                u16::try_from(group.segment).ok()
-                            } else {
-                                None
-                            };
-                            self.write_header(at, &group, segment);
-                        }
-                    } else {
-                        self.sent.refused += group.packets as u64;
-                    }
                     done += 1;
-                    waits = 0;
+                    match refused_segmentation(&error, group.segment) {
+                        Some(limit) if group.packets > 1 => {
+                            self.sent.unsegmented += 1;
+                            self.remember_plain(group.peer, limit, now);
+                            self.send_one_by_one(socket, &group, &mut patience);
+                            (done..self.groups.len()).for_each(|at| self.write_group(at));
+                        }
+                        _ => self.sent.refused += group.packets as u64,
+                    }
                 }
             }
         }
         self.groups.clear();
     }
 
+    /// Fills message header `at` for group `at`.
+    fn write_group(&mut self, at: usize) {
+        let group = self.groups[at];
+        let segment = if group.packets > 1 {
+            u16::try_from(group.segment).ok()
+        } else {
+            None
+        };
+        self.write_header(at, &group, segment);
+    }
+
     /// Sends the packets of a group without offload; uses the headers from the first on.
-    fn send_one_by_one(&mut self, socket: BorrowedFd<'_>, group: &Group) {
+    fn send_one_by_one(&mut self, socket: BorrowedFd<'_>, group: &Group, patience: &mut u32) {
         for at in 0..group.packets {
             let single = Group {
                 start: group.start + at,
@@ -528,22 +514,15 @@ impl Sender {
             self.write_header(at, &single, None);
         }
         let mut done = 0;
-        let mut waits = 0;
         while done < group.packets {
-            match self.send_headers(socket, done, group.packets) {
+            match self.send_headers(socket, done, group.packets, patience) {
                 Ok(count) => {
                     self.sent.packets += count as u64;
                     done += count;
-                    waits = 0;
-                }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock && waits < 2 => {
-                    waits += 1;
-                    wait_for_room(socket);
                 }
                 Err(_) => {
                     self.sent.refused += 1;
                     done += 1;
-                    waits = 0;
                 }
             }
         }
@@ -571,7 +550,15 @@ impl Sender {
     }
 
     /// Sends message headers `from..to` and says how many the kernel took (at least one).
-    fn send_headers(&mut self, socket: BorrowedFd<'_>, from: usize, to: usize) -> io::Result<usize> {
+    ///
+    /// A full socket is waited for while there is patience: the other direction has to be served, too.
+    fn send_headers(
+        &mut self,
+        socket: BorrowedFd<'_>,
+        from: usize,
+        to: usize,
+        patience: &mut u32,
+    ) -> io::Result<usize> {
         let headers = &mut self.headers[from..to];
         loop {
             self.sent.calls += 1;
@@ -589,8 +576,13 @@ impl Sender {
                 return Ok(count as usize);
             }
             let error = io::Error::last_os_error();
-            if error.kind() != io::ErrorKind::Interrupted {
-                return Err(error);
+            match error.kind() {
+                io::ErrorKind::Interrupted => {}
+                io::ErrorKind::WouldBlock if *patience > 0 => {
+                    *patience -= 1;
+                    wait_for_room(socket);
+                }
+                _ => return Err(error),
             }
         }
     }
@@ -614,7 +606,7 @@ fn wait_for_room(socket: BorrowedFd<'_>) {
     )];
     let limit = rustix::event::Timespec {
         tv_sec: 0,
-        tv_nsec: i64::from(FULL_WAIT_MS) * 1_000_000,
+        tv_nsec: 1_000_000,
     };
     // Whatever this says, the next send tells whether there is room.
     let _ = rustix::event::poll(&mut fds, Some(&limit));

@@ -60,6 +60,8 @@ pub(crate) enum Report {
     },
     /// What the data path has to say.
     Note(Note),
+    /// The TUN device cannot be read any more, and the thread has ended.
+    TunGone,
 }
 
 /// Everything a data thread touches.
@@ -191,8 +193,11 @@ impl DataThread {
             if ready.raw && next == Next::GoOn {
                 next = self.inbound(Encap::Raw, now);
             }
-            if ready.tun {
-                self.outbound(now);
+            if ready.tun && self.outbound(now) == Next::Stop {
+                // Somebody took the device away. If the control thread is gone, too, nobody has to know.
+                let _ = self.links.reports.send(Report::TunGone);
+                self.links.control_bell.ring();
+                next = Next::Stop;
             }
             if self.worker.poll_timeout().is_some_and(|due| now.reached(due)) {
                 self.worker.handle_timeout(now);
@@ -308,15 +313,18 @@ impl DataThread {
     }
 
     /// One batch from the TUN to the sockets.
-    fn outbound(&mut self, now: Instant) {
+    fn outbound(&mut self, now: Instant) -> Next {
+        let mut next = Next::GoOn;
         let mut departures: Vec<Departure<'_>> = std::mem::take(&mut self.departures);
         let mut free: &mut [u8] = &mut self.arena;
         for _ in 0..READS {
             if free.len() < ROOM_FOR_READ {
                 break;
             }
-            // A device that cannot be read has nothing to give.
-            let length = self.links.tun.read(&mut self.read).unwrap_or(0);
+            let Ok(length) = self.links.tun.read(&mut self.read) else {
+                next = Next::Stop;
+                break;
+            };
             if length == 0 {
                 break;
             }
@@ -350,6 +358,7 @@ impl DataThread {
             self.sealed.push(packet);
         }
         self.send_sealed(now);
+        next
     }
 
     /// Sends control messages and fragments that have been sealed.
@@ -485,6 +494,294 @@ fn write_supers(tun: &Tun, coalescer: &Coalescer, arrivals: &[Arrival<'_>]) -> u
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
     use super::*;
+
+    use crypto::Secret;
+    use crypto::esp::{EspAuth, EspCipher, Ivs, Open, OpenError, OpenKey, Seal, SealKey, Suite, open, seal};
+    use engine::path::{ClientId, ReplayState, SessionPath, Spi};
+    use std::io::Read;
+    use std::net::UdpSocket;
+    use std::process::{Child, Command, Stdio};
+    use std::sync::mpsc::sync_channel;
+
+    const SUITE: Suite = Suite {
+        cipher: EspCipher::Aes128,
+        auth: EspAuth::HmacSha1_96,
+    };
+    const CLIENT: ClientId = ClientId(1);
+    const OURS: Ipv4Addr = Ipv4Addr::new(10, 98, 0, 1);
+    const THEIRS: Ipv4Addr = Ipv4Addr::new(10, 98, 0, 9);
+    /// UDP from port 1701 to port 1701, an L2TP data header and PPP, as the client of these tests has them.
+    const HEADERS: [u8; 18] = [6, 165, 6, 165, 0, 0, 0, 0, 0, 2, 0, 2, 0, 9, 0xff, 3, 0, 0x21];
+
+    /// Ends the process that holds a network namespace.
+    struct Namespace(Child);
+
+    impl Drop for Namespace {
+        fn drop(&mut self) {
+            let _ = self.0.kill();
+            let _ = self.0.wait();
+        }
+    }
+
+    /// Moves this thread into a network namespace of its own; `None` where the rights or the tools for it are missing.
+    fn enter_a_namespace() -> Option<Namespace> {
+        let script = "ip link set lo up && echo ready && exec sleep 30";
+        let command = ["--net", "sh", "-c", script];
+        let child = Command::new("unshare")
+            .args(command)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .ok()?;
+        let mut namespace = Namespace(child);
+        namespace.0.stdout.as_mut()?.read_exact(&mut [0; 6]).ok()?;
+        let file = std::fs::File::open(format!("/proc/{}/ns/net", namespace.0.id())).ok()?;
+        let kind = Some(rustix::thread::LinkNameSpaceType::Network);
+        rustix::thread::move_into_link_name_space(file.as_fd(), kind).ok()?;
+        Some(namespace)
+    }
+
+    fn keymat() -> Vec<u8> {
+        (0..36).collect()
+    }
+
+    /// A data thread with one client at `peer`, and its device's name.
+    fn data_thread(
+        peer: SocketAddr,
+        encap: Encap,
+    ) -> (SyncSender<Order>, Arc<Wake>, Receiver<Report>, JoinHandle<Done>) {
+        let tun = Tun::open().unwrap();
+        let name = tun.name().to_owned();
+        for words in [
+            &["addr", "add", "10.98.0.1/24", "dev", &name][..],
+            &["link", "set", &name, "up", "mtu", "1400"],
+        ] {
+            assert!(Command::new("ip").args(words).status().unwrap().success());
+        }
+        let (orders, from_control) = sync_channel(ORDERS);
+        let (to_control, reports) = sync_channel(REPORTS);
+        let (bell, control_bell) = (Arc::new(Wake::new().unwrap()), Arc::new(Wake::new().unwrap()));
+        let alarm = Alarm::new(control_bell.clone());
+        let links = Links {
+            udp: Arc::new(Udp::bind("0.0.0.0:4500".parse().unwrap()).unwrap()),
+            raw: RawEsp::open().unwrap(),
+            tun,
+            orders: from_control,
+            bell: bell.clone(),
+            reports: to_control,
+            control_bell,
+        };
+        let thread = start(Worker::new([7; 32]), links, &alarm).unwrap();
+        let session = SessionPath {
+            client: CLIENT,
+            local_tunnel_id: 2,
+            local_session_id: 9,
+            peer_tunnel_id: 2,
+            peer_session_id: 9,
+            peer_port: 1701,
+            address: THEIRS,
+            our_address: OURS,
+            mru: 1400,
+            mtu: 1400,
+            mss: None,
+            acfc: false,
+            pfc: false,
+            length_bit: false,
+        };
+        let (spi, keymat) = (Spi(0x1000), Secret::new(keymat()));
+        let (client, suite, replay) = (CLIENT, SUITE, ReplayState::default());
+        let outbound = (Spi(0x2000), keymat.clone());
+        for update in [
+            Update::InstallInbound {
+                client,
+                spi,
+                suite,
+                keymat,
+                anti_replay: true,
+                replay,
+                encap,
+            },
+            Update::InstallOutbound {
+                client,
+                spi: outbound.0,
+                suite,
+                keymat: outbound.1,
+                first_sequence: 1,
+                active: true,
+                paired: spi,
+            },
+            Update::Peer {
+                client,
+                peer,
+                local: Ipv4Addr::LOCALHOST.into(),
+                encap,
+            },
+            Update::Session(session),
+        ] {
+            assert!(orders.send(Order::Update(Box::new(update))).is_ok());
+        }
+        bell.ring();
+        (orders, bell, reports, thread)
+    }
+
+    /// A datagram of the client inside the tunnel, sealed.
+    fn sealed(sequence: u32, port: u16, text: &[u8]) -> Vec<u8> {
+        let length = (28 + text.len()) as u16;
+        let mut ip = vec![0x45, 0];
+        ip.extend(length.to_be_bytes());
+        ip.extend([0, 1, 0, 0, 64, 17, 0, 0]);
+        ip.extend(THEIRS.octets());
+        ip.extend(OURS.octets());
+        let checksum = wire::ip::checksum(&ip);
+        ip[10..12].copy_from_slice(&checksum.to_be_bytes());
+        ip.extend([0x30, 0x39]);
+        ip.extend(port.to_be_bytes());
+        ip.extend((length - 20).to_be_bytes());
+        ip.extend([0, 0]);
+        ip.extend(text);
+        let payload_len = HEADERS.len() + ip.len();
+        let mut packet = vec![0; SUITE.padded_len(payload_len)];
+        packet[..4].copy_from_slice(&0x1000u32.to_be_bytes());
+        packet[4..8].copy_from_slice(&sequence.to_be_bytes());
+        packet[24..24 + HEADERS.len()].copy_from_slice(&HEADERS);
+        packet[28..30].copy_from_slice(&(payload_len as u16).to_be_bytes());
+        packet[24 + HEADERS.len()..24 + payload_len].copy_from_slice(&ip);
+        let key = SealKey::new(SUITE, &keymat()).unwrap();
+        seal(
+            &mut [Seal {
+                key: &key,
+                packet: &mut packet,
+                payload_len,
+                next_header: 17,
+            }],
+            &mut Ivs::new([1; 32]),
+        );
+        packet
+    }
+
+    /// What stands inside an ESP packet.
+    fn opened(packet: &mut [u8]) -> Vec<u8> {
+        let key = OpenKey::new(SUITE, &keymat()).unwrap();
+        let mut batch = [Open {
+            key: &key,
+            packet,
+            result: Err(OpenError::NotTried),
+        }];
+        open(&mut batch);
+        let [Open { packet, result, .. }] = batch;
+        let place = result.unwrap();
+        packet[place.start..place.start + place.len].to_vec()
+    }
+
+    fn go_both_ways(encap: Encap) {
+        let Some(_namespace) = enter_a_namespace() else {
+            eprintln!("skipped: needs root, 'unshare' and 'ip'");
+            return;
+        };
+        let client = UdpSocket::bind("127.0.0.2:0").unwrap();
+        let raw = RawEsp::open().unwrap();
+        let (orders, bell, reports, thread) = data_thread(client.local_addr().unwrap(), encap);
+        let host = UdpSocket::bind((OURS, 0)).unwrap();
+        let patience = Some(Duration::from_secs(5));
+        host.set_read_timeout(patience).unwrap();
+        client.set_read_timeout(patience).unwrap();
+        let port = host.local_addr().unwrap().port();
+        // A barrier: the client is known.
+        let (done, wait) = sync_channel(1);
+        assert!(orders.send(Order::Barrier(done)).is_ok());
+        bell.ring();
+        wait.recv().unwrap();
+
+        let packet = sealed(1, port, b"inward");
+        let mut buffer = [0; 2048];
+        match encap {
+            Encap::Udp => {
+                client.send_to(&[0xff], "127.0.0.1:4500").unwrap();
+                client.send_to(&packet, "127.0.0.1:4500").unwrap();
+                client.send_to(&[0, 0, 0, 0, 1, 2, 3], "127.0.0.1:4500").unwrap();
+            }
+            Encap::Raw => {
+                let to = "127.0.0.1:0".parse().unwrap();
+                let packet = Outgoing {
+                    peer: to,
+                    local: Ipv4Addr::new(127, 0, 0, 2),
+                    bytes: &packet,
+                };
+                Sender::new(Segmentation::Never).send(raw.as_fd(), [packet], 0);
+            }
+        }
+        let (length, from) = host.recv_from(&mut buffer).unwrap();
+        assert_eq!((&buffer[..length], from.ip()), (&b"inward"[..], IpAddr::V4(THEIRS)));
+
+        host.send_to(b"outward", (THEIRS, 12345)).unwrap();
+        let mut packet = match encap {
+            Encap::Udp => {
+                let length = client.recv(&mut buffer).unwrap();
+                buffer[..length].to_vec()
+            }
+            Encap::Raw => {
+                let mut inbox = Inbox::new(1, DATAGRAM);
+                loop {
+                    // The socket is not blocking, and hears what this test sent to the server as well.
+                    inbox.receive(raw.as_fd()).unwrap();
+                    let got = RawEsp::packets(&mut inbox).next().map(|packet| packet.bytes.to_vec());
+                    if let Some(packet) = got.filter(|packet| packet[..4] == 0x2000u32.to_be_bytes()) {
+                        break packet;
+                    }
+                }
+            }
+        };
+        assert_eq!(packet[..4], 0x2000u32.to_be_bytes());
+        assert!(opened(&mut packet).ends_with(b"outward"));
+
+        assert!(orders.send(Order::Stop).is_ok());
+        bell.ring();
+        let done = thread.join().unwrap();
+        assert_eq!((done.totals.ip.in_packets, done.totals.ip.out_packets), (1, 1));
+        let isakmp: Vec<Vec<u8>> = reports
+            .iter()
+            .filter_map(|report| match report {
+                Report::Isakmp { bytes, .. } => Some(bytes),
+                Report::Note(_) | Report::TunGone => None,
+            })
+            .collect();
+        assert_eq!(
+            isakmp,
+            if encap == Encap::Udp {
+                vec![vec![1, 2, 3]]
+            } else {
+                vec![]
+            }
+        );
+    }
+
+    #[test]
+    fn packets_pass_both_ways_inside_udp_and_ike_goes_to_the_control_thread() {
+        std::thread::spawn(|| go_both_ways(Encap::Udp)).join().unwrap();
+    }
+
+    #[test]
+    fn packets_pass_both_ways_as_ip_protocol_50() {
+        std::thread::spawn(|| go_both_ways(Encap::Raw)).join().unwrap();
+    }
+
+    #[test]
+    fn a_device_that_is_taken_away_ends_the_thread_and_is_told_of() {
+        let taken = std::thread::spawn(|| {
+            let Some(_namespace) = enter_a_namespace() else { return };
+            let (_orders, _bell, reports, thread) = data_thread("127.0.0.2:4500".parse().unwrap(), Encap::Udp);
+            assert!(
+                Command::new("ip")
+                    .args(["link", "del", "sekisho0"])
+                    .status()
+                    .unwrap()
+                    .success()
+            );
+            assert!(reports.iter().any(|report| matches!(report, Report::TunGone)));
+            thread.join().unwrap();
+        });
+        taken.join().unwrap();
+    }
 
     #[test]
     fn the_memory_of_a_batch_is_kept_for_the_next() {

@@ -9,12 +9,18 @@
     reason = "development only; a broken scene must stop at once"
 )]
 
+mod check;
+mod configuration;
 pub mod net;
 pub mod packet;
 pub mod peer;
 pub mod rng;
+mod scene;
+pub mod snapshot;
+pub mod swarm;
 pub mod world;
 
+pub use configuration::config;
 pub use net::{Faults, Nat};
-pub use peer::{Carrier, Manner, Outer, Peer, Stage};
-pub use world::{World, config};
+pub use peer::{Carrier, Layer, Manner, Outer, Peer, Stage};
+pub use world::{Crossing, Way, World};

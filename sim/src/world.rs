@@ -2,14 +2,13 @@
 
 use crate::net::{Faults, Nat};
 use crate::packet;
-use crate::peer::{Carrier, Manner, Outer, Peer, Stage};
+use crate::peer::{Carrier, Manner, Outer, Peer};
 use crate::rng::Rng;
 use core::net::{IpAddr, Ipv4Addr, SocketAddr};
 use core::time::Duration;
 use engine::event::Event;
 use engine::ike::{Computed, Endpoint};
-use engine::path::{self, Arrival, ClientId, Departure, Encap, HEADROOM, TAILROOM, Verdict, Worker};
-use engine::record::{JUMP, Refused};
+use engine::path::{self, Arrival, Departure, Encap, HEADROOM, TAILROOM, Verdict, Worker};
 use engine::time::{Instant, earliest};
 use engine::{Engine, HostChange, Input, Outbox, Output};
 use std::collections::{BTreeMap, BTreeSet};
@@ -21,38 +20,41 @@ pub const HOST: Ipv4Addr = Ipv4Addr::new(192, 168, 100, 10);
 /// The address that clients behind a NAT all have.
 pub const HOME: Ipv4Addr = Ipv4Addr::new(192, 168, 1, 2);
 /// The port of the echo.
-const ECHO: u16 = 7;
+pub(crate) const ECHO: u16 = 7;
 /// How long a Diffie-Hellman computation takes here.
 const COMPUTING: Duration = Duration::from_millis(3);
 /// Marks what must never be seen outside in the clear.
-const MARK: &[u8] = b"plain as day";
+pub(crate) const MARK: &[u8] = b"plain as day";
 
-/// A configuration with so many tunnels: the key is `sim-psk`, the user `vpnuser`, the password `vpn-Passw0rd`.
-pub fn config(tunnels: u32, extra: &[&str]) -> command::Config {
-    let text = format!(
-        "ip lan1 address 192.168.100.1/24\nip lan1 proxyarp on\npp select anonymous\n pp bind tunnel1-tunnel{tunnels}\n \
-         pp auth request mschap-v2\n pp auth username vpnuser vpn-Passw0rd\n pp auth username second Second-2\n \
-         ppp ipcp ipaddress on\n ppp ipcp msext on\n ppp ccp type none\n \
-         ip pp remote address pool 192.168.100.200-192.168.100.250\n ip pp mtu 1400\n pp enable anonymous\n\
-         tunnel select 1\n tunnel template 2-{tunnels}\n tunnel encapsulation l2tp\n ipsec tunnel 1\n  \
-         ipsec sa policy 1 1 esp aes-cbc sha-hmac\n  ipsec ike keepalive use 1 off\n  \
-         ipsec ike nat-traversal 1 on\n  ipsec ike pre-shared-key 1 text sim-psk\n  ipsec ike remote address 1 any\n \
-         l2tp tunnel disconnect time off\n l2tp keepalive use on\n l2tp syslog on\n ip tunnel tcp mss limit auto\n \
-         tunnel enable 1\nipsec auto refresh on\nipsec transport 1 1 udp 1701\n\
-         ipsec transport template 1 2-{tunnels}\ndns server 192.168.100.10\ndns notice order msext server\n\
-         {}\nl2tp service on\n",
-        extra.join("\n")
-    );
-    let (config, problems) = command::parse(&text);
-    let errors: Vec<_> = problems
-        .iter()
-        .filter(|p| p.severity == command::Severity::Error)
-        .collect();
-    assert!(errors.is_empty(), "the scene's configuration: {errors:?}");
-    config
+/// Which way a packet crosses the outer network.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Way {
+    /// To the server.
+    ToServer,
+    /// To this client.
+    ToClient(usize),
+    /// From the server to an address where nobody is.
+    ToNobody,
 }
 
-enum Delivery {
+/// A packet that was seen on the outer network, as it looks there.
+#[derive(Clone, Debug)]
+pub struct Crossing {
+    /// When it set out.
+    pub at: Instant,
+    /// Which way.
+    pub way: Way,
+    /// The packet.
+    pub packet: Outer,
+}
+
+/// Says which packets are lost.
+pub type Filter = Box<dyn FnMut(Way, &Outer) -> bool>;
+
+/// Changes a packet on its way.
+pub type Change = Box<dyn FnOnce(&mut Vec<u8>)>;
+
+pub(crate) enum Delivery {
     Server(Outer),
     Peer(usize, Outer),
     Lan(Vec<u8>),
@@ -61,7 +63,7 @@ enum Delivery {
 
 /// Where a client is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Place {
+pub(crate) enum Place {
     Direct,
     Behind(usize),
     /// Switched off: nothing comes or goes.
@@ -71,43 +73,54 @@ enum Place {
 /// Echoes that a client has asked for and got.
 #[derive(Default, Debug, Clone)]
 pub struct Echoes {
-    next: u64,
+    pub(crate) next: u64,
     /// Numbers that came back.
     pub back: BTreeSet<u64>,
     /// When which was asked for.
     pub asked: BTreeMap<u64, Instant>,
+    /// How long the slowest one that came back took.
+    pub slowest: Duration,
 }
 
 /// The world.
 pub struct World {
-    now: Instant,
-    rng: Rng,
-    seed: u64,
-    config: command::Config,
+    pub(crate) now: Instant,
+    pub(crate) rng: Rng,
+    pub(crate) seed: u64,
+    pub(crate) config: command::Config,
     /// The heart.
     pub engine: Engine,
-    worker: Worker,
+    pub(crate) worker: Worker,
     /// All clients, by their number.
     pub peers: Vec<Peer>,
-    places: Vec<Place>,
-    nats: Vec<Nat>,
+    pub(crate) places: Vec<Place>,
+    pub(crate) nats: Vec<Nat>,
     /// What the network does.
     pub faults: Faults,
-    queue: BTreeMap<(Instant, u64), Delivery>,
+    pub(crate) queue: BTreeMap<(Instant, u64), Delivery>,
     order: u64,
     crossed: u64,
     lose: BTreeSet<u64>,
+    change: BTreeMap<u64, Change>,
+    /// Loses what it says yes to.
+    pub filter: Option<Filter>,
+    /// Whether [`Self::crossings`] are recorded.
+    pub watch: bool,
+    /// What has crossed the outer network while it was watched.
+    pub crossings: Vec<Crossing>,
     /// All that was told.
     pub events: Vec<(Instant, Event)>,
     /// Addresses that are routed to clients.
     pub routes: BTreeSet<Ipv4Addr>,
     /// Echoes by client.
     pub echoes: Vec<Echoes>,
-    highest: BTreeMap<u32, u32>,
-    replies: Vec<String>,
+    pub(crate) highest: BTreeMap<u32, u32>,
+    pub(crate) heard: BTreeSet<(u64, u64)>,
+    pub(crate) replies: Vec<String>,
+    pub(crate) restarts: u64,
 }
 
-fn seed32(seed: u64) -> [u8; 32] {
+pub(crate) fn seed32(seed: u64) -> [u8; 32] {
     Rng::new(seed).array()
 }
 
@@ -130,11 +143,17 @@ impl World {
             order: 0,
             crossed: 0,
             lose: BTreeSet::new(),
+            change: BTreeMap::new(),
+            filter: None,
+            watch: false,
+            crossings: vec![],
             events: vec![],
             routes: BTreeSet::new(),
             echoes: vec![],
             highest: BTreeMap::new(),
+            heard: BTreeSet::new(),
             replies: vec![],
+            restarts: 0,
         };
         this.input(Input::Started);
         this
@@ -148,7 +167,8 @@ impl World {
     /// Puts a client into the world, with an address of its own.
     pub fn add(&mut self, manner: Manner) -> usize {
         let n = self.peers.len();
-        let address = Ipv4Addr::new(203, 0, 113, u8::try_from(n + 10).expect("few clients"));
+        let [high, low] = u16::try_from(n + 10).expect("few clients").to_be_bytes();
+        let address = Ipv4Addr::new(100, 64, high, low);
         self.add_at(manner, address.into(), Place::Direct)
     }
 
@@ -167,7 +187,13 @@ impl World {
         self.add_at(manner, HOME.into(), Place::Behind(nat))
     }
 
-    fn add_at(&mut self, manner: Manner, address: IpAddr, place: Place) -> usize {
+    /// Puts a client into the world that is reached at the address of another.
+    pub fn add_like(&mut self, other: usize, manner: Manner) -> usize {
+        let (place, address) = (self.places[other], self.peers[other].outer());
+        self.add_at(manner, address, place)
+    }
+
+    pub(crate) fn add_at(&mut self, manner: Manner, address: IpAddr, place: Place) -> usize {
         let n = self.peers.len();
         let seed = self.seed.wrapping_mul(1000).wrapping_add(n as u64);
         self.peers.push(Peer::new(manner, address, SERVER.into(), seed));
@@ -192,6 +218,22 @@ impl World {
         n
     }
 
+    /// The same, but behind a NAT box whose mappings last: the new client is seen on the old one's ports.
+    pub fn replace_in_place(&mut self, who: usize, manner: Manner) -> usize {
+        let (place, address) = (self.places[who], self.peers[who].outer());
+        self.places[who] = Place::Gone;
+        let n = self.add_at(manner, address, place);
+        if let Place::Behind(nat) = place {
+            self.nats[nat].hand_over(who, n);
+        }
+        n
+    }
+
+    /// Whether a client is still connected to the network.
+    pub fn is_there(&self, who: usize) -> bool {
+        self.places[who] != Place::Gone
+    }
+
     /// A client vanishes without a word.
     pub fn vanish(&mut self, who: usize) {
         self.places[who] = Place::Gone;
@@ -200,6 +242,17 @@ impl World {
     /// The packet that crosses the outer network as number `n` from now on (from 1) is lost.
     pub fn lose(&mut self, n: u64) {
         self.lose.insert(self.crossed + n);
+    }
+
+    /// The packet that crosses the outer network as number `n` from now on (from 1) is changed on its way.
+    pub fn change(&mut self, n: u64, change: Change) {
+        self.change.insert(self.crossed + n, change);
+    }
+
+    /// A packet reaches the server out of nowhere.
+    pub fn inject(&mut self, packet: Outer) {
+        self.server_receives(packet);
+        self.check();
     }
 
     /// How many packets have crossed the outer network.
@@ -218,116 +271,6 @@ impl World {
     pub fn dial(&mut self, who: usize) {
         self.act(who, |p, now| p.dial(now));
     }
-
-    /// Dials and waits until the client is up.
-    pub fn connect(&mut self, who: usize) {
-        self.dial(who);
-        let up = self.run_until(Duration::from_secs(90), |w| w.peers[who].is_up());
-        assert!(
-            up,
-            "client {who} is not up but {:?}:\n{}",
-            self.peers[who].stage(),
-            self.story(who)
-        );
-    }
-
-    /// Asks the host behind the server for an echo of `size` octets; [`Echoes::back`] tells whether it came.
-    pub fn echo(&mut self, who: usize, size: usize) -> u64 {
-        let Some(inside) = self.peers[who].inside() else {
-            return u64::MAX;
-        };
-        let e = &mut self.echoes[who];
-        let n = e.next;
-        e.next += 1;
-        e.asked.insert(n, self.now);
-        let mut payload = [MARK, &n.to_be_bytes()[..]].concat();
-        payload.resize(size.max(payload.len()), 0x55);
-        let ip = packet::udp((inside, 9), (HOST, ECHO), &payload);
-        self.act(who, |p, now| p.send_ip(&ip, now));
-        n
-    }
-
-    /// Asks for an echo and waits for it.
-    pub fn reaches(&mut self, who: usize) -> bool {
-        let n = self.echo(who, 100);
-        self.run_until(Duration::from_secs(2), |w| w.echoes[who].back.contains(&n))
-    }
-
-    /// How many echoes did not come back.
-    pub fn lost_echoes(&self, who: usize) -> usize {
-        let e = &self.echoes[who];
-        e.asked.len() - e.back.len()
-    }
-
-    /// A client's dialogue, and what the server told, for a failure's message.
-    pub fn story(&self, who: usize) -> String {
-        let mut lines: Vec<(Instant, String)> = self.peers[who]
-            .dialogue()
-            .iter()
-            .map(|(t, l)| (*t, format!("  client {l}")))
-            .collect();
-        lines.extend(self.events.iter().map(|(t, e)| (*t, format!("  server {e}"))));
-        lines.sort_by_key(|l| l.0);
-        let start = Instant(1_000_000_000);
-        lines
-            .iter()
-            .map(|(t, l)| format!("{:9.3} {l}\n", t.since(start).as_secs_f64()))
-            .collect()
-    }
-
-    /// The server's log, one line an event.
-    pub fn log(&self) -> Vec<String> {
-        self.events.iter().map(|(_, e)| e.to_string()).collect()
-    }
-
-    /// Whether some line of the log contains these words.
-    pub fn told(&self, words: &str) -> bool {
-        self.log().iter().any(|l| l.contains(words))
-    }
-
-    /// An operator's line; gives the answer.
-    pub fn command(&mut self, line: &str) -> String {
-        let request = command::parse_request(line).expect("a request");
-        self.input(Input::Request(request));
-        self.replies.pop().unwrap_or_default()
-    }
-
-    /// The server stops in good order.
-    pub fn shut_down(&mut self) {
-        self.input(Input::Shutdown);
-    }
-
-    /// The server's whole state is written to records; a new engine and a new worker go on from them.
-    pub fn restart_from_records(&mut self) -> Result<usize, Refused> {
-        let ids: Vec<ClientId> = self.engine.client_ids().collect();
-        let mut records = vec![];
-        for id in ids {
-            // A client that has no SA yet is unknown to the worker: it begins anew by itself.
-            if let Some(state) = self.worker.snapshot(id) {
-                records.extend(self.engine.export(id, state));
-            }
-        }
-        self.engine = Engine::new(self.config.clone(), seed32(self.seed ^ 2));
-        self.worker = Worker::new(seed32(self.seed ^ 3));
-        self.routes.clear();
-        // Results that the old engine asked for come to nobody.
-        self.queue.retain(|_, d| !matches!(d, Delivery::Computed(_)));
-        let count = records.len();
-        for record in records {
-            let mut out = Outbox::new();
-            let state = self.engine.import(&record, self.now, &mut out)?;
-            self.worker.restore(state, JUMP);
-            self.drain_box(out);
-        }
-        Ok(count)
-    }
-
-    /// What the data path counted.
-    pub fn totals(&self) -> path::Totals {
-        self.worker.totals()
-    }
-
-    // ---- stepping
 
     /// Lets the time pass.
     pub fn run_for(&mut self, d: Duration) {
@@ -412,7 +355,12 @@ impl World {
             };
             if let Some(number) = payload.strip_prefix(MARK).and_then(|p| p.get(..8)) {
                 let number = u64::from_be_bytes(number.try_into().expect("eight octets"));
-                self.echoes[n].back.insert(number);
+                let whose = payload.get(MARK.len() + 8..MARK.len() + 16).unwrap_or_default();
+                assert_eq!(whose, (n as u64).to_be_bytes(), "a client got another's packet");
+                let echoes = &mut self.echoes[n];
+                assert!(echoes.back.insert(number), "an echo came back to client {n} twice");
+                let took = echoes.asked.get(&number).map(|asked| self.now.since(*asked));
+                echoes.slowest = echoes.slowest.max(took.unwrap_or_default());
             }
         }
     }
@@ -420,9 +368,14 @@ impl World {
     /// A packet sets out over the outer network.
     fn cross(&mut self, to: Delivery) {
         self.crossed += 1;
-        let (Delivery::Server(p) | Delivery::Peer(_, p)) = &to else {
-            unreachable!("outer packets only")
+        let (way, mut p) = match &to {
+            Delivery::Server(p) => (Way::ToServer, p.clone()),
+            Delivery::Peer(n, p) => (Way::ToClient(*n), p.clone()),
+            Delivery::Lan(_) | Delivery::Computed(_) => unreachable!("outer packets only"),
         };
+        if self.watch {
+            self.crossings.push(Crossing { at: self.now, way, packet: p.clone() });
+        }
         assert!(
             !p.bytes.windows(MARK.len()).any(|w| w == MARK),
             "a payload in the clear on the outer network"
@@ -431,7 +384,12 @@ impl World {
         if self.lose.remove(&self.crossed) {
             return;
         }
-        let p = p.clone();
+        if self.filter.as_mut().is_some_and(|f| f(way, &p)) {
+            return;
+        }
+        if let Some(change) = self.change.remove(&self.crossed) {
+            change(&mut p.bytes);
+        }
         for after in self.faults.copies(&mut self.rng) {
             let copy = match &to {
                 Delivery::Peer(n, _) => Delivery::Peer(*n, p.clone()),
@@ -441,7 +399,7 @@ impl World {
         }
     }
 
-    fn drain_peer(&mut self, n: usize) {
+    pub(crate) fn drain_peer(&mut self, n: usize) {
         while let Some(p) = self.peers[n].poll_transmit() {
             match self.places[n] {
                 Place::Gone => {}
@@ -473,17 +431,9 @@ impl World {
             .find(|n| self.places[*n] == Place::Direct && self.peers[*n].outer() == to);
         if let Some(n) = direct {
             self.cross(Delivery::Peer(n, p));
+        } else if self.watch {
+            self.crossings.push(Crossing { at: self.now, way: Way::ToNobody, packet: p });
         }
-    }
-
-    /// No sequence number may be used twice, or after a higher one (RFC 4303 §2.2).
-    fn watch_sequence(&mut self, esp: &[u8]) {
-        let (Some(spi), Some(sequence)) = (wire::esp::spi_of(esp), wire::esp::sequence_of(esp)) else {
-            return;
-        };
-        let highest = self.highest.entry(spi).or_default();
-        assert!(sequence > *highest, "SPI {spi:08x}: {sequence} after {highest}");
-        *highest = sequence;
     }
 
     fn server_receives(&mut self, p: Outer) {
@@ -516,6 +466,9 @@ impl World {
             Verdict::Ip(_) => batch[0].ip().map(<[u8]>::to_vec),
             _ => None,
         };
+        if let Some(ip) = &ip {
+            self.watch_inner(ip);
+        }
         if let Some(answer) = ip.and_then(|ip| packet::echo(&ip)) {
             self.schedule(Duration::from_millis(1), Delivery::Lan(answer));
         }
@@ -523,7 +476,7 @@ impl World {
     }
 
     /// A packet of the host for a client.
-    fn tun_receives(&mut self, ip: &[u8]) {
+    pub fn tun_receives(&mut self, ip: &[u8]) {
         let mut slot = vec![0; HEADROOM + ip.len() + TAILROOM];
         slot[HEADROOM..HEADROOM + ip.len()].copy_from_slice(ip);
         let mut batch = [Departure::new(&mut slot, HEADROOM, ip.len())];
@@ -554,13 +507,13 @@ impl World {
         }
     }
 
-    fn input(&mut self, input: Input<'_>) {
+    pub(crate) fn input(&mut self, input: Input<'_>) {
         let mut out = Outbox::new();
         self.engine.handle(input, self.now, &mut out);
         self.drain_box(out);
     }
 
-    fn drain_box(&mut self, mut out: Outbox) {
+    pub(crate) fn drain_box(&mut self, mut out: Outbox) {
         let outputs: Vec<Output> = out.drain().collect();
         for output in outputs {
             match output {
@@ -606,24 +559,6 @@ impl World {
         }
     }
 
-    /// What must hold after every step.
-    fn check(&self) {
-        let mut seen = BTreeSet::new();
-        for (n, p) in self.peers.iter().enumerate() {
-            if self.places[n] != Place::Gone && *p.stage() == Stage::Up {
-                if let Some(address) = p.inside() {
-                    assert!(seen.insert(address), "two clients have {address}");
-                }
-            }
-        }
-        if let Some((at, reason)) = self.engine.poll_timeout() {
-            assert!(
-                self.now.since(at) < Duration::from_secs(1),
-                "a deadline lies {:?} in the past: {reason:?}",
-                self.now.since(at)
-            );
-        }
-    }
 }
 
 fn outer(encap: Encap, local: IpAddr, peer: SocketAddr, bytes: Vec<u8>) -> Outer {

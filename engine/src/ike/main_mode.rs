@@ -72,6 +72,8 @@ pub struct MainMode {
     chosen: Phase1,
     /// The body of the client's SA payload, as it came: it goes into both hashes.
     sa_body: Vec<u8>,
+    /// The body of our answer to it.
+    answer: Vec<u8>,
     traits: Traits,
     state: State,
     begun: Instant,
@@ -139,7 +141,8 @@ impl MainMode {
             responder: responder_cookie(rng),
         };
         // Only what the client announced itself is announced, so that the answer is never larger than the question.
-        let mut reply = vec![(PayloadType::Sa, answer.encode())];
+        let answer = answer.encode();
+        let mut reply = vec![(PayloadType::Sa, answer.clone())];
         reply.extend(traits.natt.map(|v| (PayloadType::VendorId, v.vendor_id().to_vec())));
         if traits.dpd {
             reply.push((PayloadType::VendorId, vendor::DPD.to_vec()));
@@ -150,6 +153,7 @@ impl MainMode {
             endpoint,
             chosen,
             sa_body: sa.body.to_vec(),
+            answer,
             traits,
             state: State::AwaitKeyExchange,
             begun: now,
@@ -386,12 +390,8 @@ impl MainMode {
                 endpoint,
                 keys,
                 last_block: iv,
-                life: self.chosen.life,
-                algorithms: self.chosen.words(),
-                weak: proposal::weak_words(&self.chosen)
-                    .iter()
-                    .map(|w| (*w).to_owned())
-                    .collect(),
+                chosen: self.chosen.clone(),
+                offer: self.answer.clone(),
                 natt: self.traits.natt,
                 found: of.found,
                 dpd: self.traits.dpd,
@@ -427,7 +427,7 @@ fn responder_cookie(rng: &mut Rng) -> [u8; 8] {
 }
 
 /// Our identity: the address that the client's packets came to, protocol and port 0 (RFC 2407 §4.6.2).
-fn own_identity(local: IpAddr) -> Vec<u8> {
+pub(super) fn own_identity(local: IpAddr) -> Vec<u8> {
     let (kind, data) = match local {
         IpAddr::V4(a) => (IdType::Ipv4, a.octets().to_vec()),
         IpAddr::V6(a) => (IdType::Ipv6, a.octets().to_vec()),

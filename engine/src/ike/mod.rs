@@ -2,6 +2,7 @@
 
 pub mod fragment;
 pub mod informational;
+pub mod initiate;
 pub mod keys;
 pub mod main_mode;
 pub mod natt;

@@ -83,6 +83,18 @@ pub enum Value {
     Long(Vec<u8>),
 }
 
+impl Value {
+    /// The attribute of this kind with this value.
+    pub(super) fn attribute(&self, kind: u16) -> wire::isakmp::Attribute {
+        use wire::isakmp::{Attribute, AttributeValue};
+        let value = match self {
+            Self::Short(n) => AttributeValue::Short(*n),
+            Self::Long(b) => AttributeValue::Long(b.clone()),
+        };
+        Attribute { kind, value }
+    }
+}
+
 /// What a client must offer for phase 2 to fit its path and the configuration.
 pub struct Wanted<'a> {
     /// Words of `ipsec ike refuse`.
@@ -444,20 +456,12 @@ fn store(v: &wire::isakmp::AttributeValue) -> Value {
 impl Phase2 {
     /// The SA payload that answers: the chosen transform as offered, with our SPI.
     pub fn answer(&self, offer: (u32, u32), our_spi: u32) -> SecurityAssociation {
-        use wire::isakmp::{Attribute, AttributeValue};
-        let attribute = |(kind, v): &(u16, Value)| Attribute {
-            kind: *kind,
-            value: match v {
-                Value::Short(n) => AttributeValue::Short(*n),
-                Value::Long(b) => AttributeValue::Long(b.clone()),
-            },
-        };
         let id = match self.suite.cipher {
             EspCipher::Null => 11,
             EspCipher::TripleDes => 3,
             EspCipher::Aes128 | EspCipher::Aes192 | EspCipher::Aes256 => 12,
         };
-        let attributes = self.answer.2.iter().map(attribute).collect();
+        let attributes = self.answer.2.iter().map(|(kind, v)| v.attribute(*kind)).collect();
         SecurityAssociation {
             doi: offer.0,
             situation: offer.1,

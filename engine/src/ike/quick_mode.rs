@@ -1,5 +1,6 @@
 //! Quick Mode as the responder (RFC 2409 §5.5): a pair of ESP SAs in transport mode, with or without a new secret.
 
+use super::initiate::Terms;
 use super::keys::{Cookies, Keys};
 use super::main_mode::{MOST_REPEATS, NONCE, find};
 use super::natt::Variant;
@@ -52,6 +53,8 @@ pub struct Agreed {
     pub kilobytes: Option<u64>,
     /// The algorithms in words.
     pub words: String,
+    /// On what terms to renew it.
+    pub terms: Terms,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -82,6 +85,7 @@ pub(super) struct Quick {
     offer: (u32, u32),
     inbound: u32,
     udp: bool,
+    udp_mode: u64,
     nonces: (Vec<u8>, Vec<u8>),
     ids: Vec<Vec<u8>>,
     nat_oa: Vec<(u8, Vec<u8>)>,
@@ -231,9 +235,10 @@ impl Quick {
             offer: (request.offer.doi, request.offer.situation),
             inbound: policy.spi,
             udp: policy.wanted.udp,
+            udp_mode: policy.wanted.udp_mode,
             nonces: (request.nonce, nonce),
             ids: request.ids,
-            nat_oa: original_addresses(within)
+            nat_oa: original_addresses(within.natt, within.endpoint)
                 .filter(|_| policy.wanted.udp)
                 .unwrap_or_default(),
             iv: request.next_iv,
@@ -283,6 +288,7 @@ impl Quick {
             life: self.chosen.life,
             kilobytes: self.chosen.kilobytes,
             words: self.chosen.words(),
+            terms: self.terms(),
         };
         let mut payloads = vec![
             (PayloadType::Sa, self.chosen.answer(self.offer, self.inbound).encode()),
@@ -301,6 +307,23 @@ impl Quick {
         self.reply = sa::encrypted(&self.cookies, ExchangeType::QuickMode, id, PayloadType::Hash, &sealed);
         self.state = State::AwaitConfirmation(Retransmit::new(self.reply.clone(), CONFIRMATION, now));
         vec![Output::Install(Box::new(agreed)), Output::Send(self.reply.clone())]
+    }
+
+    /// On what terms the pair may be renewed: the client's own.
+    fn terms(&self) -> Terms {
+        let answer = self.chosen.answer(self.offer, self.inbound);
+        let id = answer.proposals.first().and_then(|p| p.transforms.first()).map_or(0, |t| t.id);
+        Terms {
+            suite: self.chosen.suite,
+            transform: (id, self.chosen.answer.2.clone()),
+            pfs: self.chosen.pfs,
+            life: self.chosen.life,
+            kilobytes: self.chosen.kilobytes,
+            words: self.chosen.words(),
+            ids: self.ids.clone(),
+            udp: self.udp,
+            udp_mode: self.udp_mode,
+        }
     }
 
     /// Takes another message of the exchange; says whether it was authentic and new.
@@ -418,7 +441,7 @@ impl Pending {
 }
 
 /// NAT-OA payloads: the client's address and ours as they look from here (RFC 3947 §5.2).
-fn original_addresses(within: &Within<'_>) -> Option<Vec<(u8, Vec<u8>)>> {
+pub(super) fn original_addresses(natt: Option<Variant>, endpoint: Endpoint) -> Option<Vec<(u8, Vec<u8>)>> {
     let body = |ip: IpAddr| match ip {
         IpAddr::V4(a) => NatOa {
             kind: IdType::Ipv4,
@@ -431,9 +454,6 @@ fn original_addresses(within: &Within<'_>) -> Option<Vec<(u8, Vec<u8>)>> {
         }
         .encode(),
     };
-    let kind: u8 = within.natt?.nat_oa().into();
-    Some(vec![
-        (kind, body(within.endpoint.peer.ip())),
-        (kind, body(within.endpoint.local.ip())),
-    ])
+    let kind: u8 = natt?.nat_oa().into();
+    Some(vec![(kind, body(endpoint.peer.ip())), (kind, body(endpoint.local.ip()))])
 }

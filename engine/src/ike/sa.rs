@@ -4,6 +4,8 @@ use super::informational::{self, News};
 use super::keys::{Cookies, Keys};
 use super::main_mode::MOST_REPEATS;
 use super::natt::{Found, Variant};
+use super::initiate::{self, Start, Terms};
+use super::proposal::{self, Phase1};
 use super::quick_mode::{self, Quick};
 use super::{Computed, Endpoint, Job, Refusal};
 use crate::rng::Rng;
@@ -17,8 +19,17 @@ use wire::isakmp::{ExchangeType, Flags, Header, PayloadType, encode_chain};
 const MOST_QUICK: usize = 16;
 /// How long the end of a Quick Mode is remembered, to answer repeats.
 const QUICK_MEMORY: Duration = Duration::from_secs(60);
+/// The part of a life after which the server renews what the client has not: late enough that no client is overtaken
+/// (clients.md, trap 39).
+const NEAR_END: (u32, u32) = (98, 100);
 /// An ISAKMP SA outlives what was agreed by this, so that a Delete on the last second is still read.
 const GRACE: Duration = Duration::from_secs(30);
+
+/// When a life is so near its end that the server renews.
+#[must_use]
+pub fn near_end(life: Duration) -> Duration {
+    life * NEAR_END.0 / NEAR_END.1
+}
 
 /// All that an ISAKMP SA is born with.
 pub struct Birth {
@@ -30,12 +41,10 @@ pub struct Birth {
     pub keys: Keys,
     /// The last cipher block of phase 1.
     pub last_block: Vec<u8>,
-    /// The life that the client gave it.
-    pub life: Duration,
-    /// What was agreed, in words.
-    pub algorithms: String,
-    /// Which of the agreed algorithms are weak.
-    pub weak: Vec<String>,
+    /// What was agreed on.
+    pub chosen: Phase1,
+    /// The body of the SA payload that says so.
+    pub offer: Vec<u8>,
     /// The variant of NAT traversal.
     pub natt: Option<Variant>,
     /// Where NATs are.
@@ -67,8 +76,9 @@ pub struct Sa {
     last_block: Vec<u8>,
     born: Instant,
     expires: Instant,
-    algorithms: String,
-    weak: Vec<String>,
+    renew_at: Instant,
+    chosen: Phase1,
+    offer: Vec<u8>,
     pub(super) natt: Option<Variant>,
     pub(super) found: Found,
     dpd: bool,
@@ -77,6 +87,7 @@ pub struct Sa {
     last_reply: Vec<u8>,
     repeats: u32,
     quick: BTreeMap<u32, Quick>,
+    started: BTreeMap<u32, Start>,
     probe_sequence: u32,
     probe: Option<Probe>,
 }
@@ -119,9 +130,10 @@ impl Sa {
             keys: b.keys,
             last_block: b.last_block,
             born: b.now,
-            expires: b.now.after(b.life).after(GRACE),
-            algorithms: b.algorithms,
-            weak: b.weak,
+            expires: b.now.after(b.chosen.life).after(GRACE),
+            renew_at: b.now.after(near_end(b.chosen.life)),
+            chosen: b.chosen,
+            offer: b.offer,
             natt: b.natt,
             found: b.found,
             dpd: b.dpd,
@@ -130,6 +142,7 @@ impl Sa {
             last_reply: b.last_reply,
             repeats: 0,
             quick: BTreeMap::new(),
+            started: BTreeMap::new(),
             probe_sequence: 0,
             probe: None,
         }
@@ -156,13 +169,28 @@ impl Sa {
     }
 
     /// What was agreed, in words.
-    pub fn algorithms(&self) -> &str {
-        &self.algorithms
+    pub fn algorithms(&self) -> String {
+        self.chosen.words()
     }
 
     /// Which of the agreed algorithms are weak.
-    pub fn weak(&self) -> &[String] {
-        &self.weak
+    pub fn weak(&self) -> Vec<String> {
+        proposal::weak_words(&self.chosen).iter().map(|w| (*w).to_owned()).collect()
+    }
+
+    /// What was agreed, and the body of the SA payload that says so.
+    pub(super) fn chosen(&self) -> (&Phase1, &[u8]) {
+        (&self.chosen, &self.offer)
+    }
+
+    /// When the server renews it, if the client has not done so by then.
+    pub fn renew_at(&self) -> Instant {
+        self.renew_at
+    }
+
+    /// A renewal is tried: no other before this moment.
+    pub fn renew_later(&mut self, at: Instant) {
+        self.renew_at = at;
     }
 
     /// Where NATs are.
@@ -220,7 +248,7 @@ impl Sa {
                 Ok(())
             }
             ExchangeType::QuickMode => self.on_quick_mode(header, body, datagram, endpoint, policy, rng, now, out),
-            ExchangeType::Informational => self.on_informational(header, body, endpoint, rng, out),
+            ExchangeType::Informational => self.on_informational(header, body, rng, out),
             ExchangeType::Base
             | ExchangeType::AuthenticationOnly
             | ExchangeType::Aggressive
@@ -251,6 +279,10 @@ impl Sa {
                 self.endpoint = endpoint;
             }
             return Ok(());
+        }
+        if let Some(start) = self.started.get_mut(&id) {
+            let within = initiate::Within { keys: &self.keys, last_block: &self.last_block, id };
+            return start.handle(&within, header, body, datagram, now, out);
         }
         self.forget_quick(now);
         let within = quick_mode::Within {
@@ -294,7 +326,6 @@ impl Sa {
         &mut self,
         header: &Header,
         body: &[u8],
-        endpoint: Endpoint,
         rng: &mut Rng,
         out: &mut Vec<Output>,
     ) -> Result<(), Refusal> {
@@ -306,7 +337,6 @@ impl Sa {
         }
         let iv = self.keys.exchange_iv(&self.last_block, header.message_id);
         let news = informational::read(&self.keys, header, body, &iv)?;
-        self.endpoint = endpoint;
         for n in news {
             match n {
                 News::AreYouThere(sequence) => {
@@ -329,6 +359,15 @@ impl Sa {
 
     /// A Diffie-Hellman result for a Quick Mode of this SA.
     pub fn computed(&mut self, result: Computed, now: Instant, out: &mut Vec<Output>) {
+        if let Some(id) = self.started.iter().find(|(_, s)| s.waits_for(result.ticket)).map(|(id, _)| *id) {
+            let within = initiate::Within { keys: &self.keys, last_block: &self.last_block, id };
+            let done = self.started.get_mut(&id).map(|s| s.computed(&within, result, now, out));
+            if let Some(Err(refusal)) = done {
+                self.started.remove(&id);
+                out.push(Output::Refused(refusal));
+            }
+            return;
+        }
         let id = self
             .quick
             .iter()
@@ -348,15 +387,14 @@ impl Sa {
 
     /// Computations that were asked for and not answered: asked for again after a take-over.
     pub fn pending_jobs(&self) -> Vec<Job> {
-        self.quick.values().filter_map(Quick::pending_job).collect()
+        let own = self.started.values().filter_map(Start::pending_job);
+        self.quick.values().filter_map(Quick::pending_job).chain(own).collect()
     }
 
     /// When message 2 of a Quick Mode must be sent again, or the SA ends.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        self.quick
-            .values()
-            .filter_map(Quick::due)
-            .fold(Some(self.expires), |a, b| earliest(a, Some(b)))
+        let due = self.quick.values().filter_map(Quick::due).chain(self.started.values().filter_map(Start::due));
+        due.fold(Some(self.expires), |a, b| earliest(a, Some(b)))
     }
 
     /// Sends again what is due.
@@ -364,6 +402,35 @@ impl Sa {
         for quick in self.quick.values_mut() {
             out.extend(quick.handle_timeout(now).map(Output::Send));
         }
+        self.started.retain(|_, s| s.handle_timeout(now, out));
+    }
+
+    /// Starts a Quick Mode of our own, on a client's terms.
+    pub fn start_quick(
+        &mut self,
+        terms: &Terms,
+        endpoint: Endpoint,
+        (spi, ticket): (u32, u64),
+        rng: &mut Rng,
+        now: Instant,
+        out: &mut Vec<Output>,
+    ) {
+        let id = loop {
+            let id = rng.u32();
+            if id != 0 && !self.quick.contains_key(&id) && !self.started.contains_key(&id) {
+                break id;
+            }
+        };
+        let within = initiate::Within { keys: &self.keys, last_block: &self.last_block, id };
+        let nat_oa =
+            quick_mode::original_addresses(self.natt, endpoint).filter(|_| terms.udp).unwrap_or_default();
+        let start = Start::begin(&within, self.cookies, terms.clone(), nat_oa, (spi, ticket), rng, now, out);
+        self.started.insert(id, start);
+    }
+
+    /// Whether a Quick Mode of our own is on its way.
+    pub fn is_renewing(&self) -> bool {
+        self.started.values().any(Start::is_open)
     }
 
     /// The first packet on a new inbound SA has come: its Quick Mode needs no more confirmation.

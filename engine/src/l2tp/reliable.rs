@@ -208,7 +208,7 @@ impl Reliable {
         // A StopCCN has all its tries before it, and nothing else may stay at the slow pace of a HELLO.
         let restart = match leaving.kind {
             Kind::Stop => !again,
-            Kind::Plain => in_flight == 1 && self.front_is_hello(),
+            Kind::Plain => !again && in_flight == 1 && self.front_is_hello(),
             Kind::Hello => false,
         };
         if self.timer.is_none() || restart {

@@ -17,6 +17,8 @@ struct Pair {
 /// All pairs of a client; the last one is sent on.
 pub(super) struct Esp {
     pairs: Vec<Pair>,
+    /// Deleted, but what is under way is still read.
+    lingering: Vec<Pair>,
     ivs: Ivs,
     stays_on_old: bool,
     pub(super) rejected: u64,
@@ -28,6 +30,7 @@ impl Esp {
         iv_seed[..8].copy_from_slice(&seed.to_be_bytes());
         Self {
             pairs: vec![],
+            lingering: vec![],
             ivs: Ivs::new(iv_seed),
             stays_on_old: false,
             rejected: 0,
@@ -69,7 +72,13 @@ impl Esp {
     /// Forgets all pairs but the newest; gives their inbound SPIs.
     pub(super) fn forget_old(&mut self) -> Vec<u32> {
         let keep = self.pairs.len().saturating_sub(1);
-        self.pairs.drain(..keep).map(|p| p.inbound).collect()
+        self.lingering = self.pairs.drain(..keep).collect();
+        self.lingering.iter().map(|p| p.inbound).collect()
+    }
+
+    /// Forgets all pairs; gives their inbound SPIs.
+    pub(super) fn forget_all(&mut self) -> Vec<u32> {
+        self.pairs.drain(..).map(|p| p.inbound).collect()
     }
 
     pub(super) fn deleted(&mut self, outbound: u32) {
@@ -78,6 +87,7 @@ impl Esp {
 
     pub(super) fn clear(&mut self) {
         self.pairs.clear();
+        self.lingering.clear();
     }
 
     /// A UDP datagram as an ESP packet; `true`: in UDP.
@@ -109,7 +119,7 @@ impl Esp {
     pub(super) fn open(&mut self, bytes: &[u8]) -> Option<Vec<u8>> {
         let spi = wire::esp::spi_of(bytes)?;
         let sequence = wire::esp::sequence_of(bytes)?;
-        let Some(pair) = self.pairs.iter_mut().find(|p| p.inbound == spi) else {
+        let Some(pair) = self.pairs.iter_mut().chain(&mut self.lingering).find(|p| p.inbound == spi) else {
             self.rejected += 1;
             return None;
         };

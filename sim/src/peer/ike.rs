@@ -916,7 +916,12 @@ impl Peer {
                 Some(false) => {}
                 None => {
                     self.ike.phase1 = None;
-                    self.end("no answer in main mode");
+                    if self.ike.sa.is_some() {
+                        self.say("no answer in main mode: once more from the start");
+                        self.begin_main_mode();
+                    } else {
+                        self.end("no answer in main mode");
+                    }
                 }
             }
         }

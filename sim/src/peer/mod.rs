@@ -37,6 +37,22 @@ pub struct Outer {
     pub bytes: Vec<u8>,
 }
 
+impl Outer {
+    /// Whether it is an ISAKMP message.
+    pub fn is_isakmp(&self) -> bool {
+        self.carrier == Carrier::Udp
+            && (self.to.port() == 500
+                || self.from.port() == 500
+                || matches!(wire::esp::classify(&self.bytes), wire::esp::Encapsulated::Isakmp(_)))
+    }
+
+    /// Whether it is ESP, in UDP or not.
+    pub fn is_esp(&self) -> bool {
+        self.carrier == Carrier::Esp
+            || (!self.is_isakmp() && matches!(wire::esp::classify(&self.bytes), wire::esp::Encapsulated::Esp))
+    }
+}
+
 /// Where a tampering client changes what it sends: before encryption, and before what authenticates it is computed.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Layer {
@@ -403,6 +419,13 @@ impl Peer {
     /// Whether it goes on sending on its oldest pair of SAs, though it has a newer one.
     pub fn stay_on_old(&mut self, stay: bool) {
         self.esp.stay_on_old(stay);
+    }
+
+    /// Deletes all pairs, the newest too: a client that breaks before it makes.
+    pub fn delete_esp(&mut self, now: Instant) {
+        self.now = now;
+        let all = self.esp.forget_all();
+        self.delete(wire::isakmp::Protocol::Esp, all.iter().map(|s| s.to_be_bytes().to_vec()).collect());
     }
 
     /// Deletes all pairs but the newest.

@@ -107,6 +107,8 @@ impl Peer {
         let Ok(packet) = Packet::decode(payload) else { return };
         let (code, id, data) = (packet.code, packet.id, packet.data.to_vec());
         match protocol {
+            // Before it is let in, a client drops IPCP (RFC 1661 §3.4).
+            Protocol::Ipcp if self.ppp.as_ref().is_some_and(|p| p.ipcp.id == 0) => {}
             Protocol::Lcp | Protocol::Ipcp => self.on_control(protocol, code, id, &data),
             Protocol::Chap => self.on_chap(u8::from(code), id, &data),
             Protocol::Pap => self.on_pap(u8::from(code)),

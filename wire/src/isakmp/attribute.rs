@@ -48,7 +48,7 @@ number! {
 }
 
 number! {
-    /// Phase 1 ciphers, RFC 2409 appendix A and RFC 3602 §5.3.
+    /// Phase 1 ciphers, RFC 2409 appendix A and RFC 3602 §5.1.
     pub enum IkeEncryption: u16 {
         DesCbc = 1,
         IdeaCbc = 2,
@@ -61,7 +61,7 @@ number! {
 }
 
 number! {
-    /// Phase 1 hashes, RFC 2409 appendix A and RFC 4868 §5.1.
+    /// Phase 1 hashes, RFC 2409 appendix A and RFC 4868 §4.
     pub enum IkeHash: u16 {
         Md5 = 1,
         Sha1 = 2,
@@ -108,7 +108,7 @@ number! {
 }
 
 number! {
-    /// How ESP packets are authenticated, RFC 2407 §4.5 and RFC 4868 §5.1.
+    /// How ESP packets are authenticated, RFC 2407 §4.5 and RFC 4868 §4.
     pub enum AuthenticationAlgorithm: u16 {
         HmacMd5 = 1,
         HmacSha1 = 2,
@@ -121,7 +121,7 @@ number! {
 }
 
 number! {
-    /// ESP ciphers: the transform id of a phase 2 transform, RFC 2407 §4.4.4 and RFC 3602 §5.1.
+    /// ESP ciphers: the transform id of a phase 2 transform, RFC 2407 §4.4.4 and RFC 3602 §5.2.
     pub enum EspTransform: u8 {
         DesIv64 = 1,
         Des = 2,

@@ -20,7 +20,7 @@ const GENERIC_LEN: usize = 4;
 const MAX_BODY: usize = 65_531;
 
 number! {
-    /// The kind of a payload, RFC 2408 §3.1, RFC 3947 §8 and what its drafts used before.
+    /// The kind of a payload, RFC 2408 §3.1, RFC 3947 §9 and what its drafts used before.
     pub enum PayloadType: u8 {
         None = 0,
         Sa = 1,

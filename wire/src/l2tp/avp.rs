@@ -58,11 +58,11 @@ number! {
         PrivateGroupId = 37,
         RxConnectSpeed = 38,
         SequencingRequired = 39,
-        /// RFC 3145 §4.
+        /// RFC 3145 §2.
         PppDisconnectCause = 46,
-        /// Control Connection DS, RFC 3308 §2.
+        /// Control Connection DS, RFC 3308 §3.1.
         ControlDs = 47,
-        /// Session DS, RFC 3308 §3.
+        /// Session DS, RFC 3308 §4.1.
         SessionDs = 48,
     }
 }

@@ -1,0 +1,648 @@
+//! Exchanges that the server starts, to renew SAs that a client lets run out: Main Mode and Quick Mode as the initiator.
+
+use super::keys::{Cookies, Ingredients, Keys};
+use super::main_mode::{NONCE, find, own_identity};
+use super::natt::{self, Found, Variant};
+use super::proposal::{self, Phase1, Value, Wanted};
+use super::quick_mode::Agreed;
+use super::sa::{self, Birth, Output, Sa};
+use super::{Computed, Endpoint, Job, Refusal};
+use crate::rng::Rng;
+use crate::time::{Fire, Instant, Retransmit, Retry};
+use core::time::Duration;
+use crypto::esp::Suite;
+use crypto::{Group, Secret};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
+use wire::isakmp::{
+    ExchangeType, Flags, Header, PayloadType, Proposal, Protocol, SecurityAssociation, Transform, chain,
+    encode_chain, vendor,
+};
+
+/// How a message of ours is repeated until it is answered (RFC 2408 §5.1 leaves it to us).
+const PERSISTENCE: Retry = Retry { first: Duration::from_secs(1), factor: 2, cap: Duration::from_secs(8), tries: 6 };
+/// How long the end of an exchange is remembered, to answer repeats.
+const MEMORY: Duration = Duration::from_secs(30);
+
+/// A Diffie-Hellman private value, to be used for the public value first and for the shared secret later.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Private {
+    group: Group,
+    entropy: Secret<Vec<u8>>,
+}
+
+impl Private {
+    fn new(group: Group, rng: &mut Rng) -> Self {
+        let mut entropy = vec![0; 64];
+        rng.fill(&mut entropy);
+        Self { group, entropy: Secret::new(entropy) }
+    }
+
+    /// The computation; without a peer's value it comes to our own public value alone.
+    fn job(&self, ticket: u64, peer_public: &[u8]) -> Job {
+        let mut entropy = [0; 64];
+        for (to, from) in entropy.iter_mut().zip(self.entropy.expose()) {
+            *to = *from;
+        }
+        Job { ticket, group: self.group, peer_public: peer_public.to_vec(), entropy: Secret::new(entropy) }
+    }
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+enum Stage {
+    /// Our public value is being computed.
+    Generating,
+    /// Message 1 was sent.
+    AwaitProposal,
+    /// Message 3 was sent.
+    AwaitKeyExchange,
+    /// The shared secret is being computed.
+    Computing { nonce: Vec<u8>, public: Vec<u8> },
+    /// Message 5 was sent.
+    AwaitIdentity { keys: Box<Keys>, peer_public: Vec<u8>, iv: Vec<u8> },
+}
+
+/// A Main Mode of the server's own, in place of an ISAKMP SA that comes to its end.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Renewal {
+    cookies: Cookies,
+    endpoint: Endpoint,
+    chosen: Phase1,
+    natt: Option<Variant>,
+    dpd: bool,
+    found: Found,
+    psk: Secret<Vec<u8>>,
+    sa_body: Vec<u8>,
+    nonce: Vec<u8>,
+    private: Private,
+    public: Vec<u8>,
+    stage: Stage,
+    ticket: u64,
+    sent: Option<Retransmit<Vec<u8>>>,
+    seen: Vec<u8>,
+}
+
+/// What comes of a step of a [`Renewal`].
+pub enum Step {
+    /// Send this to the client.
+    Send(Vec<u8>),
+    /// Have this computed, then call [`Renewal::computed`].
+    Compute(Job),
+    /// The new ISAKMP SA.
+    Established(Box<Sa>),
+    /// Nothing to do.
+    Nothing,
+}
+
+impl Renewal {
+    /// Begins to renew `old`, with the same algorithms. The first thing to do is a computation.
+    pub fn begin(old: &Sa, endpoint: Endpoint, psk: Secret<Vec<u8>>, ticket: u64, rng: &mut Rng) -> (Self, Job) {
+        let (chosen, sa_body) = old.chosen();
+        let (chosen, sa_body) = (chosen.clone(), sa_body.to_vec());
+        let private = Private::new(chosen.group, rng);
+        let mut nonce = vec![0; NONCE];
+        rng.fill(&mut nonce);
+        let job = private.job(ticket, &[]);
+        let this = Self {
+            cookies: Cookies { initiator: rng.array(), responder: [0; 8] },
+            endpoint,
+            sa_body,
+            chosen,
+            natt: old.natt,
+            dpd: old.has_dpd(),
+            found: Found::default(),
+            psk,
+            nonce,
+            private,
+            public: vec![],
+            stage: Stage::Generating,
+            ticket,
+            sent: None,
+            seen: vec![],
+        };
+        (this, job)
+    }
+
+    /// Whether a message belongs to this exchange.
+    pub fn owns(&self, header: &Header) -> bool {
+        header.exchange == ExchangeType::MainMode
+            && header.initiator.0 == self.cookies.initiator
+            && (self.cookies.responder == [0; 8] || header.responder.0 == self.cookies.responder)
+    }
+
+    /// Whether it waits for this computation.
+    pub fn waits_for(&self, ticket: u64) -> bool {
+        self.ticket == ticket && matches!(self.stage, Stage::Generating | Stage::Computing { .. })
+    }
+
+    /// Our cookie, by which the client's answers are told.
+    pub fn initiator(&self) -> [u8; 8] {
+        self.cookies.initiator
+    }
+
+    fn send(&mut self, message: Vec<u8>, now: Instant) -> Step {
+        self.sent = Some(Retransmit::new(message.clone(), PERSISTENCE, now));
+        Step::Send(message)
+    }
+
+    fn clear(&self, payloads: &[(PayloadType, Vec<u8>)]) -> Vec<u8> {
+        let header = Header {
+            initiator: self.cookies.initiator(),
+            responder: self.cookies.responder(),
+            next: payloads.first().map_or(PayloadType::None, |p| p.0),
+            version: 0x10,
+            exchange: ExchangeType::MainMode,
+            flags: Flags(0),
+            message_id: 0,
+            length: 0,
+        };
+        header.encode(&encode_chain(payloads))
+    }
+
+    /// A computation has ended.
+    ///
+    /// # Errors
+    ///
+    /// If the client's public value is not acceptable.
+    pub fn computed(&mut self, result: Computed, now: Instant) -> Result<Step, Refusal> {
+        match self.stage.clone() {
+            Stage::Generating => {
+                self.public = result.public;
+                self.stage = Stage::AwaitProposal;
+                let mut payloads = vec![(PayloadType::Sa, self.sa_body.clone())];
+                if self.dpd {
+                    payloads.push((PayloadType::VendorId, vendor::DPD.to_vec()));
+                }
+                payloads.extend(self.natt.map(|v| (PayloadType::VendorId, v.vendor_id().to_vec())));
+                let message = self.clear(&payloads);
+                Ok(self.send(message, now))
+            }
+            Stage::Computing { nonce, public } => {
+                let shared = result
+                    .shared
+                    .ok_or(Refusal::Unacceptable("the Diffie-Hellman public value is not acceptable"))?;
+                Ok(self.prove(&nonce, public, &shared, now))
+            }
+            Stage::AwaitProposal | Stage::AwaitKeyExchange | Stage::AwaitIdentity { .. } => Ok(Step::Nothing),
+        }
+    }
+
+    /// Message 5: our identity and proof.
+    fn prove(&mut self, nonce: &[u8], peer_public: Vec<u8>, shared: &Secret<Vec<u8>>, now: Instant) -> Step {
+        let keys = Keys::derive(
+            self.psk.expose(),
+            &Ingredients {
+                hash: self.chosen.hash,
+                cipher: self.chosen.cipher,
+                cookies: self.cookies,
+                nonces: (&self.nonce, nonce),
+                publics: (&self.public, &peer_public),
+                shared,
+            },
+        );
+        let id = own_identity(self.endpoint.local.ip());
+        let (cky_i, cky_r) = (&self.cookies.initiator[..], &self.cookies.responder[..]);
+        let proof = keys.identity_hash(&[&self.public, &peer_public, cky_i, cky_r, &self.sa_body, &id]);
+        let mut iv = keys.main_mode_iv();
+        let sealed = keys
+            .encrypt(encode_chain(&[(PayloadType::Identification, id), (PayloadType::Hash, proof)]), &mut iv);
+        let message =
+            sa::encrypted(&self.cookies, ExchangeType::MainMode, 0, PayloadType::Identification, &sealed);
+        self.stage = Stage::AwaitIdentity { keys: Box::new(keys), peer_public, iv };
+        self.send(message, now)
+    }
+
+    /// Takes an answer of the client.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be read or proves nothing; the exchange then goes on waiting.
+    pub fn handle(&mut self, header: &Header, body: &[u8], datagram: &[u8], now: Instant) -> Result<Step, Refusal> {
+        if self.seen == datagram {
+            return Ok(Step::Nothing);
+        }
+        let step = match self.stage.clone() {
+            Stage::AwaitProposal => self.on_proposal(header, body, now)?,
+            Stage::AwaitKeyExchange => self.on_key_exchange(header, body)?,
+            Stage::AwaitIdentity { keys, peer_public, iv } => {
+                self.on_identity(header, body, &keys, &peer_public, &iv, now)?
+            }
+            Stage::Generating | Stage::Computing { .. } => return Ok(Step::Nothing),
+        };
+        self.seen = datagram.to_vec();
+        Ok(step)
+    }
+
+    /// Message 2, and our message 3.
+    fn on_proposal(&mut self, header: &Header, body: &[u8], now: Instant) -> Result<Step, Refusal> {
+        let payloads = chain(header.next, body)?;
+        let answer = SecurityAssociation::decode(find(&payloads, PayloadType::Sa).ok_or(Refusal::Missing("SA"))?)?;
+        let (agreed, _) = proposal::choose_phase1(&answer, &BTreeSet::new())?;
+        let same = (agreed.cipher, agreed.hash, agreed.group)
+            == (self.chosen.cipher, self.chosen.hash, self.chosen.group);
+        if !same {
+            return Err(Refusal::Unacceptable("the client answered with a proposal that was not offered"));
+        }
+        self.cookies.responder = header.responder.0;
+        let announced =
+            |id: &[u8]| payloads.iter().any(|p| p.kind == PayloadType::VendorId && p.body.starts_with(id));
+        self.natt = self.natt.filter(|v| announced(&v.vendor_id()));
+        self.dpd &= announced(&vendor::DPD);
+        let mut out =
+            vec![(PayloadType::KeyExchange, self.public.clone()), (PayloadType::Nonce, self.nonce.clone())];
+        if let Some(v) = self.natt {
+            out.push((v.nat_d(), natt::hash(self.chosen.hash, &self.cookies, self.endpoint.peer)));
+            out.push((v.nat_d(), natt::hash(self.chosen.hash, &self.cookies, self.endpoint.local)));
+        }
+        self.stage = Stage::AwaitKeyExchange;
+        let message = self.clear(&out);
+        Ok(self.send(message, now))
+    }
+
+    /// Message 4.
+    fn on_key_exchange(&mut self, header: &Header, body: &[u8]) -> Result<Step, Refusal> {
+        let payloads = chain(header.next, body)?;
+        let public = find(&payloads, PayloadType::KeyExchange).ok_or(Refusal::Missing("key exchange"))?;
+        let nonce = find(&payloads, PayloadType::Nonce).ok_or(Refusal::Missing("nonce"))?;
+        if public.len() != self.chosen.group.public_len() || !(8..=256).contains(&nonce.len()) {
+            return Err(Refusal::Unacceptable("a public value or nonce of a wrong length"));
+        }
+        if let Some(v) = self.natt {
+            let d: Vec<&[u8]> = payloads.iter().filter(|p| p.kind == v.nat_d()).map(|p| p.body).collect();
+            self.found =
+                natt::detect(self.chosen.hash, &self.cookies, &d, self.endpoint.local, self.endpoint.peer);
+        }
+        self.stage = Stage::Computing { nonce: nonce.to_vec(), public: public.to_vec() };
+        self.sent = None;
+        Ok(Step::Compute(self.private.job(self.ticket, public)))
+    }
+
+    /// Message 6: the client's identity and proof.
+    fn on_identity(
+        &self,
+        header: &Header,
+        body: &[u8],
+        keys: &Keys,
+        peer_public: &[u8],
+        iv: &[u8],
+        now: Instant,
+    ) -> Result<Step, Refusal> {
+        let (plain, last_block) =
+            keys.decrypt(body, iv).ok_or(Refusal::Unacceptable("an encrypted message that is not whole blocks"))?;
+        let payloads = chain(header.next, &plain)?;
+        let id = find(&payloads, PayloadType::Identification).ok_or(Refusal::Missing("identity"))?;
+        let proof = find(&payloads, PayloadType::Hash).ok_or(Refusal::Missing("hash"))?;
+        let (cky_i, cky_r) = (&self.cookies.initiator[..], &self.cookies.responder[..]);
+        let expected = keys.identity_hash(&[peer_public, &self.public, cky_r, cky_i, &self.sa_body, id]);
+        if !crypto::equal(proof, &expected) {
+            return Err(Refusal::BadHash);
+        }
+        let identity = wire::isakmp::Identification::decode(id)?;
+        Ok(Step::Established(Box::new(Sa::new(Birth {
+            cookies: self.cookies,
+            endpoint: self.endpoint,
+            keys: keys.clone(),
+            last_block,
+            chosen: self.chosen.clone(),
+            offer: self.sa_body.clone(),
+            natt: self.natt,
+            found: self.found,
+            dpd: self.dpd,
+            identity: (identity.kind.into(), identity.data),
+            last_request: vec![],
+            last_reply: vec![],
+            now,
+        }))))
+    }
+
+    /// When something must be sent again.
+    pub fn due(&self) -> Option<Instant> {
+        self.sent.as_ref().map(Retransmit::due)
+    }
+
+    /// Sends again what is due; `None` if the client does not answer and the exchange is given up.
+    pub fn handle_timeout(&mut self, now: Instant) -> Option<Step> {
+        let Some(sent) = &mut self.sent else { return Some(Step::Nothing) };
+        match sent.fire(now) {
+            Fire::NotYet => Some(Step::Nothing),
+            Fire::Again(m) => Some(Step::Send(m.clone())),
+            Fire::GaveUp => None,
+        }
+    }
+}
+
+/// What a Quick Mode of ours must be like: as the client's that made the pair which it renews.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Terms {
+    /// Cipher and integrity algorithm.
+    pub suite: Suite,
+    /// The transform as the client offered it: its id and attributes.
+    pub transform: (u8, Vec<(u16, Value)>),
+    /// The group, with perfect forward secrecy.
+    pub pfs: Option<Group>,
+    /// How long the pair lives.
+    pub life: Duration,
+    /// Kilobytes that it may carry.
+    pub kilobytes: Option<u64>,
+    /// The algorithms in words.
+    pub words: String,
+    /// Bodies of the identity payloads of the client's Quick Mode: the client's and ours.
+    pub ids: Vec<Vec<u8>>,
+    /// ESP goes in UDP.
+    pub udp: bool,
+    /// The encapsulation attribute that means it.
+    pub udp_mode: u64,
+}
+
+impl Terms {
+    /// The SA payload that offers the same again, with a new SPI.
+    fn offer(&self, spi: u32) -> SecurityAssociation {
+        let attributes = self.transform.1.iter().map(|(kind, v)| v.attribute(*kind)).collect();
+        let transforms = vec![Transform { number: 1, id: self.transform.0, attributes }];
+        let spi = spi.to_be_bytes().to_vec();
+        let proposals = vec![Proposal { number: 1, protocol: Protocol::Esp, spi, transforms }];
+        SecurityAssociation { doi: 1, situation: 1, proposals }
+    }
+
+    /// The client's SPI in its answer, if that is what was offered.
+    fn answered(&self, answer: &SecurityAssociation) -> Option<u32> {
+        let none = BTreeSet::new();
+        let wanted = Wanted { refused: &none, preferred: None, udp: self.udp, udp_mode: self.udp_mode };
+        let chosen = proposal::choose_phase2(answer, &wanted).ok()?;
+        (chosen.suite == self.suite && chosen.pfs == self.pfs).then_some(chosen.spi)
+    }
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+enum State {
+    Generating(Private),
+    AwaitAnswer(Option<Private>),
+    Computing { private: Private, answered: Answered },
+    Done,
+}
+
+/// What message 2 says.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Answered {
+    outbound: u32,
+    nonce: Vec<u8>,
+    public: Vec<u8>,
+    iv: Vec<u8>,
+}
+
+/// A Quick Mode of the server's own.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Start {
+    cookies: Cookies,
+    terms: Terms,
+    inbound: u32,
+    nonce: Vec<u8>,
+    nat_oa: Vec<(u8, Vec<u8>)>,
+    state: State,
+    ticket: u64,
+    iv: Vec<u8>,
+    sent: Option<Retransmit<Vec<u8>>>,
+    /// Message 2 as it came, and what answers its repeats.
+    answer: Option<(Vec<u8>, Vec<u8>)>,
+    ends: Instant,
+}
+
+/// What a Quick Mode of ours takes from the ISAKMP SA that it runs in.
+pub(super) struct Within<'a> {
+    pub(super) keys: &'a Keys,
+    pub(super) last_block: &'a [u8],
+    pub(super) id: u32,
+}
+
+impl Start {
+    /// Begins; what to do first is in `out`.
+    pub(super) fn begin(
+        within: &Within<'_>,
+        cookies: Cookies,
+        terms: Terms,
+        nat_oa: Vec<(u8, Vec<u8>)>,
+        (inbound, ticket): (u32, u64),
+        rng: &mut Rng,
+        now: Instant,
+        out: &mut Vec<Output>,
+    ) -> Self {
+        let mut nonce = vec![0; NONCE];
+        rng.fill(&mut nonce);
+        let private = terms.pfs.map(|g| Private::new(g, rng));
+        let mut this = Self {
+            cookies,
+            terms,
+            inbound,
+            nonce,
+            nat_oa,
+            state: State::Done,
+            ticket,
+            iv: vec![],
+            sent: None,
+            answer: None,
+            ends: now.after(MEMORY),
+        };
+        match private {
+            Some(private) => {
+                out.push(Output::Compute(private.job(ticket, &[])));
+                this.state = State::Generating(private);
+            }
+            None => this.ask(within, None, None, now, out),
+        }
+        this
+    }
+
+    /// Message 1.
+    fn ask(
+        &mut self,
+        within: &Within<'_>,
+        private: Option<Private>,
+        public: Option<Vec<u8>>,
+        now: Instant,
+        out: &mut Vec<Output>,
+    ) {
+        let offer = self.terms.offer(self.inbound);
+        let mut payloads = vec![(PayloadType::Sa, offer.encode()), (PayloadType::Nonce, self.nonce.clone())];
+        payloads.extend(public.map(|p| (PayloadType::KeyExchange, p)));
+        // The client's own identities, the other way round: we are the initiator.
+        payloads.extend(self.terms.ids.iter().rev().map(|body| (PayloadType::Identification, body.clone())));
+        payloads.extend(self.nat_oa.iter().rev().map(|(kind, body)| (PayloadType::from(*kind), body.clone())));
+        let hash = within.keys.message_hash(&[&within.id.to_be_bytes(), &encode_chain(&payloads)]);
+        payloads.insert(0, (PayloadType::Hash, hash));
+        let mut iv = within.keys.exchange_iv(within.last_block, within.id);
+        let sealed = within.keys.encrypt(encode_chain(&payloads), &mut iv);
+        self.iv = iv;
+        let message =
+            sa::encrypted(&self.cookies, ExchangeType::QuickMode, within.id, PayloadType::Hash, &sealed);
+        self.state = State::AwaitAnswer(private);
+        self.sent = Some(Retransmit::new(message.clone(), PERSISTENCE, now));
+        out.push(Output::Send(message));
+    }
+
+    /// Takes message 2, or a repeat of it.
+    pub(super) fn handle(
+        &mut self,
+        within: &Within<'_>,
+        header: &Header,
+        body: &[u8],
+        datagram: &[u8],
+        now: Instant,
+        out: &mut Vec<Output>,
+    ) -> Result<(), Refusal> {
+        if let Some((seen, reply)) = &self.answer {
+            if seen == datagram {
+                out.push(Output::Send(reply.clone()));
+            }
+            return Ok(());
+        }
+        let State::AwaitAnswer(private) = &self.state else { return Ok(()) };
+        let private = private.clone();
+        let answered = self.read(within, header, body)?;
+        self.sent = None;
+        match private {
+            None => self.confirm(within, &answered, None, datagram, now, out),
+            Some(private) => {
+                out.push(Output::Compute(private.job(self.ticket, &answered.public)));
+                self.state = State::Computing { private, answered };
+                self.answer = Some((datagram.to_vec(), vec![]));
+            }
+        }
+        Ok(())
+    }
+
+    fn read(&self, within: &Within<'_>, header: &Header, body: &[u8]) -> Result<Answered, Refusal> {
+        let (plain, iv) = within
+            .keys
+            .decrypt(body, &self.iv)
+            .ok_or(Refusal::Unacceptable("an encrypted message that is not whole blocks"))?;
+        let payloads = chain(header.next, &plain)?;
+        let first = payloads.first().filter(|p| p.kind == PayloadType::Hash).ok_or(Refusal::Missing("hash"))?;
+        let end = payloads.last().map_or(first.end, |p| p.end);
+        let rest = plain.get(first.end..end).ok_or(Refusal::Missing("hash"))?;
+        let expected = within.keys.message_hash(&[&within.id.to_be_bytes(), &self.nonce, rest]);
+        if !crypto::equal(first.body, &expected) {
+            return Err(Refusal::BadHash);
+        }
+        let sa = SecurityAssociation::decode(find(&payloads, PayloadType::Sa).ok_or(Refusal::Missing("SA"))?)?;
+        let outbound = self
+            .terms
+            .answered(&sa)
+            .ok_or(Refusal::Unacceptable("the client answered with a proposal that was not offered"))?;
+        let nonce = find(&payloads, PayloadType::Nonce).ok_or(Refusal::Missing("nonce"))?.to_vec();
+        if !(8..=256).contains(&nonce.len()) {
+            return Err(Refusal::Unacceptable("the nonce is not 8 to 256 octets long"));
+        }
+        let public = find(&payloads, PayloadType::KeyExchange).unwrap_or_default().to_vec();
+        Ok(Answered { outbound, nonce, public, iv })
+    }
+
+    /// The pair is agreed: it is installed, message 3 confirms it, and it is sent on from here on.
+    fn confirm(
+        &mut self,
+        within: &Within<'_>,
+        answered: &Answered,
+        shared: Option<&Secret<Vec<u8>>>,
+        datagram: &[u8],
+        now: Instant,
+        out: &mut Vec<Output>,
+    ) {
+        let nonces = (self.nonce.as_slice(), answered.nonce.as_slice());
+        let suite = self.terms.suite;
+        let len = suite.key_material_len();
+        let keys = within.keys;
+        let agreed = Agreed {
+            inbound: self.inbound,
+            outbound: answered.outbound,
+            suite,
+            keys_in: keys.keymat(shared, self.inbound, nonces, len),
+            keys_out: keys.keymat(shared, answered.outbound, nonces, len),
+            udp: self.terms.udp,
+            life: self.terms.life,
+            kilobytes: self.terms.kilobytes,
+            words: self.terms.words.clone(),
+            terms: self.terms.clone(),
+        };
+        let id = within.id.to_be_bytes();
+        let hash = keys.message_hash(&[&[0], &id, &self.nonce, &answered.nonce]);
+        let mut iv = answered.iv.clone();
+        let sealed = keys.encrypt(encode_chain(&[(PayloadType::Hash, hash)]), &mut iv);
+        let message =
+            sa::encrypted(&self.cookies, ExchangeType::QuickMode, within.id, PayloadType::Hash, &sealed);
+        self.answer = Some((datagram.to_vec(), message.clone()));
+        self.state = State::Done;
+        self.ends = now.after(MEMORY);
+        out.push(Output::Install(Box::new(agreed)));
+        out.push(Output::Send(message));
+        out.push(Output::Confirmed(self.inbound));
+    }
+
+    /// A computation has ended.
+    pub(super) fn computed(
+        &mut self,
+        within: &Within<'_>,
+        result: Computed,
+        now: Instant,
+        out: &mut Vec<Output>,
+    ) -> Result<(), Refusal> {
+        match self.state.clone() {
+            State::Generating(private) => {
+                self.ask(within, Some(private), Some(result.public), now, out);
+                Ok(())
+            }
+            State::Computing { answered, .. } => {
+                let shared = result
+                    .shared
+                    .ok_or(Refusal::Unacceptable("the Diffie-Hellman public value is not acceptable"))?;
+                let seen = self.answer.take().map(|a| a.0).unwrap_or_default();
+                self.confirm(within, &answered, Some(&shared), &seen, now, out);
+                Ok(())
+            }
+            State::AwaitAnswer(_) | State::Done => Ok(()),
+        }
+    }
+
+    /// Whether it waits for this computation.
+    pub(super) fn waits_for(&self, ticket: u64) -> bool {
+        self.ticket == ticket && matches!(self.state, State::Generating(_) | State::Computing { .. })
+    }
+
+    /// The computation that it waits for.
+    pub(super) fn pending_job(&self) -> Option<Job> {
+        match &self.state {
+            State::Generating(private) => Some(private.job(self.ticket, &[])),
+            State::Computing { private, answered } => Some(private.job(self.ticket, &answered.public)),
+            State::AwaitAnswer(_) | State::Done => None,
+        }
+    }
+
+    /// Whether it is still on its way.
+    pub(super) fn is_open(&self) -> bool {
+        !matches!(self.state, State::Done)
+    }
+
+    /// When something is due.
+    pub(super) fn due(&self) -> Option<Instant> {
+        match self.state {
+            State::Done => Some(self.ends),
+            State::Generating(_) | State::AwaitAnswer(_) | State::Computing { .. } => {
+                self.sent.as_ref().map(Retransmit::due)
+            }
+        }
+    }
+
+    /// Sends again what is due; `false` if the exchange can be forgotten.
+    pub(super) fn handle_timeout(&mut self, now: Instant, out: &mut Vec<Output>) -> bool {
+        if matches!(self.state, State::Done) {
+            return !now.reached(self.ends);
+        }
+        let Some(sent) = &mut self.sent else { return true };
+        match sent.fire(now) {
+            Fire::NotYet => true,
+            Fire::Again(m) => {
+                out.push(Output::Send(m.clone()));
+                true
+            }
+            Fire::GaveUp => false,
+        }
+    }
+}

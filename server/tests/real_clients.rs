@@ -1,0 +1,229 @@
+//! The simulated client over real sockets against the real binary: connecting, data, renewal, and what an operator sees.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
+
+mod common;
+
+use common::client::{Client, until};
+use common::field::{ECHO, ECHO_WHOLE, Field, HOME, NAT, OUTSIDE, SERVER};
+use common::server::Room;
+use sim::Manner;
+use std::io::ErrorKind;
+use std::net::UdpSocket;
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+fn main() -> ExitCode {
+    common::run(&[
+        (
+            "a_client_without_nat_connects_over_plain_esp",
+            a_client_without_nat_connects_over_plain_esp,
+        ),
+        (
+            "clients_behind_one_nat_are_served_at_once",
+            clients_behind_one_nat_are_served_at_once,
+        ),
+        ("both_phases_are_renewed_under_traffic", both_phases_are_renewed_under_traffic),
+        ("a_client_that_vanished_comes_back", a_client_that_vanished_comes_back),
+        (
+            "what_exceeds_the_mru_is_cut_or_answered_with_icmp",
+            what_exceeds_the_mru_is_cut_or_answered_with_icmp,
+        ),
+        ("an_operator_sees_who_is_on_and_hangs_up", an_operator_sees_who_is_on_and_hangs_up),
+        ("l2tp_outside_esp_gets_no_answer", l2tp_outside_esp_gets_no_answer),
+    ])
+}
+
+fn a_client_without_nat_connects_over_plain_esp() {
+    let (field, room) = (Field::open(), Room::new("plain"));
+    let server = room.serve(&field.server);
+    let mut client = Client::new(&field.clients, OUTSIDE[0], Manner::default(), 1);
+    client.connect();
+    assert_eq!(client.inside().to_string(), "192.168.100.200");
+    assert_eq!(client.peer.dns(), [*ECHO.ip()]);
+    assert!(client.reaches(ECHO), "{}", client.story());
+    // The host found the client by ARP: the server answers for it.
+    let neighbour = field.host.run("ip neigh show 192.168.100.200");
+    assert!(neighbour.contains("lladdr"), "{neighbour}");
+    let told = room.sekisho(&field.server, &["show", "ipsec", "sa"]);
+    assert!(told.out.starts_with("Total: isakmp:1 send:1 recv:1"), "{told:?}");
+    client.act(|peer, now| peer.hang_up(now));
+    let route = || field.server.run("ip route show 192.168.100.200");
+    assert!(client.until(Duration::from_secs(2), |_| route().is_empty()), "{}", route());
+    server.stop();
+}
+
+fn clients_behind_one_nat_are_served_at_once() {
+    let (field, room) = (Field::behind_nat(), Room::new("nat"));
+    let server = room.serve(&field.server);
+    let second = Manner {
+        user: "second".to_owned(),
+        password: "Second-2".to_owned(),
+        ..Manner::default()
+    };
+    let mut one = Client::new(&field.clients, HOME[0], Manner::default(), 1);
+    let mut two = Client::new(&field.clients, HOME[1], second, 2);
+    one.act(|peer, now| peer.dial(now));
+    two.act(|peer, now| peer.dial(now));
+    let both = &mut [&mut one, &mut two];
+    let up = until(both, Duration::from_secs(10), |c| c.iter().all(|c| c.peer.is_up()));
+    assert!(up, "{}\n{}", both[0].story(), both[1].story());
+    assert_ne!(both[0].inside(), both[1].inside());
+    let mut asked = 0;
+    let answered = until(both, Duration::from_secs(5), |clients| {
+        if asked < 200 {
+            asked += 1;
+            for client in clients.iter_mut() {
+                client.ask(ECHO, 600);
+            }
+        }
+        asked == 200 && clients.iter().all(|c| c.unanswered() == 0)
+    });
+    assert!(answered, "{} and {} lost", both[0].unanswered(), both[1].unanswered());
+    let told = room.sekisho(&field.server, &["show", "status", "pp", "anonymous"]);
+    let outside = format!("Outside address: {NAT}:");
+    assert_eq!(told.out.matches(&outside).count(), 2, "{}", told.out);
+    server.stop();
+}
+
+fn both_phases_are_renewed_under_traffic() {
+    let (field, room) = (Field::open(), Room::new("renewal"));
+    let server = room.serve(&field.server);
+    let mut client = Client::new(&field.clients, OUTSIDE[0], Manner::default(), 1);
+    client.connect();
+    let inside = client.inside();
+    for phase in [2, 1, 2] {
+        let old = client.peer.outbound().map(|(spi, _)| spi);
+        traffic(&mut client, Duration::from_millis(100));
+        client.act(|peer, now| match phase {
+            1 => peer.rekey_ike(now),
+            _ => peer.rekey_esp(now),
+        });
+        let start = Instant::now();
+        while client.peer.outbound().map(|(spi, _)| spi) == old {
+            assert!(start.elapsed() < Duration::from_secs(5), "no new SA:\n{}", client.story());
+            traffic(&mut client, Duration::from_millis(10));
+        }
+        traffic(&mut client, Duration::from_millis(200));
+    }
+    client.until(Duration::from_secs(1), |c| c.unanswered() == 0);
+    assert_eq!(client.unanswered(), 0, "{}", client.story());
+    assert_eq!((client.inside(), client.peer.pairs()), (inside, 1));
+    server.stop();
+}
+
+/// A question every few milliseconds.
+fn traffic(client: &mut Client, time: Duration) {
+    let start = Instant::now();
+    while start.elapsed() < time {
+        client.ask(ECHO, 200);
+        client.rest(Duration::from_millis(3));
+    }
+}
+
+fn a_client_that_vanished_comes_back() {
+    let (field, room) = (Field::open(), Room::new("vanished"));
+    let server = room.serve(&field.server);
+    let mut client = Client::new(&field.clients, OUTSIDE[0], Manner::default(), 1);
+    client.connect();
+    assert!(client.reaches(ECHO));
+    drop(client);
+    let mut again = Client::new(&field.clients, OUTSIDE[0], Manner::default(), 2);
+    again.connect();
+    assert!(again.reaches(ECHO), "{}", again.story());
+    let told = room.sekisho(&field.server, &["show", "status", "pp", "anonymous"]);
+    assert!(told.out.contains(&format!("Remote: {}", again.inside())), "{}", told.out);
+    server.stop();
+}
+
+fn what_exceeds_the_mru_is_cut_or_answered_with_icmp() {
+    let (field, room) = (Field::open(), Room::new("mru"));
+    let server = room.serve(&field.server);
+    let manner = Manner {
+        mru: Some(1200),
+        ..Manner::default()
+    };
+    let mut client = Client::new(&field.clients, OUTSIDE[0], manner, 1);
+    client.connect();
+    let fits = |packet: &Vec<u8>| packet.len() <= 1200;
+
+    client.ask(ECHO, 1300);
+    client.until(Duration::from_secs(1), |c| c.inner.len() >= 2);
+    let octets: usize = client.inner.iter().map(|packet| packet.len() - 20).sum();
+    assert_eq!((client.inner.len(), octets), (2, 1308), "two fragments of one datagram");
+    assert!(client.inner.iter().all(fits));
+
+    client.inner.clear();
+    client.ask(ECHO_WHOLE, 1300);
+    client.rest(Duration::from_millis(200));
+    assert_eq!(client.inner, Vec::<Vec<u8>>::new(), "what may not be cut does not come");
+    let route = field.host.run(&format!("ip route get {}", client.inside()));
+    assert!(route.contains("mtu 1200"), "the host learnt the MTU: {route}");
+    // From here on, the host cuts by itself.
+    client.ask(ECHO_WHOLE, 1300);
+    client.until(Duration::from_secs(1), |c| c.inner.len() >= 2);
+    assert_eq!(client.inner.len(), 2);
+    assert!(client.inner.iter().all(fits));
+    server.stop();
+}
+
+fn an_operator_sees_who_is_on_and_hangs_up() {
+    let (field, room) = (Field::open(), Room::new("operator"));
+    let server = room.serve(&field.server);
+    let mut client = Client::new(&field.clients, OUTSIDE[0], Manner::default(), 1);
+    client.connect();
+    let show = || room.sekisho(&field.server, &["show", "status", "pp", "anonymous"]).out;
+    let told = show();
+    let inside = client.inside();
+    for part in [
+        "PP[ANONYMOUS1]:",
+        "Connected",
+        "User: vpnuser",
+        &format!("Outside address: {}", OUTSIDE[0]),
+        &format!("Remote: {inside}"),
+    ] {
+        assert!(told.to_lowercase().contains(&part.to_lowercase()), "{part} is not in:\n{told}");
+    }
+    let tunnels = room.sekisho(&field.server, &["show", "status", "l2tp"]).out;
+    assert!(tunnels.contains("Tunnel Control: 1, Session Control: 1"), "{tunnels}");
+    let other = room.sekisho(&field.server, &["disconnect", "anonymous2"]);
+    assert_ne!(other.status, 0, "{other:?}");
+    let done = room.sekisho(&field.server, &["disconnect", "anonymous1"]);
+    assert_eq!((done.status, done.err.as_str()), (0, ""), "{done:?}");
+    client.until(Duration::from_secs(1), |c| c.ended().is_some());
+    assert!(client.ended().is_some(), "{}", client.story());
+    let nobody = |_: &mut Client| show().contains("nobody is connected");
+    assert!(client.until(Duration::from_secs(3), nobody), "{}", show());
+    server.stop();
+}
+
+fn l2tp_outside_esp_gets_no_answer() {
+    let (field, room) = (Field::open(), Room::new("outside"));
+    let server = room.serve(&field.server);
+    let (l2tp, closed) = field.clients.enter(|| {
+        let socket = |port| {
+            let socket = UdpSocket::bind((OUTSIDE[0], 0)).unwrap();
+            socket.connect((SERVER, port)).unwrap();
+            socket.set_read_timeout(Some(Duration::from_millis(500))).unwrap();
+            socket
+        };
+        (socket(1701), socket(1702))
+    });
+    // SCCRQ: message type, protocol version, framing, host name, tunnel id, window.
+    let sccrq = b"\xc8\x02\x00\x3f\0\0\0\0\0\0\0\0\x80\x08\0\0\0\0\0\x01\x80\x08\0\0\0\x02\x01\0\x80\x0a\0\0\0\x03\0\0\0\x03\
+        \x80\x09\0\0\0\x07sim\x80\x08\0\0\0\x09\0\x07\x80\x08\0\0\0\x0a\0\x04";
+    assert_eq!(usize::from(sccrq[3]), sccrq.len());
+    let mut buffer = [0; 100];
+    let mut answer = |socket: &UdpSocket| {
+        socket.send(sccrq).unwrap();
+        socket.recv(&mut buffer).map_err(|error| error.kind())
+    };
+    // A closed port shows that an ICMP message would be seen.
+    assert_eq!(answer(&closed), Err(ErrorKind::ConnectionRefused));
+    for _ in 0..2 {
+        assert_eq!(answer(&l2tp), Err(ErrorKind::WouldBlock));
+    }
+    let tunnels = room.sekisho(&field.server, &["show", "status", "l2tp"]).out;
+    assert!(tunnels.contains("Tunnel Control: 0, Session Control: 0"), "{tunnels}");
+    server.stop();
+}

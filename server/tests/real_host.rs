@@ -1,0 +1,119 @@
+//! The real binary and the machine it runs on: it leaves it as it was, after a kill too, and says why it does not start.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
+
+mod common;
+
+use common::client::Client;
+use common::field::{ECHO, Field, OUTSIDE};
+use common::server::{Room, configuration};
+use sim::Manner;
+use std::net::UdpSocket;
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+fn main() -> ExitCode {
+    common::run(&[
+        (
+            "a_stop_hangs_up_and_leaves_the_host_as_it_was",
+            a_stop_hangs_up_and_leaves_the_host_as_it_was,
+        ),
+        ("what_a_kill_left_is_undone_by_the_next_start", what_a_kill_left_is_undone_by_the_next_start),
+        ("a_second_start_is_refused_with_the_process", a_second_start_is_refused_with_the_process),
+        ("a_port_in_use_is_told_with_its_holder", a_port_in_use_is_told_with_its_holder),
+        ("a_missing_address_stops_the_start", a_missing_address_stops_the_start),
+    ])
+}
+
+fn a_stop_hangs_up_and_leaves_the_host_as_it_was() {
+    let (field, room) = (Field::open(), Room::new("stop"));
+    let before = field.server.state();
+    let mut server = room.serve(&field.server);
+    let mut one = Client::new(&field.clients, OUTSIDE[0], Manner::default(), 1);
+    one.connect();
+    assert!(one.reaches(ECHO), "{}", one.story());
+    assert_ne!(field.server.state(), before, "a client's route stands");
+    let start = Instant::now();
+    server.tell_to_stop();
+    one.until(Duration::from_secs(3), |c| c.ended().is_some());
+    assert!(one.ended().is_some(), "{}", one.story());
+    assert!(start.elapsed() < Duration::from_secs(1), "{:?}", start.elapsed());
+    let status = server.wait();
+    assert!(status.success(), "{status}");
+    for goodbye in ["<- StopCcn", "<- delete"] {
+        let said = one.until(Duration::from_millis(300), |c| c.story().contains(goodbye));
+        assert!(said, "no '{goodbye}' in:\n{}", one.story());
+    }
+    assert_eq!(field.server.state(), before);
+}
+
+fn what_a_kill_left_is_undone_by_the_next_start() {
+    let (field, room) = (Field::open(), Room::new("kill"));
+    let before = field.server.state();
+    let server = room.serve(&field.server);
+    let mut client = Client::new(&field.clients, OUTSIDE[0], Manner::default(), 1);
+    client.connect();
+    assert!(client.reaches(ECHO), "{}", client.story());
+    server.kill();
+    assert_ne!(field.server.state(), before, "the kill left something");
+    let server = room.serve(&field.server);
+    assert!(
+        server.log().contains("an earlier server ended without cleaning up"),
+        "{}",
+        server.log()
+    );
+    // The same client dials again as if nothing had been.
+    let manner = Manner::default();
+    drop(client);
+    let mut again = Client::new(&field.clients, OUTSIDE[0], manner, 2);
+    again.connect();
+    assert!(again.reaches(ECHO), "{}", again.story());
+    server.stop();
+    assert_eq!(field.server.state(), before);
+}
+
+fn a_second_start_is_refused_with_the_process() {
+    let (field, room) = (Field::open(), Room::new("second"));
+    let server = room.serve(&field.server);
+    let mut client = Client::new(&field.clients, OUTSIDE[0], Manner::default(), 1);
+    client.connect();
+    let state = field.server.state();
+    let process = format!("(process {})", server.pid());
+    let told = room.sekisho(&field.server, &["run", "--config", "/nowhere.conf"]);
+    assert_ne!(told.status, 0);
+    let beside = Room::new("beside");
+    for other in [&room, &beside] {
+        let told = other.refused(&field.server);
+        assert_eq!(told.status, 1, "{told:?}");
+        assert!(told.err.contains(&process), "{told:?}");
+    }
+    assert_eq!(field.server.state(), state);
+    assert!(client.reaches(ECHO), "{}", client.story());
+    server.stop();
+}
+
+fn a_port_in_use_is_told_with_its_holder() {
+    let (field, room) = (Field::open(), Room::new("port"));
+    let before = field.server.state();
+    for port in [500, 4500, 1701] {
+        let _held = field.server.enter(|| UdpSocket::bind(("198.18.0.1", port))).unwrap();
+        let told = room.refused(&field.server);
+        assert_eq!(told.status, 1, "{told:?}");
+        let process = format!("(process {})", std::process::id());
+        assert!(told.err.contains(&format!("UDP port {port} ")), "{told:?}");
+        assert!(told.err.contains(&process), "{told:?}");
+        assert_eq!(told.err.lines().count(), 1, "{told:?}");
+    }
+    assert_eq!(field.server.state(), before);
+}
+
+fn a_missing_address_stops_the_start() {
+    let (field, room) = (Field::open(), Room::new("missing"));
+    let before = field.server.state();
+    room.configure(&configuration("").replace("192.168.100.1/24", "203.0.113.99/24"));
+    let told = room.refused(&field.server);
+    assert_eq!(told.status, 1, "{told:?}");
+    assert!(told.err.contains("this host does not have that address"), "{told:?}");
+    assert!(told.err.contains("192.168.100.1/24 on lan0"), "{told:?}");
+    assert_eq!(field.server.state(), before);
+}

@@ -1,0 +1,77 @@
+//! What must hold, after every step and at the end.
+
+use crate::world::{MARK, World};
+use crate::packet;
+use core::time::Duration;
+use engine::path::Spi;
+use std::collections::BTreeSet;
+
+impl World {
+    /// No sequence number may be used twice, or after a higher one (RFC 4303 §2.2).
+    pub(crate) fn watch_sequence(&mut self, esp: &[u8]) {
+        let (Some(spi), Some(sequence)) = (wire::esp::spi_of(esp), wire::esp::sequence_of(esp)) else {
+            return;
+        };
+        let highest = self.highest.entry(spi).or_default();
+        assert!(sequence > *highest, "SPI {spi:08x}: {sequence} after {highest}");
+        *highest = sequence;
+    }
+
+    /// An inner packet comes out of the tunnel once, however often the network delivers it.
+    pub(crate) fn watch_inner(&mut self, ip: &[u8]) {
+        let Some((_, _, payload)) = packet::read_udp(ip) else { return };
+        let Some(rest) = payload.strip_prefix(MARK) else { return };
+        let number = |at: usize| rest.get(at..at + 8).and_then(|b| b.try_into().ok()).map(u64::from_be_bytes);
+        if let (Some(n), Some(whose)) = (number(0), number(8)) {
+            assert!(self.heard.insert((whose, n)), "echo {n} of client {whose} came out of ESP twice");
+        }
+    }
+
+    /// What must hold after every step.
+    pub(crate) fn check(&self) {
+        if let Some((at, reason)) = self.engine.poll_timeout() {
+            let late = self.now.since(at);
+            assert!(late < Duration::from_secs(1), "a deadline lies {late:?} in the past: {reason:?}");
+        }
+        assert_eq!(self.routes.len(), self.engine.clients_up(), "a route without its client, or a client without its route");
+    }
+
+    /// What must hold between one input and the next, but costs more to look at: every SA of the data path has its owner
+    /// in the engine, nothing was told that could not be obeyed, and nothing is lent but to a client.
+    pub fn check_thoroughly(&self) {
+        let totals = self.worker.totals();
+        assert_eq!(totals.refused_updates, 0, "the data path could not obey");
+        assert_eq!(totals.lost_notes, 0, "the data path could not tell");
+        let owned: BTreeSet<(u32, u32)> = self.engine.pairs().collect();
+        let mut installed = BTreeSet::new();
+        for id in self.engine.client_ids() {
+            let Some(state) = self.worker.snapshot(id) else { continue };
+            installed.extend(state.inbound.iter().map(|sa| (id.0, sa.spi.0)));
+            let paired: BTreeSet<Spi> = state.outbound.iter().map(|sa| sa.paired).collect();
+            let inbound: BTreeSet<Spi> = state.inbound.iter().map(|sa| sa.spi).collect();
+            assert_eq!(paired, inbound, "half a pair");
+            let active = state.outbound.iter().filter(|sa| sa.active).count();
+            assert_eq!(active, usize::from(!state.outbound.is_empty()), "not one active SA");
+        }
+        assert_eq!(owned, installed, "the engine's pairs and the data path's SAs differ");
+        assert!(self.worker.len() <= self.engine.client_ids().count(), "a client that only the data path knows");
+        assert!(self.engine.addresses_lent() >= self.routes.len(), "an address that is routed and not lent");
+        assert!(self.engine.addresses_lent() <= self.engine.client_ids().count(), "an address that nobody has");
+    }
+
+    /// Whether nothing is left: no client, no route, no loan, nothing to wait for. Says what is.
+    pub fn quiet(&self) -> Result<(), String> {
+        let left = [
+            ("clients", self.engine.client_ids().count()),
+            ("clients of the data path", self.worker.len()),
+            ("routes", self.routes.len()),
+            ("addresses lent", self.engine.addresses_lent()),
+            ("unfinished exchanges", self.engine.half_open()),
+            ("deadlines", usize::from(self.engine.poll_timeout().is_some())),
+        ];
+        match left.iter().find(|(_, n)| *n > 0) {
+            None => Ok(()),
+            Some((what, n)) => Err(format!("{n} {what}: {:?}", self.engine.poll_timeout())),
+        }
+    }
+}

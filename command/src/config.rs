@@ -1,7 +1,7 @@
 //! The running configuration as typed values, templates expanded.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use crate::value::Hidden;
 
@@ -47,8 +47,17 @@ pub struct Config {
     pub refused: BTreeSet<String>,
     /// Name servers, at most four.
     pub dns_servers: Vec<Ipv4Addr>,
+    /// Name servers of IPv6 among those of `dns server`.
+    pub dns_servers6: Vec<Ipv6Addr>,
     /// Which name servers a client is told by IPCP, in order.
     pub dns_notice_msext: Vec<DnsSource>,
+    /// Which name servers a client is told by DHCP, in order; where this is not written, those of IPCP.
+    pub dns_notice_dhcp: Option<Vec<DnsSource>>,
+    /// Which name servers a client is told by DHCPv6 and router advertisement, in order; where this is not written, those
+    /// of `dns server`.
+    pub dns_notice_dhcpv6: Option<Vec<DnsSource>>,
+    /// The domain that clients are told (`dns domain`).
+    pub dns_domain: Option<String>,
     /// NetBIOS name servers, at most two.
     pub wins_servers: Vec<Ipv4Addr>,
     /// What is sent to syslog, and where.
@@ -75,7 +84,11 @@ impl Default for Config {
             ike_log: BTreeSet::new(),
             refused: BTreeSet::new(),
             dns_servers: Vec::new(),
+            dns_servers6: Vec::new(),
             dns_notice_msext: vec![DnsSource::Me, DnsSource::Server],
+            dns_notice_dhcp: None,
+            dns_notice_dhcpv6: None,
+            dns_domain: None,
             wins_servers: Vec::new(),
             syslog: Syslog::default(),
             console: Console::default(),
@@ -89,6 +102,8 @@ impl Default for Config {
 pub struct Lan {
     /// Address and length of the network's mask in bits.
     pub address: Option<(Ipv4Addr, u8)>,
+    /// IPv6 address and length of the network's prefix in bits.
+    pub address6: Option<(Ipv6Addr, u8)>,
     /// Whether neighbours on the LAN are answered for addresses of clients.
     pub proxyarp: bool,
 }

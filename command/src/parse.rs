@@ -1053,6 +1053,7 @@ mod tests {
             Kind::Host(_, words) => [&["192.0.2.1", "2001:db8::1", "vpn.example.jp"], words].concat()
                 [pick as usize % (3 + words.len())]
             .to_owned(),
+            Kind::Net6(_) => of(&["2001:db8:100::1/64", "2001:db8:200::/56", "fe80::1/10"]),
             Kind::Net(words) => match pick % 4 {
                 0 if !words.is_empty() => of(words),
                 1 => "10.1.2.3".to_owned(),

@@ -1,6 +1,6 @@
 //! The table of all commands: One, Many, Each, Do; a command is one row.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::LazyLock;
 
 use crate::config::{Config, Gateway, Pp, PpRef, Tunnel};
@@ -399,6 +399,13 @@ impl<'a> Args<'a> {
         }
     }
 
+    pub(crate) fn net6(self, at: usize) -> Option<(Ipv6Addr, u8)> {
+        match self.0.get(at) {
+            Some(Value::Net(IpAddr::V6(address), Some(bits))) => Some((*address, *bits)),
+            _ => None,
+        }
+    }
+
     pub(crate) fn list(self, at: usize) -> &'a [Value] {
         match self.0.get(at) {
             Some(Value::List(values)) => values,
@@ -418,6 +425,16 @@ impl<'a> Args<'a> {
         self.list(at)
             .iter()
             .filter_map(|value| if let Value::Ip(a) = value { ipv4(*a) } else { None })
+            .collect()
+    }
+
+    pub(crate) fn ipv6s(self, at: usize) -> Vec<Ipv6Addr> {
+        self.list(at)
+            .iter()
+            .filter_map(|value| match value {
+                Value::Ip(IpAddr::V6(address)) => Some(*address),
+                _ => None,
+            })
             .collect()
     }
 }

@@ -1,7 +1,7 @@
 //! The kinds of words that commands take: how each is read, explained and written.
 
 use std::fmt;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::ops::Deref;
 
 use crate::lex::quoted;
@@ -94,6 +94,8 @@ pub(crate) enum Kind {
     Host(usize, &'static [&'static str]),
     /// An IPv4 address with or without mask, or one of some keywords.
     Net(&'static [&'static str]),
+    /// An IPv6 address with the length of its prefix, or one of some keywords.
+    Net6(&'static [&'static str]),
     /// An IPv4 address or a range of them, or one of some keywords.
     Range(&'static [&'static str]),
     /// Text of so many characters at least and at most.
@@ -200,6 +202,9 @@ impl Kind {
                 .map_err(|_| no_address(word, "an IP address such as 192.168.100.1")),
             Self::Host(most, words) => host(word, most, words),
             Self::Net(words) => keyword(word, words).or_else(|_| net(word)),
+            // `ra-prefix@lan2::1/64`: the prefix is learnt elsewhere.
+            Self::Net6([_, ..]) if word.contains('@') => Ok(Value::Text(word.to_owned())),
+            Self::Net6(words) => keyword_exact(word, words).or_else(|()| net6(word)),
             Self::Range(words) => keyword(word, words).or_else(|_| range(word)),
             Self::Text(least, most) => text(word, least, most),
             Self::Numbers(most) => numbers(word, most),
@@ -224,7 +229,11 @@ impl Kind {
         match *self {
             Self::Switch => Some("on|off".to_owned()),
             Self::Choice(words) => Some(words.join("|")),
-            Self::NumberOr(_, _, words) | Self::Host(_, words) | Self::Net(words) | Self::Range(words)
+            Self::NumberOr(_, _, words)
+            | Self::Host(_, words)
+            | Self::Net(words)
+            | Self::Net6(words)
+            | Self::Range(words)
                 if !words.is_empty() =>
             {
                 Some(words.join("|"))
@@ -236,6 +245,7 @@ impl Kind {
             | Self::Ip
             | Self::Host(..)
             | Self::Net(_)
+            | Self::Net6(_)
             | Self::Range(_)
             | Self::Text(..)
             | Self::Numbers(_)
@@ -261,6 +271,7 @@ impl Kind {
             | Self::Ipv4
             | Self::Ip
             | Self::Net(_)
+            | Self::Net6(_)
             | Self::Range(_)
             | Self::Numbers(_)
             | Self::OpenNumbers(..)
@@ -409,6 +420,14 @@ fn net(word: &str) -> Result<Value, String> {
         Ok(_) => return Err(no_address(word, right)),
         Err(_) => number(mask, 0, 32).map_err(|_| no_address(word, right))?,
     };
+    Ok(Value::Net(address.into(), u8::try_from(bits).ok()))
+}
+
+fn net6(word: &str) -> Result<Value, String> {
+    let wrong = || no_address(word, "an IPv6 address with the length of its prefix such as 2001:db8:100::1/64");
+    let (address, bits) = word.split_once('/').ok_or_else(wrong)?;
+    let address: Ipv6Addr = address.parse().map_err(|_| wrong())?;
+    let bits = number(bits, 0, 128).map_err(|_| wrong())?;
     Ok(Value::Net(address.into(), u8::try_from(bits).ok()))
 }
 

@@ -1,4 +1,4 @@
-//! Diffie-Hellman in the MODP groups of IKE (RFC 2409 §6, RFC 3526), with short exponents and in constant time.
+//! Diffie-Hellman in the groups of IKE: MODP (RFC 2409 §6, RFC 3526) with short exponents, and elliptic curves.
 #![allow(
     unsafe_code,
     reason = "the big numbers come from a C library; `power` is the only door to it"
@@ -14,8 +14,9 @@ use aws_lc_sys as sys;
 use serde::{Deserialize, Serialize};
 
 use crate::Secret;
+use crate::ecp::{self, Curve, X25519_LEN};
 
-/// A MODP group; every one has the generator 2.
+/// A Diffie-Hellman group; every MODP group has the generator 2.
 #[derive(Copy, Clone, Eq, PartialEq, Ord, PartialOrd, Hash, Debug, Serialize, Deserialize)]
 #[repr(u16)]
 pub enum Group {
@@ -33,6 +34,21 @@ pub enum Group {
     Modp6144 = 17,
     /// 8192 bits (RFC 3526 §7).
     Modp8192 = 18,
+    /// The curve P-256 (RFC 5903 §3.1).
+    Ecp256 = 19,
+    /// The curve P-384 (RFC 5903 §3.2).
+    Ecp384 = 20,
+    /// The curve P-521 (RFC 5903 §3.3).
+    Ecp521 = 21,
+    /// Curve25519 (RFC 8031).
+    Curve25519 = 31,
+}
+
+/// The arithmetic of a group.
+enum Kind {
+    Modp(&'static [u8]),
+    Ecp(Curve),
+    Curve25519,
 }
 
 impl Group {
@@ -47,6 +63,10 @@ impl Group {
             16 => Some(Self::Modp4096),
             17 => Some(Self::Modp6144),
             18 => Some(Self::Modp8192),
+            19 => Some(Self::Ecp256),
+            20 => Some(Self::Ecp384),
+            21 => Some(Self::Ecp521),
+            31 => Some(Self::Curve25519),
             _ => None,
         }
     }
@@ -57,14 +77,29 @@ impl Group {
         self as u16
     }
 
-    /// The length of a public value and of the shared secret, in octets.
+    /// The length of a public value, in octets: a number as long as the prime, or both coordinates of a point, of
+    /// which Curve25519 sends one.
     #[must_use]
     pub const fn public_len(self) -> usize {
-        self.prime().len()
+        match self.kind() {
+            Kind::Modp(prime) => prime.len(),
+            Kind::Ecp(curve) => 2 * curve.field_len(),
+            Kind::Curve25519 => X25519_LEN,
+        }
     }
 
-    const fn prime(self) -> &'static [u8] {
-        match self {
+    /// The length of the shared secret, in octets: of a point it is one coordinate (RFC 5903 §7).
+    #[must_use]
+    pub const fn shared_len(self) -> usize {
+        match self.kind() {
+            Kind::Modp(prime) => prime.len(),
+            Kind::Ecp(curve) => curve.field_len(),
+            Kind::Curve25519 => X25519_LEN,
+        }
+    }
+
+    const fn kind(self) -> Kind {
+        Kind::Modp(match self {
             Self::Modp1024 => &primes::MODP_1024,
             Self::Modp1536 => &primes::MODP_1536,
             Self::Modp2048 => &primes::MODP_2048,
@@ -72,17 +107,23 @@ impl Group {
             Self::Modp4096 => &primes::MODP_4096,
             Self::Modp6144 => &primes::MODP_6144,
             Self::Modp8192 => &primes::MODP_8192,
-        }
+            Self::Ecp256 => return Kind::Ecp(Curve::P256),
+            Self::Ecp384 => return Kind::Ecp(Curve::P384),
+            Self::Ecp521 => return Kind::Ecp(Curve::P521),
+            Self::Curve25519 => return Kind::Curve25519,
+        })
     }
 
-    /// The length of an exponent, in octets: within the sizes of RFC 3526 §8, which names twice the group's strength.
+    /// The length of an exponent or scalar, in octets. With a prime it is within the sizes of RFC 3526 §8, which names
+    /// twice the group's strength; on a curve it is that of the order.
     const fn exponent_len(self) -> usize {
         match self {
-            Self::Modp1024 | Self::Modp1536 | Self::Modp2048 => 32,
+            Self::Modp1024 | Self::Modp1536 | Self::Modp2048 | Self::Ecp256 | Self::Curve25519 => 32,
             Self::Modp3072 => 40,
-            Self::Modp4096 => 48,
+            Self::Modp4096 | Self::Ecp384 => 48,
             Self::Modp6144 => 56,
             Self::Modp8192 => 64,
+            Self::Ecp521 => 66,
         }
     }
 }
@@ -90,20 +131,23 @@ impl Group {
 /// A peer's public value that must not be used (RFC 6989 §2.1).
 #[derive(Copy, Clone, Eq, PartialEq, Debug)]
 pub enum BadPublic {
-    /// It is not as long as the prime (RFC 2409 §5).
+    /// It is not as long as the group's public values (RFC 2409 §5).
     Length {
         /// The octets offered.
         len: usize,
     },
     /// It is not greater than 1 and less than p - 1.
     Range,
+    /// It is not a point of the curve, or one of too small an order (RFC 6989 §2.3).
+    Point,
 }
 
 impl fmt::Display for BadPublic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Length { len } => write!(f, "a public value of {len} octets is not as long as the group's prime"),
+            Self::Length { len } => write!(f, "a public value of {len} octets does not fit the group"),
             Self::Range => f.write_str("the public value is not between 1 and the group's prime minus 1"),
+            Self::Point => f.write_str("the public value is not a point that the group's curve can use"),
         }
     }
 }
@@ -122,12 +166,23 @@ impl KeyPair {
     /// Makes a pair from 64 octets that nobody can guess; the same octets make the same pair.
     #[must_use]
     pub fn generate(group: Group, entropy: &[u8; 64]) -> Self {
-        let mut exponent = Secret::new(entropy.iter().copied().take(group.exponent_len()).collect::<Vec<u8>>());
-        // The highest bit is set, so that every exponent of a group has the same length and none is small.
-        if let Some(highest) = exponent.expose_mut().first_mut() {
-            *highest |= 0x80;
-        }
-        let public = power(&[2], exponent.expose(), group.prime());
+        let (exponent, public) = match group.kind() {
+            Kind::Modp(prime) => {
+                let mut exponent = Secret::new(entropy.iter().copied().take(group.exponent_len()).collect::<Vec<u8>>());
+                // The highest bit is set, so that every exponent of a group has the same length and none is small.
+                if let Some(highest) = exponent.expose_mut().first_mut() {
+                    *highest |= 0x80;
+                }
+                let public = power(&[2], exponent.expose(), prime);
+                (exponent, public)
+            }
+            Kind::Ecp(curve) => curve.generate(entropy),
+            Kind::Curve25519 => {
+                let (scalar, _) = entropy.split_first_chunk().unwrap_or((&[0; X25519_LEN], &[]));
+                let public = ecp::x25519_public(scalar).to_vec();
+                (Secret::new(scalar.to_vec()), public)
+            }
+        };
         Self {
             group,
             exponent,
@@ -141,22 +196,33 @@ impl KeyPair {
         self.group
     }
 
-    /// The public value, padded with zeros on the left to [`Group::public_len`] octets.
+    /// The public value, of [`Group::public_len`] octets: a number padded with zeros on the left, or coordinates.
     #[must_use]
     pub fn public(&self) -> &[u8] {
         &self.public
     }
 
-    /// Computes the shared secret g^xy, padded with zeros on the left to [`Group::public_len`] octets.
+    /// Computes the shared secret, padded with zeros on the left to [`Group::shared_len`] octets.
     ///
     /// # Errors
-    /// When the peer's value `y` has not the prime's length or does not satisfy `1 < y < p - 1`. In a group of a safe
-    /// prime these are the checks RFC 6989 §2.1 asks for.
+    /// When the peer's value `y` has not the length of the group, or does not satisfy `1 < y < p - 1`: in a group of a
+    /// safe prime these are the checks RFC 6989 §2.1 asks for. When the peer's point is not on the curve, or brings
+    /// the secret to zero on Curve25519.
     pub fn shared(&self, peer: &[u8]) -> Result<Secret<Vec<u8>>, BadPublic> {
-        let prime = self.group.prime();
-        if peer.len() != prime.len() {
+        if peer.len() != self.group.public_len() {
             return Err(BadPublic::Length { len: peer.len() });
         }
+        match self.group.kind() {
+            Kind::Modp(prime) => self.shared_modp(prime, peer),
+            Kind::Ecp(curve) => curve.shared(self.exponent.expose(), peer).ok_or(BadPublic::Point),
+            Kind::Curve25519 => match (self.exponent.expose().first_chunk(), peer.first_chunk()) {
+                (Some(scalar), Some(peer)) => ecp::x25519(scalar, peer).ok_or(BadPublic::Point),
+                _ => Err(BadPublic::Point),
+            },
+        }
+    }
+
+    fn shared_modp(&self, prime: &'static [u8], peer: &[u8]) -> Result<Secret<Vec<u8>>, BadPublic> {
         // The lengths are equal, hence the order of the octets is that of the numbers. A prime is odd: p - 1 has the
         // same octets but for the last bit.
         let above_one = match peer.split_last() {
@@ -175,10 +241,15 @@ impl KeyPair {
 }
 
 /// A number of the C library, wiped when freed.
-struct Number(NonNull<sys::BIGNUM>);
+pub(crate) struct Number(NonNull<sys::BIGNUM>);
 
 impl Number {
-    fn from_octets(octets: &[u8]) -> Self {
+    /// The number, for as long as this value lives.
+    pub(crate) const fn as_ptr(&self) -> *mut sys::BIGNUM {
+        self.0.as_ptr()
+    }
+
+    pub(crate) fn from_octets(octets: &[u8]) -> Self {
         // SAFETY: the pointer and the length are those of one slice; a null third argument asks for a new number,
         // which belongs to the value made here.
         Self(allocated(unsafe {
@@ -245,7 +316,8 @@ fn power(base: &[u8], exponent: &[u8], prime: &'static [u8]) -> Vec<u8> {
     out
 }
 
-fn allocated<T>(pointer: *mut T) -> NonNull<T> {
+/// What the C library made; like any allocation in Rust, one that fails ends the process.
+pub(crate) fn allocated<T>(pointer: *mut T) -> NonNull<T> {
     match NonNull::new(pointer) {
         Some(pointer) => pointer,
         None => handle_alloc_error(Layout::new::<sys::BIGNUM>()),
@@ -260,6 +332,7 @@ mod tests {
     use crate::Hash;
     use crate::testing::hex;
 
+    const CURVES: [Group; 4] = [Group::Ecp256, Group::Ecp384, Group::Ecp521, Group::Curve25519];
     const ALL: [Group; 7] = [
         Group::Modp1024,
         Group::Modp1536,
@@ -269,6 +342,13 @@ mod tests {
         Group::Modp6144,
         Group::Modp8192,
     ];
+
+    fn prime(group: Group) -> &'static [u8] {
+        match group.kind() {
+            Kind::Modp(prime) => prime,
+            Kind::Ecp(_) | Kind::Curve25519 => &[],
+        }
+    }
 
     fn entropy(first: u8) -> [u8; 64] {
         core::array::from_fn(|at| first + at as u8)
@@ -346,7 +426,7 @@ mod tests {
             .into_iter()
             .zip([129_093, 741_804, 124_476, 1_690_314, 240_904, 929_484, 4_743_158])
         {
-            let prime = group.prime();
+            let prime = prime(group);
             let bits = prime.len() * 8;
             // The highest 128 bits are those before the point; what lies behind the first n - 130 bits is cut off.
             let words = Fixed::WHOLE + (bits - 130) / 32 + 1;
@@ -448,7 +528,7 @@ mod tests {
     fn degenerate_public_values_are_refused() {
         for group in ALL {
             let pair = KeyPair::generate(group, &entropy(3));
-            let prime = group.prime();
+            let prime = prime(group);
             let small = |value: u8| {
                 let mut octets = vec![0; prime.len()];
                 *octets.last_mut().unwrap() = value;
@@ -483,10 +563,48 @@ mod tests {
 
     #[test]
     fn numbers_name_groups() {
-        for group in ALL {
+        for group in ALL.into_iter().chain(CURVES) {
             assert_eq!(Group::from_ike(group.to_ike()), Some(group));
         }
-        // 1 is the 768-bit group, 3 and 4 are over GF(2^n), 19 is an elliptic curve.
-        assert_eq!([0, 1, 3, 4, 19].map(Group::from_ike), [None; 5]);
+        // 1 is the 768-bit group, 3 and 4 are over GF(2^n), 22 to 24 have subgroups (RFC 5114), 25 is P-192.
+        assert_eq!([0, 1, 3, 4, 22, 23, 24, 25, 32].map(Group::from_ike), [None; 9]);
+    }
+
+    /// The scalars were derived and multiplied by the HKDF and the curves of another library.
+    #[test]
+    fn pairs_on_curves_are_the_known_ones_and_agree() {
+        for (group, public) in CURVES.into_iter().zip([
+            "456ca9a3087fa36b8aa02605f8c7034958df22a2f58445d2fe79108a466f9b36",
+            "0b25dd93474f0a1e1094e6f7028eef79c37a717a780427cbcd46036f22a02b42",
+            "e172449c55d133ea6d23f1ee1500063cedc3d65de1bc69cebc71bf13d48d1d20",
+            "eedd883da0a9451593dc0a38e583fb770fa27dbbed209c20404e075e68c4f0c9",
+        ]) {
+            let (ours, theirs) = (
+                KeyPair::generate(group, &entropy(0)),
+                KeyPair::generate(group, &entropy(0x80)),
+            );
+            assert_eq!(ours.public().len(), group.public_len());
+            assert_eq!(Hash::Sha256.digest(&[ours.public()]), hex(public), "{group:?}");
+            let secret = ours.shared(theirs.public()).unwrap();
+            assert_eq!(secret.expose().len(), group.shared_len());
+            assert_eq!(ours.exponent.expose().len(), group.exponent_len());
+            assert_eq!(secret, theirs.shared(ours.public()).unwrap(), "{group:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_point_of_the_curve_is_refused() {
+        for group in CURVES {
+            let pair = KeyPair::generate(group, &entropy(3));
+            for len in [0, 1, group.public_len() - 1, group.public_len() + 1] {
+                assert_eq!(pair.shared(&vec![2; len]).unwrap_err(), BadPublic::Length { len });
+            }
+            assert_eq!(pair.shared(&vec![0; group.public_len()]).unwrap_err(), BadPublic::Point);
+            if group != Group::Curve25519 {
+                let mut other = KeyPair::generate(group, &entropy(4)).public().to_vec();
+                *other.last_mut().unwrap() ^= 1;
+                assert_eq!(pair.shared(&other).unwrap_err(), BadPublic::Point);
+            }
+        }
     }
 }

@@ -1,20 +1,24 @@
-//! ESP transforms over batches of packets in place: CBC encryption and a truncated HMAC (RFC 4303, RFC 2451, RFC 3602).
+//! ESP transforms over batches of packets in place: CBC or CTR with a truncated HMAC, or GCM (RFC 4303).
 //!
 //! A packet lies in one buffer: SPI, sequence number, initialisation vector, payload, padding, pad length, next header
 //! and ICV (RFC 4303 §2). Key schedules and HMAC pads are computed once per SA; nothing is allocated per packet.
 
+mod counter;
 mod mac;
+mod suite;
 
 use core::fmt;
 
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::{Rng as _, SeedableRng as _};
-use serde::{Deserialize, Serialize};
 use zeroize::Zeroize;
 
+use self::counter::{Ctr, Gcm};
 use self::mac::Hmac;
+pub use self::suite::{EspAuth, EspCipher, Suite};
 use crate::cipher::{Decryptor, Encryptor};
-use crate::{IkeCipher, equal};
+use crate::lanes::{self, Level, Pads, Units};
+use crate::{CipherError, IkeCipher, equal};
 
 /// The octets of SPI and sequence number.
 const HEADER: usize = 8;
@@ -24,186 +28,6 @@ const TRAILER: usize = 2;
 
 /// The octets of keystream [`Ivs`] makes at a time.
 const REFILL: usize = 4096;
-
-/// An ESP encryption transform.
-#[derive(Copy, Clone, Eq, PartialEq, Ord, PartialOrd, Hash, Debug, Serialize, Deserialize)]
-pub enum EspCipher {
-    /// No encryption (RFC 2410).
-    Null,
-    /// 3DES-EDE-CBC (RFC 2451); parity bits are ignored.
-    TripleDes,
-    /// AES-CBC with 128 bits of key (RFC 3602).
-    Aes128,
-    /// AES-CBC with 192 bits of key (RFC 3602).
-    Aes192,
-    /// AES-CBC with 256 bits of key (RFC 3602).
-    Aes256,
-}
-
-impl EspCipher {
-    /// Names the cipher of an ESP transform identifier and its key length attribute, in bits.
-    ///
-    /// 3 is 3DES, 11 is NULL (RFC 2407 §4.4.4), 12 is AES-CBC (RFC 3602 §5.2), which needs the key length (RFC 3602 §5.3). DES (2) is
-    /// not offered.
-    #[must_use]
-    pub const fn from_ike(transform: u8, key_bits: Option<u16>) -> Option<Self> {
-        match (transform, key_bits) {
-            (3, None | Some(192)) => Some(Self::TripleDes),
-            (11, None) => Some(Self::Null),
-            (12, Some(128)) => Some(Self::Aes128),
-            (12, Some(192)) => Some(Self::Aes192),
-            (12, Some(256)) => Some(Self::Aes256),
-            _ => None,
-        }
-    }
-
-    /// The length of the key, in octets.
-    #[must_use]
-    pub const fn key_len(self) -> usize {
-        match self.block_cipher() {
-            Some(cipher) => cipher.key_len(),
-            None => 0,
-        }
-    }
-
-    /// The length of the initialisation vector that goes with every packet, in octets.
-    #[must_use]
-    pub const fn iv_len(self) -> usize {
-        match self.block_cipher() {
-            Some(cipher) => cipher.block_len(),
-            None => 0,
-        }
-    }
-
-    /// Of how many octets payload and trailer are made a multiple: the block, and four without one (RFC 4303 §2.4).
-    #[must_use]
-    pub const fn block_len(self) -> usize {
-        match self.block_cipher() {
-            Some(cipher) => cipher.block_len(),
-            None => 4,
-        }
-    }
-
-    const fn block_cipher(self) -> Option<IkeCipher> {
-        match self {
-            Self::Null => None,
-            Self::TripleDes => Some(IkeCipher::TripleDes),
-            Self::Aes128 => Some(IkeCipher::Aes128),
-            Self::Aes192 => Some(IkeCipher::Aes192),
-            Self::Aes256 => Some(IkeCipher::Aes256),
-        }
-    }
-}
-
-/// An ESP integrity transform, named by hash and bits of ICV.
-#[derive(Copy, Clone, Eq, PartialEq, Ord, PartialOrd, Hash, Debug, Serialize, Deserialize)]
-pub enum EspAuth {
-    /// HMAC-MD5-96 (RFC 2403).
-    HmacMd5_96,
-    /// HMAC-SHA-1-96 (RFC 2404).
-    HmacSha1_96,
-    /// HMAC-SHA-256-128 (RFC 4868).
-    HmacSha256_128,
-    /// HMAC-SHA-384-192 (RFC 4868).
-    HmacSha384_192,
-    /// HMAC-SHA-512-256 (RFC 4868).
-    HmacSha512_256,
-}
-
-impl EspAuth {
-    /// Names the transform of an authentication algorithm attribute's value (RFC 2407 §4.5, RFC 4868 §4).
-    #[must_use]
-    pub const fn from_ike(number: u16) -> Option<Self> {
-        match number {
-            1 => Some(Self::HmacMd5_96),
-            2 => Some(Self::HmacSha1_96),
-            5 => Some(Self::HmacSha256_128),
-            6 => Some(Self::HmacSha384_192),
-            7 => Some(Self::HmacSha512_256),
-            _ => None,
-        }
-    }
-
-    /// The length of the key, in octets: that of the digest (RFC 4868 §2.1.1).
-    #[must_use]
-    pub const fn key_len(self) -> usize {
-        match self {
-            Self::HmacMd5_96 => 16,
-            Self::HmacSha1_96 => 20,
-            Self::HmacSha256_128 => 32,
-            Self::HmacSha384_192 => 48,
-            Self::HmacSha512_256 => 64,
-        }
-    }
-
-    /// The length of the ICV, in octets.
-    #[must_use]
-    pub const fn icv_len(self) -> usize {
-        match self {
-            Self::HmacMd5_96 | Self::HmacSha1_96 => 12,
-            Self::HmacSha256_128 => 16,
-            Self::HmacSha384_192 => 24,
-            Self::HmacSha512_256 => 32,
-        }
-    }
-}
-
-/// The transforms of an ESP SA.
-#[derive(Copy, Clone, Eq, PartialEq, Ord, PartialOrd, Hash, Debug, Serialize, Deserialize)]
-pub struct Suite {
-    /// How the payload is encrypted.
-    pub cipher: EspCipher,
-    /// How the packet is authenticated.
-    pub auth: EspAuth,
-}
-
-impl Suite {
-    /// How many octets of KEYMAT an SA takes (RFC 2409 §5.5).
-    #[must_use]
-    pub const fn key_material_len(self) -> usize {
-        self.cipher.key_len() + self.auth.key_len()
-    }
-
-    /// Where the payload begins in a packet, in octets from the SPI.
-    #[must_use]
-    pub const fn payload_offset(self) -> usize {
-        HEADER + self.cipher.iv_len()
-    }
-
-    /// The length of a packet from SPI to ICV that carries so many octets of payload.
-    #[must_use]
-    pub const fn padded_len(self, payload_len: usize) -> usize {
-        let inner = (payload_len + TRAILER).next_multiple_of(self.cipher.block_len());
-        self.payload_offset() + inner + self.auth.icv_len()
-    }
-
-    /// The most octets of payload a packet can carry that is no longer than `packet_len` from SPI to ICV.
-    #[must_use]
-    pub const fn max_payload(self, packet_len: usize) -> usize {
-        let inner = packet_len.saturating_sub(self.payload_offset() + self.auth.icv_len());
-        (inner - inner % self.cipher.block_len()).saturating_sub(TRAILER)
-    }
-}
-
-impl fmt::Display for Suite {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let cipher = match self.cipher {
-            EspCipher::Null => "NULL",
-            EspCipher::TripleDes => "3DES-CBC",
-            EspCipher::Aes128 => "AES-CBC-128",
-            EspCipher::Aes192 => "AES-CBC-192",
-            EspCipher::Aes256 => "AES-CBC-256",
-        };
-        let auth = match self.auth {
-            EspAuth::HmacMd5_96 => "HMAC-MD5-96",
-            EspAuth::HmacSha1_96 => "HMAC-SHA-1-96",
-            EspAuth::HmacSha256_128 => "HMAC-SHA-256-128",
-            EspAuth::HmacSha384_192 => "HMAC-SHA-384-192",
-            EspAuth::HmacSha512_256 => "HMAC-SHA-512-256",
-        };
-        write!(f, "{cipher} {auth}")
-    }
-}
 
 /// A truncated HMAC under one key.
 enum Mac {
@@ -215,13 +39,25 @@ enum Mac {
 }
 
 impl Mac {
-    fn new(auth: EspAuth, key: &[u8]) -> Self {
-        match auth {
+    /// Hashes the pads; `None` when the cipher authenticates.
+    fn new(auth: EspAuth, key: &[u8]) -> Option<Self> {
+        Some(match auth {
             EspAuth::HmacMd5_96 => Self::Md5(Hmac::new(key)),
             EspAuth::HmacSha1_96 => Self::Sha1(Hmac::new(key)),
             EspAuth::HmacSha256_128 => Self::Sha256(Hmac::new(key)),
             EspAuth::HmacSha384_192 => Self::Sha384(Hmac::new(key)),
             EspAuth::HmacSha512_256 => Self::Sha512(Hmac::new(key)),
+            EspAuth::None => return None,
+        })
+    }
+
+    /// What the kernels need of it; `None` when they do not know the hash.
+    fn pads(&self) -> Option<Pads> {
+        match self {
+            Self::Md5(hmac) => Some(hmac.pads()),
+            Self::Sha1(hmac) => Some(hmac.pads()),
+            Self::Sha256(hmac) => Some(hmac.pads()),
+            Self::Sha384(_) | Self::Sha512(_) => None,
         }
     }
 
@@ -237,12 +73,33 @@ impl Mac {
     }
 }
 
-/// Cuts KEYMAT into encryption key and authentication key; `None` when it has not the suite's length.
+/// A cipher under one key; `C` is what CBC needs for the direction.
+enum Cipher<C> {
+    Null,
+    Cbc(C),
+    Ctr(Ctr),
+    Gcm(Gcm),
+}
+
+impl<C> Cipher<C> {
+    /// Expands a key with salt, if the cipher has one; `None` when it has not the cipher's length.
+    fn new(cipher: EspCipher, key: &[u8], cbc: fn(IkeCipher, &[u8]) -> Result<C, CipherError>) -> Option<Self> {
+        match (cipher.block_cipher(), cipher) {
+            (Some(cipher), _) => cbc(cipher, key).ok().map(Self::Cbc),
+            (None, EspCipher::Null) => Some(Self::Null),
+            (None, cipher) if cipher.authenticates() => Gcm::new(key).map(Self::Gcm),
+            (None, _) => Ctr::new(key).map(Self::Ctr),
+        }
+    }
+}
+
+/// Cuts KEYMAT into encryption key and authentication key; `None` when it has not the suite's length, or the suite
+/// would leave packets without authentication.
 ///
 /// "the encryption key(s) MUST be taken from the first (left-most, high-order) bits and the authentication key(s) MUST
 /// be taken from the remaining bits" (RFC 2401 §4.6.2).
 fn split(suite: Suite, keymat: &[u8]) -> Option<(&[u8], &[u8])> {
-    if keymat.len() != suite.key_material_len() {
+    if !suite.is_sound() || keymat.len() != suite.key_material_len() {
         return None;
     }
     keymat.split_at_checked(suite.cipher.key_len())
@@ -251,24 +108,29 @@ fn split(suite: Suite, keymat: &[u8]) -> Option<(&[u8], &[u8])> {
 /// The expanded keys of an outbound SA.
 pub struct SealKey {
     suite: Suite,
-    /// `None` when the suite does not encrypt.
-    cipher: Option<Encryptor>,
-    mac: Mac,
+    cipher: Cipher<Encryptor>,
+    /// `None` when the cipher authenticates.
+    mac: Option<Mac>,
+    /// The same keys for many packets at once; `None` when there are no kernels for the suite.
+    lanes: Option<lanes::Keys>,
 }
 
 impl SealKey {
-    /// Expands KEYMAT; `None` when it has not [`Suite::key_material_len`] octets.
+    /// Expands KEYMAT; `None` when it has not [`Suite::key_material_len`] octets or the suite is not sound.
     #[must_use]
     pub fn new(suite: Suite, keymat: &[u8]) -> Option<Self> {
         let (encryption, authentication) = split(suite, keymat)?;
-        let cipher = match suite.cipher.block_cipher() {
-            Some(cipher) => Some(Encryptor::new(cipher, encryption).ok()?),
-            None => None,
+        let cipher = Cipher::new(suite.cipher, encryption, Encryptor::new)?;
+        let mac = Mac::new(suite.auth, authentication);
+        let lanes = match suite.cipher {
+            EspCipher::Aes128 | EspCipher::Aes192 | EspCipher::Aes256 => mac.as_ref().and_then(Mac::pads),
+            _ => None,
         };
         Some(Self {
             suite,
             cipher,
-            mac: Mac::new(suite.auth, authentication),
+            mac,
+            lanes: lanes.and_then(|pads| lanes::Keys::sealing(encryption, pads)),
         })
     }
 
@@ -288,24 +150,29 @@ impl fmt::Debug for SealKey {
 /// The expanded keys of an inbound SA.
 pub struct OpenKey {
     suite: Suite,
-    /// `None` when the suite does not encrypt.
-    cipher: Option<Decryptor>,
-    mac: Mac,
+    cipher: Cipher<Decryptor>,
+    /// `None` when the cipher authenticates.
+    mac: Option<Mac>,
+    /// The same keys for many packets at once; `None` when there are no kernels for the suite.
+    lanes: Option<lanes::Keys>,
 }
 
 impl OpenKey {
-    /// Expands KEYMAT; `None` when it has not [`Suite::key_material_len`] octets.
+    /// Expands KEYMAT; `None` when it has not [`Suite::key_material_len`] octets or the suite is not sound.
     #[must_use]
     pub fn new(suite: Suite, keymat: &[u8]) -> Option<Self> {
         let (encryption, authentication) = split(suite, keymat)?;
-        let cipher = match suite.cipher.block_cipher() {
-            Some(cipher) => Some(Decryptor::new(cipher, encryption).ok()?),
-            None => None,
+        let cipher = Cipher::new(suite.cipher, encryption, Decryptor::new)?;
+        let mac = Mac::new(suite.auth, authentication);
+        let lanes = match suite.cipher {
+            EspCipher::Aes128 | EspCipher::Aes192 | EspCipher::Aes256 => mac.as_ref().and_then(Mac::pads),
+            _ => None,
         };
         Some(Self {
             suite,
             cipher,
-            mac: Mac::new(suite.auth, authentication),
+            mac,
+            lanes: lanes.and_then(|pads| lanes::Keys::opening(encryption, pads)),
         })
     }
 
@@ -393,28 +260,50 @@ impl Seal<'_> {
 /// A packet whose length does not fit its payload is a fault of the caller; it is wiped, SPI and all, so that nothing
 /// leaves in the clear.
 pub fn seal(batch: &mut [Seal<'_>], ivs: &mut Ivs) {
-    for item in &mut *batch {
-        if encrypt(item, ivs).is_none() {
-            item.packet.zeroize();
-        }
-    }
-    for item in batch.iter_mut().filter(|item| item.fits()) {
-        if let Some((message, icv)) = cut_icv(item.packet, item.key.suite) {
-            icv.iter_mut()
-                .zip(item.key.mac.compute(message))
-                .for_each(|(to, from)| *to = from);
-        }
+    seal_with(Units::in_use(), batch, ivs);
+}
+
+/// Seals every packet of a batch with the units given: the same octets as [`seal`].
+pub fn seal_with(units: Units, batch: &mut [Seal<'_>], ivs: &mut Ivs) {
+    match batch.len() {
+        0 | 1 => seal_some::<1>(units, batch, ivs),
+        2..=8 => seal_some::<8>(units, batch, ivs),
+        _ => seal_some::<{ lanes::BATCH }>(units, batch, ivs),
     }
 }
 
-/// Writes padding, trailer and initialisation vector, and encrypts; `None` when the lengths do not fit.
-fn encrypt(item: &mut Seal<'_>, ivs: &mut Ivs) -> Option<()> {
+/// Seals a batch, `N` packets at a time where kernels can.
+fn seal_some<const N: usize>(units: Units, batch: &mut [Seal<'_>], ivs: &mut Ivs) {
+    let many = units.level() > Level::Portable;
+    let mut sealing = lanes::Sealing::<N>::new(units);
+    for item in batch {
+        if prepare(item, ivs).is_none() {
+            item.packet.zeroize();
+            continue;
+        }
+        match &item.key.lanes {
+            Some(keys) if many => sealing.push(keys, item.packet),
+            _ => {
+                if encrypt(item).is_none() {
+                    item.packet.zeroize();
+                }
+            }
+        }
+    }
+    sealing.seal();
+}
+
+/// Writes padding, trailer and initialisation vector; `None` when the lengths do not fit.
+fn prepare(item: &mut Seal<'_>, ivs: &mut Ivs) -> Option<()> {
     if !item.fits() {
         return None;
     }
     let suite = item.key.suite;
     let (message, _) = cut_icv(item.packet, suite)?;
-    let (iv, inner) = message.get_mut(HEADER..)?.split_at_mut_checked(suite.cipher.iv_len())?;
+    let (header, rest) = message.split_first_chunk_mut::<HEADER>()?;
+    let [.., a, b, c, d] = *header;
+    let sequence = [a, b, c, d];
+    let (iv, inner) = rest.split_at_mut_checked(suite.cipher.iv_len())?;
     let (padding, [pad_length, next_header]) = inner.get_mut(item.payload_len..)?.split_last_chunk_mut()?;
     let mut octets = 0;
     for pad in padding {
@@ -423,10 +312,29 @@ fn encrypt(item: &mut Seal<'_>, ivs: &mut Ivs) -> Option<()> {
     }
     *pad_length = octets;
     *next_header = item.next_header;
-    if let Some(cipher) = &item.key.cipher {
-        ivs.fill(iv);
-        cipher.encrypt(iv, inner).ok()?;
+    match item.key.cipher {
+        Cipher::Null => {}
+        Cipher::Cbc(_) => ivs.fill(iv),
+        Cipher::Ctr(_) | Cipher::Gcm(_) => counter::write_iv(iv, sequence, ivs)?,
     }
+    Some(())
+}
+
+/// Encrypts a packet and writes its ICV; `None` when the lengths do not fit.
+fn encrypt(item: &mut Seal<'_>) -> Option<()> {
+    let suite = item.key.suite;
+    if let Cipher::Gcm(gcm) = &item.key.cipher {
+        return gcm.seal(item.packet);
+    }
+    let (message, icv) = cut_icv(item.packet, suite)?;
+    let (iv, inner) = message.get_mut(HEADER..)?.split_at_mut_checked(suite.cipher.iv_len())?;
+    match &item.key.cipher {
+        Cipher::Cbc(cbc) => cbc.encrypt(iv, inner).ok()?,
+        Cipher::Ctr(ctr) => ctr.apply(iv, inner)?,
+        Cipher::Null | Cipher::Gcm(_) => {}
+    }
+    let authenticator = item.key.mac.as_ref()?.compute(message);
+    icv.iter_mut().zip(authenticator).for_each(|(to, from)| *to = from);
     Some(())
 }
 
@@ -482,23 +390,52 @@ impl fmt::Display for OpenError {
 impl core::error::Error for OpenError {}
 
 /// Opens every packet of a batch: all ICVs first, in constant time, then decryption of what is authentic.
+///
+/// A packet that is not authentic stays as it was, but with a cipher that authenticates its inside is wiped.
 pub fn open(batch: &mut [Open<'_>]) {
-    for item in &mut *batch {
-        item.result = authenticate(item);
+    open_with(Units::in_use(), batch);
+}
+
+/// Opens every packet of a batch with the units given: the same octets and results as [`open`].
+pub fn open_with(units: Units, batch: &mut [Open<'_>]) {
+    match batch.len() {
+        0 | 1 => open_some::<1>(units, batch),
+        2..=8 => open_some::<8>(units, batch),
+        _ => open_some::<{ lanes::BATCH }>(units, batch),
     }
-    for item in batch {
-        if item.result.is_ok() {
-            item.result = decrypt(item);
+}
+
+/// Opens a batch, `N` packets at a time where kernels can.
+fn open_some<const N: usize>(units: Units, batch: &mut [Open<'_>]) {
+    let many = units.level() > Level::Portable;
+    for batch in batch.chunks_mut(N) {
+        let mut authenticators = lanes::Authenticators::<N>::new();
+        for (slot, item) in batch.iter_mut().enumerate() {
+            item.result = measure(item);
+            if let (Ok(_), Some(keys), true) = (item.result, &item.key.lanes, many) {
+                let covered = item.packet.len() - item.key.suite.icv_len();
+                authenticators.push(slot, keys, item.packet.get(..covered).unwrap_or_default());
+            }
+        }
+        let authenticators = authenticators.compute(units);
+        for (item, expected) in batch.iter_mut().zip(&authenticators) {
+            let keys = item.key.lanes.as_ref().filter(|_| many);
+            if item.result.is_ok() && !authentic(item, keys.map(|_| expected)) {
+                item.result = Err(OpenError::BadIcv);
+            }
+            if item.result.is_ok() {
+                item.result = decrypt(item, units, keys);
+            }
         }
     }
 }
 
-/// Checks lengths and ICV; the result is that of a packet whose inside has not been read.
-fn authenticate(item: &mut Open<'_>) -> Result<Opened, OpenError> {
+/// Checks lengths; the result is that of a packet whose inside has not been read.
+fn measure(item: &mut Open<'_>) -> Result<Opened, OpenError> {
     let suite = item.key.suite;
     let start = suite.payload_offset();
     let block = suite.cipher.block_len();
-    let (message, icv) = cut_icv(item.packet, suite).ok_or(OpenError::TooShort)?;
+    let (message, _) = cut_icv(item.packet, suite).ok_or(OpenError::TooShort)?;
     let len = message
         .len()
         .checked_sub(start)
@@ -507,28 +444,46 @@ fn authenticate(item: &mut Open<'_>) -> Result<Opened, OpenError> {
     if len % block != 0 {
         return Err(OpenError::BadLength);
     }
-    let expected = item.key.mac.compute(message);
-    match expected.get(..icv.len()) {
-        Some(expected) if equal(expected, icv) => Ok(Opened {
-            start,
-            len,
-            next_header: 0,
+    Ok(Opened {
+        start,
+        len,
+        next_header: 0,
+    })
+}
+
+/// Whether a packet's ICV is its authenticator, which is computed unless it is at hand.
+///
+/// A cipher that authenticates finds out while it decrypts.
+fn authentic(item: &mut Open<'_>, authenticator: Option<&[u8; 32]>) -> bool {
+    let Some((message, icv)) = cut_icv(item.packet, item.key.suite) else {
+        return false;
+    };
+    match authenticator {
+        Some(expected) => expected.get(..icv.len()).is_some_and(|expected| equal(expected, icv)),
+        None => item.key.mac.as_ref().is_none_or(|mac| {
+            let expected = mac.compute(message);
+            expected.get(..icv.len()).is_some_and(|expected| equal(expected, icv))
         }),
-        _ => Err(OpenError::BadIcv),
     }
 }
 
-/// Decrypts an authentic packet and reads its trailer.
-fn decrypt(item: &mut Open<'_>) -> Result<Opened, OpenError> {
+/// Decrypts an authentic packet, or finds with a cipher that authenticates that it is not, and reads its trailer.
+fn decrypt(item: &mut Open<'_>, units: Units, keys: Option<&lanes::Keys>) -> Result<Opened, OpenError> {
     let suite = item.key.suite;
     let start = suite.payload_offset();
+    if let Cipher::Gcm(gcm) = &item.key.cipher {
+        gcm.open(item.packet).ok_or(OpenError::BadIcv)?;
+    }
     let (message, _) = cut_icv(item.packet, suite).ok_or(OpenError::TooShort)?;
+    let decrypted = keys.is_some_and(|keys| keys.decrypt(units, message));
     let (iv, inner) = message
         .get_mut(HEADER..)
         .and_then(|rest| rest.split_at_mut_checked(suite.cipher.iv_len()))
         .ok_or(OpenError::TooShort)?;
-    if let Some(cipher) = &item.key.cipher {
-        cipher.decrypt(iv, inner).map_err(|_| OpenError::BadLength)?;
+    match &item.key.cipher {
+        Cipher::Cbc(cbc) if !decrypted => cbc.decrypt(iv, inner).map_err(|_| OpenError::BadLength)?,
+        Cipher::Ctr(ctr) => ctr.apply(iv, inner).ok_or(OpenError::TooShort)?,
+        Cipher::Null | Cipher::Cbc(_) | Cipher::Gcm(_) => {}
     }
     let (rest, [pad_length, next_header]) = inner.split_last_chunk::<TRAILER>().ok_or(OpenError::TooShort)?;
     let len = rest
@@ -548,7 +503,7 @@ fn decrypt(item: &mut Open<'_>) -> Result<Opened, OpenError> {
 
 /// Cuts a packet into what the ICV covers and the ICV.
 fn cut_icv(packet: &mut [u8], suite: Suite) -> Option<(&mut [u8], &mut [u8])> {
-    let covered = packet.len().checked_sub(suite.auth.icv_len())?;
+    let covered = packet.len().checked_sub(suite.icv_len())?;
     packet.split_at_mut_checked(covered)
 }
 
@@ -562,13 +517,17 @@ mod tests {
     use crate::Hash;
     use crate::testing::hex;
 
-    const CIPHERS: [EspCipher; 5] = [
+    const CIPHERS: [EspCipher; 8] = [
         EspCipher::Null,
         EspCipher::TripleDes,
         EspCipher::Aes128,
         EspCipher::Aes192,
         EspCipher::Aes256,
+        EspCipher::Aes128Ctr,
+        EspCipher::Aes192Ctr,
+        EspCipher::Aes256Ctr,
     ];
+    const GCM: [EspCipher; 3] = [EspCipher::Aes128Gcm, EspCipher::Aes192Gcm, EspCipher::Aes256Gcm];
     const AUTHS: [EspAuth; 5] = [
         EspAuth::HmacMd5_96,
         EspAuth::HmacSha1_96,
@@ -582,9 +541,14 @@ mod tests {
     };
 
     fn suites() -> impl Iterator<Item = Suite> {
+        let gcm = GCM.map(|cipher| Suite {
+            cipher,
+            auth: EspAuth::None,
+        });
         CIPHERS
             .into_iter()
             .flat_map(|cipher| AUTHS.map(|auth| Suite { cipher, auth }))
+            .chain(gcm)
     }
 
     fn keymat(suite: Suite) -> Vec<u8> {
@@ -636,53 +600,94 @@ mod tests {
         batch[0].result
     }
 
-    /// The encrypted part from the definition of CBC and single blocks.
+    /// One block by a cipher that works on single blocks.
+    fn block_by_hand(cipher: EspCipher, key: &[u8], block: &[u8]) -> Vec<u8> {
+        if cipher == EspCipher::TripleDes {
+            // E(k3, D(k2, E(k1, x))) with single DES.
+            use des::cipher::BlockCipherDecrypt;
+            let des = |at: usize| des::Des::new_from_slice(&key[8 * at..][..8]).unwrap();
+            let mut x = block.try_into().unwrap();
+            des(0).encrypt_block(&mut x);
+            des(1).decrypt_block(&mut x);
+            des(2).encrypt_block(&mut x);
+            return x.to_vec();
+        }
+        let mut x = block.try_into().unwrap();
+        match key.len() {
+            16 => aes::Aes128::new_from_slice(key).unwrap().encrypt_block(&mut x),
+            24 => aes::Aes192::new_from_slice(key).unwrap().encrypt_block(&mut x),
+            _ => aes::Aes256::new_from_slice(key).unwrap().encrypt_block(&mut x),
+        }
+        x.to_vec()
+    }
+
+    fn exclusive_or(a: &[u8], b: &[u8]) -> Vec<u8> {
+        a.iter().zip(b).map(|(a, b)| a ^ b).collect()
+    }
+
+    /// The encrypted part from the definitions of CBC and counter mode and single blocks.
     fn encrypted_by_hand(cipher: EspCipher, key: &[u8], iv: &[u8], clear: &[u8]) -> Vec<u8> {
-        let block = |block: &[u8]| match cipher {
-            EspCipher::Null => block.to_vec(),
-            EspCipher::TripleDes => {
-                // E(k3, D(k2, E(k1, x))) with single DES.
-                use des::cipher::BlockCipherDecrypt;
-                let des = |at: usize| des::Des::new_from_slice(&key[8 * at..][..8]).unwrap();
-                let mut x = block.try_into().unwrap();
-                des(0).encrypt_block(&mut x);
-                des(1).decrypt_block(&mut x);
-                des(2).encrypt_block(&mut x);
-                x.to_vec()
-            }
-            EspCipher::Aes128 => {
-                let mut x = block.try_into().unwrap();
-                aes::Aes128::new_from_slice(key).unwrap().encrypt_block(&mut x);
-                x.to_vec()
-            }
-            EspCipher::Aes192 => {
-                let mut x = block.try_into().unwrap();
-                aes::Aes192::new_from_slice(key).unwrap().encrypt_block(&mut x);
-                x.to_vec()
-            }
-            EspCipher::Aes256 => {
-                let mut x = block.try_into().unwrap();
-                aes::Aes256::new_from_slice(key).unwrap().encrypt_block(&mut x);
-                x.to_vec()
-            }
-        };
         if cipher == EspCipher::Null {
             return clear.to_vec();
+        }
+        if cipher.block_cipher().is_none() {
+            let (key, salt) = key.split_at(key.len() - 4);
+            // GCM takes the first count for the ICV.
+            let first = if cipher.authenticates() { 2u32 } else { 1 };
+            return clear
+                .chunks(16)
+                .zip(first..)
+                .flat_map(|(clear, count)| {
+                    let counter = [salt, iv, &count.to_be_bytes()].concat();
+                    exclusive_or(clear, &block_by_hand(cipher, key, &counter))
+                })
+                .collect();
         }
         let mut before = iv.to_vec();
         let mut out = Vec::new();
         for clear in clear.chunks(iv.len()) {
-            before = block(&clear.iter().zip(&before).map(|(a, b)| a ^ b).collect::<Vec<u8>>());
+            before = block_by_hand(cipher, key, &exclusive_or(clear, &before));
             out.extend_from_slice(&before);
         }
         out
+    }
+
+    /// The ICV of GCM from its definition: multiplication bit by bit, the polynomial's highest coefficient last.
+    fn tag_by_hand(cipher: EspCipher, key: &[u8], iv: &[u8], header: &[u8], sealed: &[u8]) -> Vec<u8> {
+        let (key, salt) = key.split_at(key.len() - 4);
+        let number = |octets: &[u8]| {
+            let mut padded = [0; 16];
+            padded[..octets.len()].copy_from_slice(octets);
+            u128::from_be_bytes(padded)
+        };
+        let times = |x: u128, mut y: u128| {
+            let mut product = 0;
+            for bit in (0..128).rev() {
+                if x >> bit & 1 == 1 {
+                    product ^= y;
+                }
+                y = y >> 1 ^ if y & 1 == 1 { 0xe1 << 120 } else { 0 };
+            }
+            product
+        };
+        let h = number(&block_by_hand(cipher, key, &[0; 16]));
+        let lengths = (header.len() as u128 * 8) << 64 | sealed.len() as u128 * 8;
+        let blocks = header.chunks(16).chain(sealed.chunks(16)).map(number).chain([lengths]);
+        let hash = blocks.fold(0, |hash, block| times(hash ^ block, h));
+        let counter = [salt, iv, &[0, 0, 0, 1]].concat();
+        exclusive_or(&hash.to_be_bytes(), &block_by_hand(cipher, key, &counter))
     }
 
     fn sealed_by_hand(suite: Suite, keymat: &[u8], iv: &[u8], payload: &[u8]) -> Vec<u8> {
         let (encryption, authentication) = keymat.split_at(suite.cipher.key_len());
         let mut inner = payload.to_vec();
         let mut pads = 0;
-        while !(inner.len() + 2).is_multiple_of(iv.len().max(4)) {
+        let block = if suite.cipher.block_cipher().is_some() {
+            iv.len()
+        } else {
+            4
+        };
+        while !(inner.len() + 2).is_multiple_of(block) {
             pads += 1;
             inner.push(pads);
         }
@@ -696,6 +701,12 @@ mod tests {
             EspAuth::HmacSha256_128 => (Hash::Sha256, 16),
             EspAuth::HmacSha384_192 => (Hash::Sha384, 24),
             EspAuth::HmacSha512_256 => (Hash::Sha512, 32),
+            EspAuth::None => {
+                let (header, sealed) = (&packet[..8], &packet[16..]);
+                let tag = tag_by_hand(suite.cipher, encryption, iv, header, sealed);
+                packet.extend_from_slice(&tag);
+                return packet;
+            }
         };
         let mac = hash.mac(authentication, &[&packet]);
         packet.extend_from_slice(&mac[..icv_len]);
@@ -706,7 +717,10 @@ mod tests {
     fn every_suite_seals_what_independent_primitives_build() {
         for suite in suites() {
             let keymat = keymat(suite);
-            let iv: Vec<u8> = (0xf0..=0xff).take(suite.cipher.iv_len()).collect();
+            let mut iv: Vec<u8> = (0xf0..=0xff).take(suite.cipher.iv_len()).collect();
+            if iv.len() == 8 && suite.cipher != EspCipher::TripleDes {
+                iv[4..].copy_from_slice(&[0, 0, 0, 7]);
+            }
             for len in [0, 1, 2, 5, 6, 13, 14, 15, 16, 37, 40, 100, 111, 112, 113, 576, 1424] {
                 let packet = sealed(suite, &keymat, &payload(len), &mut known_iv(&iv));
                 assert_eq!(
@@ -941,7 +955,7 @@ mod tests {
         for (auth, key, data, expected) in cases {
             let expected = hex(expected);
             assert_eq!(
-                Mac::new(auth, key).compute(data)[..expected.len()],
+                Mac::new(auth, key).unwrap().compute(data)[..expected.len()],
                 expected,
                 "{auth:?}"
             );
@@ -953,7 +967,7 @@ mod tests {
         let hashes = [Hash::Md5, Hash::Sha1, Hash::Sha256, Hash::Sha384, Hash::Sha512];
         for (auth, hash) in AUTHS.into_iter().zip(hashes) {
             let key = payload(auth.key_len());
-            let mac = Mac::new(auth, &key);
+            let mac = Mac::new(auth, &key).unwrap();
             for len in 0..400 {
                 let expected = hash.mac(&key, &[&payload(len)]);
                 assert_eq!(mac.compute(&payload(len))[..expected.len()], expected, "{auth:?} {len}");
@@ -1060,7 +1074,10 @@ mod tests {
             for at in 0..packet.len() {
                 let mut changed = packet.clone();
                 changed[at] ^= 1 << (at % 8);
-                let before = changed.clone();
+                let mut before = changed.clone();
+                if suite.cipher.authenticates() {
+                    before[16..].fill(0);
+                }
                 assert_eq!(opened(&key, &mut changed), Err(OpenError::BadIcv), "{suite} {at}");
                 assert_eq!(changed, before);
             }
@@ -1079,7 +1096,7 @@ mod tests {
             for len in 0..packet.len() + 40 {
                 let mut changed = packet.clone();
                 changed.resize(len, 0);
-                let inner = len.checked_sub(suite.payload_offset() + suite.auth.icv_len());
+                let inner = len.checked_sub(suite.payload_offset() + suite.icv_len());
                 let expected = match inner {
                     Some(inner) if inner >= suite.cipher.block_len() => {
                         if inner % suite.cipher.block_len() != 0 {
@@ -1232,17 +1249,36 @@ mod tests {
     }
 
     #[test]
-    fn attribute_values_name_transforms() {
-        assert_eq!(EspCipher::from_ike(3, None), Some(EspCipher::TripleDes));
-        assert_eq!(EspCipher::from_ike(11, None), Some(EspCipher::Null));
-        assert_eq!(EspCipher::from_ike(12, Some(128)), Some(EspCipher::Aes128));
-        assert_eq!(EspCipher::from_ike(12, Some(192)), Some(EspCipher::Aes192));
-        assert_eq!(EspCipher::from_ike(12, Some(256)), Some(EspCipher::Aes256));
-        for (transform, bits) in [(2, None), (12, None), (12, Some(0)), (20, Some(128))] {
-            assert_eq!(EspCipher::from_ike(transform, bits), None);
+    fn a_suite_without_authentication_or_with_two_makes_no_key() {
+        for (cipher, auth) in [
+            (EspCipher::Aes128, EspAuth::None),
+            (EspCipher::Aes128Ctr, EspAuth::None),
+            (EspCipher::Null, EspAuth::None),
+            (EspCipher::Aes128Gcm, EspAuth::HmacSha1_96),
+        ] {
+            let suite = Suite { cipher, auth };
+            let keymat = keymat(suite);
+            assert!(SealKey::new(suite, &keymat).is_none() && OpenKey::new(suite, &keymat).is_none());
         }
-        assert_eq!([1, 2, 5, 6, 7].map(EspAuth::from_ike), AUTHS.map(Some));
-        // 3 is DES-MAC, 4 is KPDK.
-        assert_eq!([0, 3, 4, 8].map(EspAuth::from_ike), [None; 4]);
+    }
+
+    #[test]
+    fn no_nonce_of_a_counter_mode_occurs_twice_in_an_sa() {
+        for suite in suites().filter(|suite| suite.payload_offset() == 16 && suite.cipher != EspCipher::TripleDes) {
+            let key = SealKey::new(suite, &keymat(suite)).unwrap();
+            let mut ivs = Ivs::new([6; 32]);
+            for sequence in [1u32, 2, 0x0100_0000, u32::MAX] {
+                let mut packet = unsealed(suite, &payload(5));
+                packet[4..8].copy_from_slice(&sequence.to_be_bytes());
+                let item = Seal {
+                    key: &key,
+                    packet: &mut packet,
+                    payload_len: 5,
+                    next_header: 17,
+                };
+                seal(&mut [item], &mut ivs);
+                assert_eq!(packet[12..16], sequence.to_be_bytes(), "{suite}");
+            }
+        }
     }
 }

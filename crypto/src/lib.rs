@@ -5,7 +5,9 @@
 pub mod chap;
 mod cipher;
 mod dh;
+mod ecp;
 pub mod esp;
+pub mod lanes;
 mod prf;
 mod secret;
 

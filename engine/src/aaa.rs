@@ -160,6 +160,7 @@ mod tests {
             name: name.to_owned(),
             password: password.to_owned().into(),
             address: None,
+            prefix: None,
         }
     }
 

@@ -1,13 +1,19 @@
 //! One client from its first SA to its last packet: joins IKE, ESP, L2TP and PPP, which do not know one another.
 
+mod inside;
+
+use self::inside::Inside;
 use crate::aaa;
 use crate::event::{Event, Instance, Summary};
+use crate::ike::initiate::{self, Renewal, Terms};
+use crate::ike::keys::Cookies;
 use crate::ike::quick_mode::Agreed;
 use crate::ike::{self, Endpoint};
 use crate::l2tp::{self, Tunnel};
 use crate::outbox::{HostChange, Outbox, Output};
 use crate::path::{ClientId, Counters, Encap, ReplayState, SessionPath, Spi, Update};
 use crate::pool::{Pool, Wish};
+use crate::prefix::Prefixes;
 use crate::ppp::{self, Link};
 use crate::rng::Rng;
 use crate::time::{Instant, earliest};
@@ -16,7 +22,7 @@ use core::net::{IpAddr, Ipv4Addr};
 use core::time::Duration;
 use crypto::Secret;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Pairs of ESP SAs that one client keeps; the oldest go first.
 const MOST_PAIRS: usize = 8;
@@ -29,6 +35,12 @@ const PAIR_GRACE: Duration = Duration::from_secs(30);
 const WITHOUT_SA: Duration = Duration::from_secs(30);
 /// How long a client with SAs but without L2TP is kept.
 const WITHOUT_TUNNEL: Duration = Duration::from_secs(90);
+/// The longest that a computation may take before it counts as lost.
+const COMPUTING: Duration = Duration::from_secs(30);
+/// Pause between attempts to renew an SA.
+const RENEW_AGAIN: Duration = Duration::from_secs(40);
+/// A client that has been silent for so long gets no renewals: it is gone.
+const SILENCE: Duration = Duration::from_secs(120);
 /// How often rooms may answer one another within one input; far above what any real exchange needs.
 const MOST_ROUNDS: usize = 64;
 /// The port of L2TP (RFC 2661 §8.1).
@@ -45,6 +57,15 @@ pub(crate) struct Pair {
     pub(crate) expires: Instant,
     pub(crate) udp: bool,
     pub(crate) words: String,
+    renew_at: Instant,
+    terms: Terms,
+}
+
+impl Pair {
+    /// How much of the life that was agreed is left.
+    pub(crate) fn life_left(&self, now: Instant) -> Duration {
+        self.born.after(self.terms.life).since(now)
+    }
 }
 
 /// A call: PPP within the L2TP session.
@@ -57,6 +78,7 @@ pub(crate) struct Call {
     pub(crate) user: Option<String>,
     pub(crate) address: Option<Ipv4Addr>,
     pub(crate) up: Option<ppp::Up>,
+    pub(crate) inside: Inside,
     cause: Option<String>,
     base: Counters,
 }
@@ -96,6 +118,7 @@ pub(crate) struct Client {
     /// It did not answer any more when its tunnel was given up.
     silent: bool,
     closing: bool,
+    pub(crate) renewal: Option<Renewal>,
 }
 
 /// What a client works with: all of it belongs to the engine.
@@ -103,10 +126,62 @@ pub(crate) struct Context<'a> {
     pub(crate) config: &'a Config,
     pub(crate) tunnels: &'a BTreeMap<u32, L2tpTunnel>,
     pub(crate) pool: &'a mut Pool,
+    pub(crate) prefixes: &'a mut Prefixes,
     pub(crate) instances: &'a mut BTreeMap<Instance, u32>,
     pub(crate) rng: &'a mut Rng,
     pub(crate) now: Instant,
     pub(crate) out: &'a mut Outbox,
+    pub(crate) tickets: &'a mut Tickets,
+    pub(crate) spis: &'a mut BTreeSet<u32>,
+    /// What ISAKMP SAs want done: the engine does it when the client has settled.
+    pub(crate) ike: Vec<(Cookies, ike::sa::Output)>,
+}
+
+/// Who waits for a computation.
+#[derive(Clone, Copy)]
+pub(crate) enum Waiting {
+    /// A Main Mode that is not authenticated yet.
+    HalfOpen(Cookies),
+    /// A Quick Mode in this SA.
+    Established(Cookies),
+    /// A Main Mode of our own with this client.
+    Renewal(u32),
+}
+
+/// Computations under way: who asked for which, for whom, and when.
+#[derive(Default)]
+pub(crate) struct Tickets {
+    next: u64,
+    open: BTreeMap<u64, (Waiting, IpAddr, Instant)>,
+}
+
+impl Tickets {
+    /// A number for a computation that may be asked for.
+    pub(crate) fn draw(&mut self) -> u64 {
+        self.next += 1;
+        self.next
+    }
+
+    /// The computation was asked for.
+    pub(crate) fn wait(&mut self, ticket: u64, who: Waiting, peer: IpAddr, now: Instant) {
+        self.next = self.next.max(ticket);
+        self.open.insert(ticket, (who, peer, now));
+    }
+
+    /// Its result is there.
+    pub(crate) fn take(&mut self, ticket: u64) -> Option<(Waiting, IpAddr)> {
+        self.open.remove(&ticket).map(|(who, peer, _)| (who, peer))
+    }
+
+    /// How many are under way, and how many of them for one address.
+    pub(crate) fn load(&self, peer: IpAddr) -> (usize, usize) {
+        (self.open.len(), self.open.values().filter(|(_, ip, _)| *ip == peer).count())
+    }
+
+    /// Forgets those that no result has come for in all this time: the world outside was too busy.
+    pub(crate) fn expire(&mut self, now: Instant) {
+        self.open.retain(|_, (_, _, since)| now.since(*since) < COMPUTING);
+    }
 }
 
 impl Context<'_> {
@@ -147,6 +222,7 @@ impl Client {
             dpd: None,
             silent: false,
             closing: false,
+            renewal: None,
         }
     }
 
@@ -218,6 +294,8 @@ impl Client {
             expires: cx.now.after(agreed.life).after(PAIR_GRACE),
             udp: agreed.udp,
             words: agreed.words.clone(),
+            renew_at: cx.now.after(ike::sa::near_end(agreed.life)),
+            terms: agreed.terms.clone(),
         });
         self.idle_since = cx.now;
         cx.event(Event::RespondIpsec {
@@ -404,18 +482,21 @@ impl Client {
 
     /// Sends an L2TP message through ESP.
     fn seal(&self, peer_port: u16, l2tp: Vec<u8>, cx: &mut Context<'_>) {
-        cx.path(Update::Seal {
-            client: self.client_id(),
-            source_port: L2TP_PORT,
-            peer_port,
-            l2tp,
-        });
+        // Between two SAs nothing can be sent; what matters is repeated.
+        if !self.pairs.is_empty() {
+            cx.path(Update::Seal {
+                client: self.client_id(),
+                source_port: L2TP_PORT,
+                peer_port,
+                l2tp,
+            });
+        }
     }
 
     /// Moves outputs from room to room until all are quiet.
     pub(crate) fn settle(&mut self, cx: &mut Context<'_>) -> Fate {
         for _ in 0..MOST_ROUNDS {
-            let moved = self.settle_l2tp(cx) | self.settle_ending(cx) | self.settle_ppp(cx);
+            let moved = self.settle_l2tp(cx) | self.settle_ending(cx) | self.settle_ppp(cx) | self.settle_inside(cx);
             if !moved {
                 break;
             }
@@ -429,7 +510,8 @@ impl Client {
     }
 
     fn fate(&self, cx: &Context<'_>) -> Fate {
-        if self.ikes.is_empty() && self.pairs.is_empty() && self.l2tp.is_none() {
+        // A tunnel that is closed has no SA left on which it could acknowledge anything.
+        if self.ikes.is_empty() && self.pairs.is_empty() && !self.l2tp.as_ref().is_some_and(Tunnel::is_open) {
             return Fate::Gone;
         }
         match self.patience() {
@@ -530,6 +612,7 @@ impl Client {
             user: None,
             address: None,
             up: None,
+            inside: Inside::default(),
             cause: None,
             base: self.traffic,
         });
@@ -542,6 +625,7 @@ impl Client {
             client: self.client_id(),
         });
         cx.instances.remove(&call.instance);
+        inside::give_back(&call.inside, cx);
         if let Some(address) = call.address {
             cx.pool.give_back(address);
             if call.up.is_some() {
@@ -569,6 +653,7 @@ impl Client {
         while let Some(output) = self.call.as_mut().and_then(|c| c.link.poll_output()) {
             moved = true;
             match output {
+                ppp::Output::Send(_) if self.pairs.is_empty() => {}
                 ppp::Output::Send(ppp) => cx.path(Update::SealFrame {
                     client: self.client_id(),
                     ppp,
@@ -578,6 +663,8 @@ impl Client {
                 ppp::Output::NeedAddress { user, asked } => self.lend(&user, asked, cx),
                 ppp::Output::NetworkUp(up) => self.network_up(up, cx),
                 ppp::Output::NetworkDown => self.network_down(cx),
+                ppp::Output::Ipv6Up(up) => self.ipv6_up(up, cx),
+                ppp::Output::Ipv6Down => self.ipv6_down(cx),
                 ppp::Output::Finished { cause } => self.ppp_finished(&cause, cx),
             }
         }
@@ -595,8 +682,8 @@ impl Client {
                 local,
                 remote,
             },
-            // The end is told once, with its figures, when the call is given back.
-            ppp::Log::Disconnected { .. } => return,
+            // The end is told once, with its figures, when the call is given back; IPv6 with the prefix that was lent.
+            ppp::Log::Disconnected { .. } | ppp::Log::Ipv6cpUp { .. } => return,
             other @ (ppp::Log::Identification { .. } | ppp::Log::Packet { .. }) => Event::Ppp {
                 instance,
                 text: other.to_string(),
@@ -610,7 +697,9 @@ impl Client {
             return;
         };
         let Some(pp) = self.pp(cx) else { return };
-        let mru = up.map_or(ppp::DEFAULT_MRU, |u| u.peer_mru);
+        let inside = self.call.as_ref().map(|call| &call.inside);
+        let mru = up.map(|u| u.peer_mru).or_else(|| inside?.mru());
+        let mru = mru.unwrap_or(ppp::DEFAULT_MRU);
         let mss = match (tunnel.mss, pp.tcp_mss) {
             (Mss::Fixed(a), Mss::Fixed(b)) => Some(a.min(b)),
             (Mss::Fixed(a), Mss::Auto | Mss::Off) | (Mss::Auto | Mss::Off, Mss::Fixed(a)) => Some(a),
@@ -634,6 +723,7 @@ impl Client {
             acfc: up.is_some_and(|u| u.acfc),
             pfc: up.is_some_and(|u| u.pfc),
             length_bit: true,
+            ipv6: inside.and_then(|inside| inside.path(mss)),
         }));
     }
 
@@ -718,13 +808,15 @@ impl Client {
     }
 
     /// What the host must be made to do for a client that has come from elsewhere.
-    pub(crate) fn host_changes(&self, config: &Config) -> Option<Output> {
-        let up = self.call.as_ref().and_then(|c| c.up.as_ref())?;
-        let lan = proxied_lan(config, up.address);
-        Some(Output::Host(HostChange::ClientUp {
+    pub(crate) fn host_changes(&self, config: &Config) -> Vec<Output> {
+        let up = self.call.as_ref().and_then(|c| c.up.as_ref());
+        let address = up.map(|up| HostChange::ClientUp {
             address: up.address,
-            lan,
-        }))
+            lan: proxied_lan(config, up.address),
+        });
+        let prefix = self.call.as_ref().and_then(|c| c.inside.routed());
+        let prefix = prefix.map(|prefix| HostChange::PrefixUp { prefix });
+        address.into_iter().chain(prefix).map(Output::Host).collect()
     }
 
     /// Ends the call by the operator's wish: the client is told in PPP and L2TP.
@@ -781,9 +873,12 @@ impl Client {
         self.ikes.clear();
         self.l2tp = None;
         self.ending.clear();
-        cx.path(Update::Gone {
-            client: self.client_id(),
-        });
+        // Without a tunnel it never had an SA, and the data path has not heard of it.
+        if self.tunnel.is_some() {
+            cx.path(Update::Gone {
+                client: self.client_id(),
+            });
+        }
     }
 
     pub(crate) fn poll_timeout(&self) -> Option<Instant> {
@@ -794,26 +889,28 @@ impl Client {
         for p in &self.pairs {
             next = earliest(next, Some(p.expires));
         }
+        next = earliest(next, self.renewal.as_ref().and_then(Renewal::due));
+        if let Some(sa) = self.ikes.last() {
+            next = earliest(next, Some(sa.renew_at()));
+        }
+        if let Some(p) = self.pairs.last() {
+            next = earliest(next, Some(p.renew_at));
+        }
         for t in self.l2tp.iter().chain(&self.ending) {
             next = earliest(next, t.poll_timeout());
         }
         next = earliest(next, self.call.as_ref().and_then(|c| c.link.poll_timeout()));
+        next = earliest(next, self.inside_due());
         next = earliest(next, self.keepalive_due);
         earliest(next, self.dpd.filter(|_| !self.ikes.is_empty()).map(|d| d.0))
     }
 
     pub(crate) fn handle_timeout(&mut self, cx: &mut Context<'_>) {
-        let mut sends = vec![];
         for sa in &mut self.ikes {
-            sa.handle_timeout(cx.now, &mut sends);
-        }
-        for s in sends {
-            if let ike::sa::Output::Send(bytes) = s {
-                cx.out.push(Output::Send {
-                    endpoint: self.endpoint,
-                    bytes,
-                });
-            }
+            let mut outputs = vec![];
+            sa.handle_timeout(cx.now, &mut outputs);
+            let cookies = sa.cookies();
+            cx.ike.extend(outputs.into_iter().map(|o| (cookies, o)));
         }
         self.ikes.retain(|sa| !cx.now.reached(sa.expires()));
         let (gone, kept): (Vec<_>, Vec<_>) = core::mem::take(&mut self.pairs)
@@ -829,6 +926,7 @@ impl Client {
         if let Some(call) = &mut self.call {
             call.link.handle_timeout(cx.rng, cx.now);
         }
+        self.on_inside_timer(cx);
         if self.keepalive_due.is_some_and(|due| cx.now.reached(due)) {
             self.keepalive_due = self.nat_keepalive(cx).map(|i| cx.now.after(i));
             cx.out.push(Output::Keepalive {
@@ -836,6 +934,85 @@ impl Client {
             });
         }
         self.probe(cx);
+        self.renew(cx);
+    }
+
+    /// Renews what is near its end and has not been renewed by the client.
+    fn renew(&mut self, cx: &mut Context<'_>) {
+        self.go_on_renewing(cx);
+        let alive = cx.now.since(self.last_heard) < SILENCE && !self.closing;
+        let later = cx.now.after(RENEW_AGAIN);
+        if let Some(sa) = self.ikes.last_mut().filter(|sa| cx.now.reached(sa.renew_at())) {
+            sa.renew_later(later);
+            // One that has not come to an end by now never will.
+            self.renewal = None;
+            if alive && !self.pairs.is_empty() {
+                self.start_main_mode(cx);
+            }
+        }
+        if let Some(pair) = self.pairs.last_mut().filter(|p| cx.now.reached(p.renew_at)) {
+            pair.renew_at = later;
+            let terms = pair.terms.clone();
+            if alive {
+                self.start_quick(&terms, cx);
+            }
+        }
+    }
+
+    /// Starts a Main Mode in place of the newest ISAKMP SA.
+    fn start_main_mode(&mut self, cx: &mut Context<'_>) {
+        let Some(old) = self.ikes.last() else { return };
+        let Some(serving) = cx.tunnels.values().find(|t| self.gateways.contains(&t.gateway.id)) else { return };
+        let key = Secret::new(serving.gateway.key.to_vec());
+        let ticket = cx.tickets.draw();
+        let (renewal, job) = Renewal::begin(old, self.endpoint, key, ticket, cx.rng);
+        cx.tickets.wait(ticket, Waiting::Renewal(self.id), self.endpoint.peer.ip(), cx.now);
+        cx.out.push(Output::Compute(job));
+        self.renewal = Some(renewal);
+    }
+
+    /// Starts a Quick Mode in the newest ISAKMP SA.
+    fn start_quick(&mut self, terms: &Terms, cx: &mut Context<'_>) {
+        let spi = free_spi(self.id, cx.spis, cx.rng);
+        let Some(sa) = self.ikes.last_mut().filter(|sa| !sa.is_renewing()) else { return };
+        let ticket = cx.tickets.draw();
+        let mut outputs = vec![];
+        sa.start_quick(terms, self.endpoint, (spi, ticket), cx.rng, cx.now, &mut outputs);
+        let cookies = sa.cookies();
+        cx.ike.extend(outputs.into_iter().map(|o| (cookies, o)));
+    }
+
+    /// Repeats what of a renewal is due.
+    fn go_on_renewing(&mut self, cx: &mut Context<'_>) {
+        let Some(renewal) = &mut self.renewal else { return };
+        match renewal.handle_timeout(cx.now) {
+            None => self.renewal = None,
+            Some(step) => {
+                self.renewed(step, cx);
+            }
+        }
+    }
+
+    /// What comes of a step of a renewal; an ISAKMP SA if it is done.
+    pub(crate) fn renewed(&mut self, step: initiate::Step, cx: &mut Context<'_>) -> Option<Cookies> {
+        match step {
+            initiate::Step::Nothing => None,
+            initiate::Step::Send(bytes) => {
+                cx.out.push(Output::Send { endpoint: self.endpoint, bytes });
+                None
+            }
+            initiate::Step::Compute(job) => {
+                cx.tickets.wait(job.ticket, Waiting::Renewal(self.id), self.endpoint.peer.ip(), cx.now);
+                cx.out.push(Output::Compute(job));
+                None
+            }
+            initiate::Step::Established(sa) => {
+                self.renewal = None;
+                let cookies = sa.cookies();
+                self.add_ike(*sa, cx);
+                Some(cookies)
+            }
+        }
     }
 
     /// Pairs whose life is over: the client is told, and a newer one carries on.
@@ -990,4 +1167,14 @@ fn name_servers(config: &Config, ours: Ipv4Addr) -> (Vec<Ipv4Addr>, Vec<Ipv4Addr
     }
     dns.truncate(2);
     (dns, config.wins_servers.iter().copied().take(2).collect())
+}
+
+/// An SPI of ours: random, not in use, its low octet the client's shard (all SAs of a client share it).
+pub(crate) fn free_spi(client: u32, taken: &BTreeSet<u32>, rng: &mut Rng) -> u32 {
+    loop {
+        let spi = (rng.u32() & 0xffff_ff00) | (client & 0xff);
+        if spi > 0xffff && !taken.contains(&spi) {
+            return spi;
+        }
+    }
 }

@@ -1,16 +1,19 @@
 //! The door: one input, its outputs, the next wake-up. Only this file holds clients.
 
-use crate::client::{Client, Context, Fate};
+use crate::client::{Client, Context, Fate, Tickets, Waiting, free_spi};
 use crate::event::{Event, Instance};
 use crate::ike::fragment::Fragments;
+use crate::ike::initiate::Renewal;
 use crate::ike::informational::News;
 use crate::ike::keys::Cookies;
 use crate::ike::main_mode::{self, MainMode, Step};
 use crate::ike::proposal::Wanted;
-use crate::ike::{Computed, Endpoint, Refusal, sa};
+use crate::ike::sa::{self, Sa};
+use crate::ike::{Computed, Endpoint, Refusal};
 use crate::outbox::{Outbox, Output};
 use crate::path::{ClientId, Note, Update};
 use crate::pool::Pool;
+use crate::prefix::Prefixes;
 use crate::record::Refused;
 use crate::rng::Rng;
 use crate::time::Instant;
@@ -49,6 +52,8 @@ pub enum Input<'a> {
     Note(Note),
     /// A computation has ended.
     Computed(Computed),
+    /// A computation was not taken on: the world outside is too busy. The client will repeat its message.
+    Overloaded(u64),
     /// The time asked for has come.
     Timeout,
     /// An operator asks for something.
@@ -71,11 +76,23 @@ pub enum Reason {
 /// Who began an exchange: an address (not a port, which a moody NAT may change) and the client's cookie.
 type Initiator = (IpAddr, [u8; 8]);
 
-/// Who waits for a computation.
-#[derive(Clone, Copy)]
-enum Waiting {
-    HalfOpen(Cookies),
-    Established(Cookies),
+/// What a client works with, of the engine's fields but its clients.
+macro_rules! context {
+    ($engine:expr, $now:expr, $out:expr) => {
+        Context {
+            config: &$engine.config,
+            tunnels: &$engine.tunnels,
+            pool: &mut $engine.pool,
+            prefixes: &mut $engine.prefixes,
+            instances: &mut $engine.instances,
+            rng: &mut $engine.rng,
+            now: $now,
+            out: $out,
+            tickets: &mut $engine.tickets,
+            spis: &mut $engine.spis,
+            ike: vec![],
+        }
+    };
 }
 
 /// The server's state, whole.
@@ -92,10 +109,12 @@ pub struct Engine {
     by_peer: BTreeMap<SocketAddr, u32>,
     by_tunnel: BTreeMap<u32, u32>,
     pub(crate) pool: Pool,
+    pub(crate) prefixes: Prefixes,
     pub(crate) instances: BTreeMap<Instance, u32>,
     next_client: u32,
-    next_ticket: u64,
-    waiting: BTreeMap<u64, (Waiting, IpAddr)>,
+    tickets: Tickets,
+    /// Main Modes of our own, by our cookie.
+    renewals: BTreeMap<[u8; 8], u32>,
     agenda: BTreeSet<(Instant, u32)>,
     agenda_of: BTreeMap<u32, Instant>,
     fragments: Fragments,
@@ -112,6 +131,9 @@ impl Engine {
         let own: Vec<Ipv4Addr> = config.lans.values().filter_map(|l| l.address.map(|a| a.0)).collect();
         let fixed: Vec<Ipv4Addr> = config.anonymous.users.iter().filter_map(|u| u.address).collect();
         let pool = Pool::new(&config.anonymous.pool, &own, &fixed);
+        let own: Vec<_> = config.lans.values().filter_map(|l| l.address6.map(|a| a.0)).collect();
+        let fixed: Vec<_> = config.anonymous.users.iter().filter_map(|u| u.prefix).collect();
+        let prefixes = Prefixes::new(config.anonymous.prefix_pool, &own, &fixed);
         Self {
             config,
             tunnels,
@@ -124,10 +146,11 @@ impl Engine {
             by_peer: BTreeMap::new(),
             by_tunnel: BTreeMap::new(),
             pool,
+            prefixes,
             instances: BTreeMap::new(),
             next_client: 1,
-            next_ticket: 1,
-            waiting: BTreeMap::new(),
+            tickets: Tickets::default(),
+            renewals: BTreeMap::new(),
             agenda: BTreeSet::new(),
             agenda_of: BTreeMap::new(),
             fragments: Fragments::default(),
@@ -143,6 +166,7 @@ impl Engine {
             Input::Isakmp { endpoint, bytes } => self.on_isakmp(endpoint, bytes, now, out),
             Input::Note(note) => self.on_note(note, now, out),
             Input::Computed(result) => self.on_computed(result, now, out),
+            Input::Overloaded(ticket) => self.on_overloaded(ticket, now, out),
             Input::Timeout => self.on_timeout(now, out),
             Input::Request(request) => self.on_request(&request, now, out),
             Input::Started => out.push(Output::Event(Event::PortOpened)),
@@ -195,33 +219,32 @@ impl Engine {
         let Some(client) = self.clients.get_mut(&id) else {
             return;
         };
-        let mut cx = Context {
-            config: &self.config,
-            tunnels: &self.tunnels,
-            pool: &mut self.pool,
-            instances: &mut self.instances,
-            rng: &mut self.rng,
-            now,
-            out,
-        };
-        let before = client.ikes.len();
+        let before: Vec<Cookies> = client.ikes.iter().map(Sa::cookies).collect();
+        let mut cx = context!(self, now, out);
         act(client, &mut cx);
         let fate = client.settle(&mut cx);
-        let fewer = client.ikes.len() < before;
         if fate == Fate::Gone {
             client.delete_all(&mut cx);
             self.remove_client(id, "the client has left", now, out);
             return;
         }
+        let wanted = cx.ike;
+        for gone in before.iter().filter(|c| !client.ikes.iter().any(|sa| sa.cookies() == **c)) {
+            self.owners.remove(gone);
+        }
         // A moment that has passed would be called for again at once: at the earliest the next nanosecond.
-        let next = client
-            .poll_timeout()
-            .map(|at| at.max(now.after(Duration::from_nanos(1))));
+        let next = client.poll_timeout().map(|at| at.max(now.after(Duration::from_nanos(1))));
+        let (endpoint, tunnel) = (client.endpoint, client.tunnel);
+        match client.renewal.as_ref().map(Renewal::initiator) {
+            Some(cookie) => {
+                self.renewals.insert(cookie, id);
+            }
+            None if self.renewals.is_empty() => {}
+            None => self.renewals.retain(|_, owner| *owner != id),
+        }
         self.note_deadline(id, next);
-        if fewer {
-            let Some(client) = self.clients.get(&id) else { return };
-            self.owners
-                .retain(|cookies, owner| *owner != id || client.ikes.iter().any(|sa| sa.cookies() == *cookies));
+        for (cookies, output) in wanted {
+            self.apply(id, cookies, endpoint, tunnel, vec![output], now, out);
         }
     }
 
@@ -239,19 +262,12 @@ impl Engine {
         let Some(mut client) = self.clients.remove(&id) else {
             return;
         };
-        let mut cx = Context {
-            config: &self.config,
-            tunnels: &self.tunnels,
-            pool: &mut self.pool,
-            instances: &mut self.instances,
-            rng: &mut self.rng,
-            now,
-            out,
-        };
+        let mut cx = context!(self, now, out);
         client.forget(why, &mut cx);
         self.note_deadline(id, None);
         self.owners.retain(|_, owner| *owner != id);
         self.by_peer.retain(|_, owner| *owner != id);
+        self.renewals.retain(|_, owner| *owner != id);
         self.by_tunnel.retain(|_, owner| *owner != id);
     }
 
@@ -264,11 +280,16 @@ impl Engine {
             Refusal::NoProposal { .. } => 3,
             Refusal::AuthenticationMethod(_) => 4,
             Refusal::BadHash => 5,
-            Refusal::WrongKey => 6,
+            Refusal::WrongKey { .. } => 6,
             Refusal::Exchange(_) => 7,
             Refusal::Unknown => 8,
             Refusal::Busy(_) => 9,
         };
+        // Who was told to have a wrong key repeats its proof until after the exchange is forgotten.
+        let wrong_key = self.told.get(&(endpoint.peer.ip(), 6));
+        if why == Refusal::Unknown && wrong_key.is_some_and(|(since, _)| now.since(*since) < TELL_AGAIN) {
+            return;
+        }
         let key = (endpoint.peer.ip(), kind);
         let suppressed = match self.told.get_mut(&key) {
             Some((since, count)) if now.since(*since) < TELL_AGAIN => {
@@ -338,7 +359,9 @@ impl Engine {
                 other => self.refuse(endpoint, Refusal::Exchange(other.into()), now, out),
             };
         }
-        if self.half_open.contains_key(&cookies) {
+        if let Some(client) = self.renewals.get(&cookies.initiator).copied() {
+            self.on_renewal(client, endpoint, header, body, bytes, now, out);
+        } else if self.half_open.contains_key(&cookies) {
             self.on_half_open(cookies, endpoint, header, body, bytes, now, out);
         } else if let Some(client) = self.owners.get(&cookies).copied() {
             self.on_established(client, cookies, endpoint, header, body, bytes, now, out);
@@ -512,12 +535,8 @@ impl Engine {
     ) {
         let (keys, owners) = self.keys_for(endpoint.peer.ip());
         let (nat_traversal, force) = self.natt_policy(endpoint.peer.ip());
-        let ticket = self.next_ticket;
-        let of_source = self
-            .waiting
-            .values()
-            .filter(|(_, ip)| *ip == endpoint.peer.ip())
-            .count();
+        let ticket = self.tickets.draw();
+        let (jobs, of_source) = self.tickets.load(endpoint.peer.ip());
         let Some((mm, _)) = self.half_open.get_mut(&cookies) else {
             return;
         };
@@ -530,7 +549,7 @@ impl Engine {
         if header.exchange != ExchangeType::MainMode {
             return;
         }
-        if !mm.is_reachable() && (self.waiting.len() >= MOST_JOBS || of_source >= MOST_JOBS_PER_SOURCE) {
+        if !mm.is_reachable() && (jobs >= MOST_JOBS || of_source >= MOST_JOBS_PER_SOURCE) {
             return self.refuse(
                 endpoint,
                 Refusal::Busy("too many key exchanges at once; the client will repeat"),
@@ -556,9 +575,7 @@ impl Engine {
         ) {
             Ok(Step::Send(bytes)) => out.push(Output::Send { endpoint, bytes }),
             Ok(Step::Compute(job)) => {
-                self.next_ticket += 1;
-                self.waiting
-                    .insert(ticket, (Waiting::HalfOpen(cookies), endpoint.peer.ip()));
+                self.tickets.wait(ticket, Waiting::HalfOpen(cookies), endpoint.peer.ip(), now);
                 out.push(Output::Compute(job));
             }
             Ok(Step::Established {
@@ -583,7 +600,7 @@ impl Engine {
     /// A client has proved its key: it is a new client, or one that renews its ISAKMP SA.
     fn established(
         &mut self,
-        sa: sa::Sa,
+        sa: Sa,
         gateways: Vec<u32>,
         initial_contact: bool,
         endpoint: Endpoint,
@@ -635,8 +652,8 @@ impl Engine {
         out: &mut Outbox,
     ) {
         let tunnel = self.tunnel_for(id);
-        let spi = self.free_spi(id);
-        let ticket = self.next_ticket;
+        let spi = free_spi(id, &self.spis, &mut self.rng);
+        let ticket = self.tickets.draw();
         let Some(client) = self.clients.get_mut(&id) else {
             return;
         };
@@ -661,10 +678,37 @@ impl Engine {
         };
         let mut outputs = vec![];
         let result = sa.handle(header, body, bytes, endpoint, &policy, &mut self.rng, now, &mut outputs);
-        self.next_ticket += 1;
-        self.with_client(id, now, out, |client, _| client.last_heard = now);
+        if result.is_ok() {
+            self.with_client(id, now, out, |client, _| client.last_heard = now);
+        }
         self.apply(id, cookies, endpoint, tunnel, outputs, now, out);
         if let Err(why) = result {
+            self.refuse(endpoint, why, now, out);
+        }
+    }
+
+    /// An answer to a Main Mode of our own, or a message in the SA that it has made.
+    #[allow(clippy::too_many_arguments, reason = "one message and where it came from")]
+    fn on_renewal(
+        &mut self,
+        id: u32,
+        endpoint: Endpoint,
+        header: &Header,
+        body: &[u8],
+        bytes: &[u8],
+        now: Instant,
+        out: &mut Outbox,
+    ) {
+        let (mut made, mut refused) = (None, None);
+        self.with_client(id, now, out, |client, cx| {
+            let Some(renewal) = client.renewal.as_mut().filter(|r| r.owns(header)) else { return };
+            match renewal.handle(header, body, bytes, now) {
+                Ok(step) => made = client.renewed(step, cx),
+                Err(why) => refused = Some(why),
+            }
+        });
+        self.owners.extend(made.map(|cookies| (cookies, id)));
+        if let Some(why) = refused {
             self.refuse(endpoint, why, now, out);
         }
     }
@@ -677,16 +721,6 @@ impl Engine {
         }
         let free = |t: &&L2tpTunnel| client.gateways.contains(&t.gateway.id) && !self.by_tunnel.contains_key(&t.number);
         self.tunnels.values().find(free).map(|t| t.number)
-    }
-
-    /// An SPI of ours: random, not in use, its low octet the client's shard (house rule: all SAs of a client share it).
-    fn free_spi(&mut self, id: u32) -> u32 {
-        loop {
-            let spi = (self.rng.u32() & 0xffff_ff00) | (id & 0xff);
-            if spi > 0xffff && !self.spis.contains(&spi) {
-                return spi;
-            }
-        }
     }
 
     #[allow(clippy::too_many_arguments, reason = "one message and where it came from")]
@@ -704,8 +738,7 @@ impl Engine {
             match output {
                 sa::Output::Send(bytes) => out.push(Output::Send { endpoint, bytes }),
                 sa::Output::Compute(job) => {
-                    self.waiting
-                        .insert(job.ticket, (Waiting::Established(cookies), endpoint.peer.ip()));
+                    self.tickets.wait(job.ticket, Waiting::Established(cookies), endpoint.peer.ip(), now);
                     out.push(Output::Compute(job));
                 }
                 sa::Output::Install(agreed) => {
@@ -766,7 +799,7 @@ impl Engine {
     }
 
     fn on_computed(&mut self, result: Computed, now: Instant, out: &mut Outbox) {
-        let Some((waiting, ip)) = self.waiting.remove(&result.ticket) else {
+        let Some((waiting, ip)) = self.tickets.take(result.ticket) else {
             return;
         };
         match waiting {
@@ -790,6 +823,24 @@ impl Engine {
                     }
                 }
             }
+            Waiting::Renewal(id) => {
+                let mut made = None;
+                let mut refused = None;
+                self.with_client(id, now, out, |client, cx| {
+                    let Some(renewal) = client.renewal.as_mut().filter(|r| r.waits_for(result.ticket)) else { return };
+                    match renewal.computed(result, now) {
+                        Ok(step) => made = client.renewed(step, cx),
+                        Err(why) => {
+                            client.renewal = None;
+                            refused = Some((client.endpoint, why));
+                        }
+                    }
+                });
+                self.owners.extend(made.map(|cookies| (cookies, id)));
+                if let Some((endpoint, why)) = refused {
+                    self.refuse(endpoint, why, now, out);
+                }
+            }
             Waiting::Established(cookies) => {
                 let Some(id) = self.owners.get(&cookies).copied() else {
                     return;
@@ -806,6 +857,28 @@ impl Engine {
                 sa.computed(result, now, &mut outputs);
                 let tunnel = tunnel.or_else(|| self.tunnel_for(id));
                 self.apply(id, cookies, endpoint, tunnel, outputs, now, out);
+            }
+        }
+    }
+
+    /// The exchange goes back to where it was before the message that wanted the computation.
+    fn on_overloaded(&mut self, ticket: u64, now: Instant, out: &mut Outbox) {
+        match self.tickets.take(ticket) {
+            None => {}
+            Some((Waiting::HalfOpen(cookies), _)) => {
+                if let Some((mm, _)) = self.half_open.get_mut(&cookies) {
+                    mm.not_computed();
+                }
+            }
+            Some((Waiting::Established(cookies), _)) => {
+                let Some(id) = self.owners.get(&cookies).copied() else { return };
+                let sa = self.clients.get_mut(&id).and_then(|c| c.ikes.iter_mut().find(|s| s.cookies() == cookies));
+                if let Some(sa) = sa {
+                    sa.not_computed(ticket);
+                }
+            }
+            Some((Waiting::Renewal(id), _)) => {
+                self.with_client(id, now, out, |client, _| client.renewal = None);
             }
         }
     }
@@ -835,7 +908,10 @@ impl Engine {
                 self.with_client(client.0, now, out, |c, cx| c.on_traffic(any, data, sent, counters, cx));
             }
             Note::UnknownSpi { spi, peer } => {
-                if !self.told_recently(peer.ip(), 23, now) {
+                // A connected client that renewed its keys may still have packets of the old ones under way.
+                let (first, last) = (SocketAddr::new(peer.ip(), 0), SocketAddr::new(peer.ip(), u16::MAX));
+                let connected = self.by_peer.range(first..=last).next().is_some();
+                if !connected && !self.stopping && !self.told_recently(peer.ip(), 23, now) {
                     out.push(Output::Event(Event::UnknownSpi {
                         spi: spi.0,
                         peer: peer.ip(),
@@ -845,8 +921,10 @@ impl Engine {
             Note::Exhausted { client, spi } => {
                 self.with_client(client.0, now, out, |c, cx| c.exhausted(spi.0, cx));
             }
-            // Answering inside the tunnel and limits of volume belong to clients of other kinds.
-            Note::Dhcp { .. } | Note::Volume { .. } => {}
+            Note::Dhcp { client, packet } => self.with_client(client.0, now, out, |c, cx| c.on_dhcp(&packet, cx)),
+            Note::Inside { client, packet } => self.with_client(client.0, now, out, |c, cx| c.on_inside(&packet, cx)),
+            // Limits of volume belong to clients of other kinds.
+            Note::Volume { .. } => {}
         }
     }
 
@@ -899,10 +977,16 @@ impl Engine {
             if self.instances.contains_key(&call.instance) {
                 return Err(Refused::Taken("pp interface"));
             }
+            if call.inside.prefix.is_some_and(|prefix| !self.prefixes.is_free(prefix)) {
+                return Err(Refused::Taken("inside prefix"));
+            }
             if let (Some(user), Some(address)) = (&call.user, call.address) {
                 if !self.pool.take(user, address) {
                     return Err(Refused::Taken("inside address"));
                 }
+            }
+            if let Some(prefix) = call.inside.prefix {
+                self.prefixes.take(call.user.as_deref().unwrap_or_default(), prefix);
             }
             self.instances.insert(call.instance, id);
         }
@@ -913,9 +997,8 @@ impl Engine {
         for sa in &client.ikes {
             self.owners.insert(sa.cookies(), id);
             for job in sa.pending_jobs() {
-                self.next_ticket = self.next_ticket.max(job.ticket.saturating_add(1));
-                let waiting = (Waiting::Established(sa.cookies()), client.endpoint.peer.ip());
-                self.waiting.insert(job.ticket, waiting);
+                let waiting = Waiting::Established(sa.cookies());
+                self.tickets.wait(job.ticket, waiting, client.endpoint.peer.ip(), now);
                 out.push(Output::Compute(job));
             }
         }
@@ -929,6 +1012,7 @@ impl Engine {
 
     fn on_timeout(&mut self, now: Instant, out: &mut Outbox) {
         self.expire_half_open(now);
+        self.tickets.expire(now);
         let due: Vec<u32> = self.agenda.range(..=(now, u32::MAX)).map(|(_, id)| *id).collect();
         for id in due {
             self.with_client(id, now, out, |client, cx| client.handle_timeout(cx));
@@ -984,15 +1068,7 @@ impl Engine {
             let Some(client) = self.clients.get_mut(&id) else {
                 continue;
             };
-            let mut cx = Context {
-                config: &self.config,
-                tunnels: &self.tunnels,
-                pool: &mut self.pool,
-                instances: &mut self.instances,
-                rng: &mut self.rng,
-                now,
-                out,
-            };
+            let mut cx = context!(self, now, out);
             client.shut_down("the server stops", &mut cx);
         }
         let all: Vec<u32> = self.clients.keys().copied().collect();

@@ -3,7 +3,7 @@
 use crate::ike::Refusal;
 use crate::l2tp::L2tpLog;
 use core::fmt;
-use core::net::{IpAddr, Ipv4Addr, SocketAddr};
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use core::time::Duration;
 
 /// How urgent a line is: the router's three kinds (yamaha.md §6.1).
@@ -154,6 +154,24 @@ pub enum Event {
         /// Who asked.
         user: String,
     },
+    /// The client has IPv6.
+    Ipv6cpUp {
+        /// Which pp.
+        instance: Instance,
+        /// Our link-local address.
+        local: Ipv6Addr,
+        /// The client's, if it has named one.
+        remote: Option<Ipv6Addr>,
+        /// The prefix that was lent to it, if there is any.
+        prefix: Option<Ipv6Addr>,
+    },
+    /// No IPv6 prefix is left for a client.
+    NoPrefix {
+        /// Which pp.
+        instance: Instance,
+        /// Who wants it.
+        user: String,
+    },
     /// A detail of PPP.
     Ppp {
         /// Which pp.
@@ -210,6 +228,8 @@ impl Event {
             | Self::AuthFailed { .. }
             | Self::IpcpUp { .. }
             | Self::PoolEmpty { .. }
+            | Self::Ipv6cpUp { .. }
+            | Self::NoPrefix { .. }
             | Self::Disconnected { .. }
             | Self::Silent { .. } => Level::Info,
         }
@@ -230,7 +250,7 @@ impl fmt::Display for Event {
             ),
             Self::IkeRefused { peer, why, suppressed } => {
                 match why {
-                    Refusal::WrongKey => write!(
+                    Refusal::WrongKey { .. } => write!(
                         f,
                         "[IKE] wrong pre-shared key from {peer}: {why}; enter the key of 'ipsec ike pre-shared-key' in the client again"
                     )?,
@@ -287,6 +307,26 @@ impl fmt::Display for Event {
             } => {
                 write!(f, "{instance} PPP/IPCP up  (Local: {local}, Remote: {remote})")
             }
+            Self::Ipv6cpUp {
+                instance,
+                local,
+                remote,
+                prefix,
+            } => {
+                write!(f, "{instance} PPP/IPV6CP up  (Local: {local}")?;
+                if let Some(remote) = remote {
+                    write!(f, ", Remote: {remote}")?;
+                }
+                if let Some(prefix) = prefix {
+                    write!(f, ", Prefix: {prefix}/64")?;
+                }
+                f.write_str(")")
+            }
+            Self::NoPrefix { instance, user } => write!(
+                f,
+                "{instance} no IPv6 prefix is left for user '{user}': shorten the one of 'ipv6 pp remote prefix pool' or \
+                 disconnect somebody"
+            ),
             Self::PoolEmpty { instance, user } => write!(
                 f,
                 "{instance} no address is left for user '{user}': enlarge 'ip pp remote address pool' or disconnect somebody"

@@ -3,7 +3,7 @@
 use crate::event::Event;
 use crate::ike::{Endpoint, Job};
 use crate::path::Update;
-use core::net::Ipv4Addr;
+use core::net::{Ipv4Addr, Ipv6Addr};
 
 /// A change of the host that the world outside makes for the engine.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -19,6 +19,16 @@ pub enum HostChange {
     ClientDown {
         /// The client's inside address.
         address: Ipv4Addr,
+    },
+    /// Route this IPv6 prefix of 64 bits to the TUN device.
+    PrefixUp {
+        /// The client's prefix.
+        prefix: Ipv6Addr,
+    },
+    /// Take the route back.
+    PrefixDown {
+        /// The client's prefix.
+        prefix: Ipv6Addr,
     },
 }
 

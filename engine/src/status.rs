@@ -144,7 +144,6 @@ fn ipsec_sa(engine: &Engine, now: Instant, out: &mut String) {
     for c in engine.clients.values() {
         let gateway = c.gateways.first().copied().unwrap_or(0);
         let peer = c.endpoint.peer.ip();
-        let left = |at: Instant| at.since(now).as_secs();
         let mut ike = String::from("-");
         for sa in &c.ikes {
             n += 1;
@@ -152,7 +151,7 @@ fn ipsec_sa(engine: &Engine, now: Instant, out: &mut String) {
             let _ = writeln!(
                 out,
                 "{n:<5} {gateway:<5} -    isakmp        -    {:<7} {peer}",
-                left(sa.expires())
+                sa.life_left(now).as_secs()
             );
         }
         for p in &c.pairs {
@@ -162,7 +161,7 @@ fn ipsec_sa(engine: &Engine, now: Instant, out: &mut String) {
                 let _ = writeln!(
                     out,
                     "{n:<5} {gateway:<5} {ike:<4} tra[{tunnel:04}]esp  {dir} {:<7} {peer}",
-                    left(p.expires)
+                    p.life_left(now).as_secs()
                 );
             }
         }

@@ -102,6 +102,7 @@ fn worker() -> Worker {
         acfc: false,
         pfc: false,
         length_bit: true,
+        ipv6: None,
     };
     worker.apply(Update::Session(session), now);
     worker

@@ -413,6 +413,7 @@ mod tests {
         let mut config = Config::default();
         let lan = Lan {
             address: Some((address.parse().unwrap(), 24)),
+            address6: None,
             proxyarp: true,
         };
         config.lans.insert("lan1".to_owned(), lan);

@@ -70,7 +70,6 @@ fn serve(setup: Setup, log: &Log, signals: Signals) -> Result<(), Failure> {
     let trouble = |error: io::Error| Failure::new(format!("cannot start a thread: {error}"));
     let Setup {
         config,
-        config_text: _,
         mut host,
         socket_path,
         quickstart_screen,
@@ -81,6 +80,11 @@ fn serve(setup: Setup, log: &Log, signals: Signals) -> Result<(), Failure> {
     let raw = open_raw()?;
     let tun = open_tun()?;
     let tun_name = tun.name().to_owned();
+    if speaks_ipv6(&config)
+        && let Some(sentence) = host.tun_speaks_ipv6(&tun_name)
+    {
+        log.line(sentence);
+    }
     host.tun_up(&tun_name, tun_mtu(&config))?;
 
     let bell = Arc::new(Wake::new().map_err(trouble)?);
@@ -312,8 +316,11 @@ impl Control {
         let mut ordered = false;
         // A goodbye inside the tunnel leaves before the one that closes the tunnel.
         let mut sealed = false;
+        let mut refused = Vec::new();
         let mut outbox = std::mem::take(&mut self.outbox);
-        for output in outbox.drain() {
+        // A client that learns its address must be able to use it at once, so the host is made ready before it is told.
+        let (host, others): (Vec<_>, Vec<_>) = outbox.drain().partition(|output| matches!(output, Output::Host(_)));
+        for output in host.into_iter().chain(others) {
             match output {
                 Output::Path(update) => {
                     sealed |= matches!(update, Update::Seal { .. } | Update::SealFrame { .. });
@@ -336,8 +343,9 @@ impl Control {
                 Output::Compute(job) => {
                     let weight = weigh(job.group);
                     // The peer that is not answered sends again.
-                    if self.pool.offer(job, weight).is_err() {
+                    if let Err(job) = self.pool.offer(job, weight) {
                         self.log.line("a key exchange was put off: too many are being computed");
+                        refused.push(job.ticket);
                     }
                 }
                 Output::Reply(text) => self.replies.push_str(&text),
@@ -346,6 +354,9 @@ impl Control {
         self.outbox = outbox;
         if ordered {
             self.worker_bell.ring();
+        }
+        for ticket in refused {
+            self.input(Input::Overloaded(ticket), now);
         }
     }
 
@@ -410,6 +421,12 @@ impl Control {
                 }
             }
             HostChange::ClientDown { address } => self.host.client_down(address),
+            HostChange::PrefixUp { prefix } => {
+                if let Err(failure) = self.host.prefix_up(prefix) {
+                    self.log.line(failure);
+                }
+            }
+            HostChange::PrefixDown { prefix } => self.host.prefix_down(prefix),
         }
     }
 
@@ -567,7 +584,16 @@ fn tun_mtu(config: &command::Config) -> u32 {
     let all = std::iter::once(&config.anonymous)
         .chain(config.pps.values())
         .filter(|pp| pp.enabled);
-    all.map(|pp| u32::from(pp.mtu)).max().unwrap_or(1500)
+    let largest = all.map(|pp| u32::from(pp.mtu)).max().unwrap_or(1500);
+    // With less the kernel takes IPv6 off the device (RFC 8200 §5).
+    if speaks_ipv6(config) { largest.max(1280) } else { largest }
+}
+
+/// Whether any client may get an IPv6 prefix.
+fn speaks_ipv6(config: &command::Config) -> bool {
+    let all = std::iter::once(&config.anonymous).chain(config.pps.values());
+    all.filter(|pp| pp.enabled && pp.ipv6cp)
+        .any(|pp| pp.prefix_pool.is_some() || pp.users.iter().any(|user| user.prefix.is_some()))
 }
 
 fn seed() -> Result<[u8; 32], Failure> {

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, Ipv6Addr};
 use std::path::{Path, PathBuf};
 
 use crate::firewall;
@@ -102,12 +102,64 @@ impl Host {
         let trouble = |e: io::Error| Failure::new(format!("cannot set the TUN device {name} up: {e}"));
         let index = self.netlink.index_of(name).map_err(trouble)?;
         self.netlink.set_up(index, mtu, TUN_QUEUE).map_err(trouble)?;
+        // The device and its settings vanish together with the process, so there is nothing to journal.
+        let switch_on = |setting| fs::write(sysctl_path(&format!("net/ipv4/conf/{name}/{setting}")), "1\n");
+        // What the server itself says to the hosts behind it (ICMP) comes out of the device from this host's own address;
+        // clients cannot use that, since each one's source address is checked.
+        switch_on("accept_local").map_err(trouble)?;
         if self.forward_tun {
-            // The device and its settings vanish together with the process, so there is nothing to journal.
-            fs::write(sysctl_path(&format!("net/ipv4/conf/{name}/forwarding")), "1\n").map_err(trouble)?;
+            switch_on("forwarding").map_err(trouble)?;
         }
         self.tun = Some((name.to_owned(), index));
         Ok(())
+    }
+
+    /// Lets IPv6 pass through the program's own TUN device, which is not up yet; gives a sentence where this host will
+    /// not forward it.
+    pub(crate) fn tun_speaks_ipv6(&mut self, name: &str) -> Option<String> {
+        // Without an address of its own the kernel says nothing on the links of clients: the router there is the
+        // program. The device and its settings vanish together with the process, so there is nothing to journal.
+        for (setting, value) in [("addr_gen_mode", "1"), ("accept_ra", "0"), ("disable_ipv6", "0"), ("forwarding", "1")] {
+            let written = fs::write(sysctl_path(&format!("net/ipv6/conf/{name}/{setting}")), format!("{value}\n"));
+            if let Err(error) = written {
+                return Some(format!(
+                    "IPv6 cannot be used on {name} ({setting}: {error}), so clients have it only up to this server; \
+                     switch it on in the kernel, or write 'ppp ipv6cp use off'"
+                ));
+            }
+        }
+        read_sysctl("net/ipv6/conf/all/forwarding").is_ok_and(|value| value == "0").then(|| {
+            "IPv6 forwarding is off on this host, so clients reach nothing behind it by IPv6; switch it on with \
+             'sysctl -w net.ipv6.conf.all.forwarding=1' (and 'accept_ra=2' on interfaces that get their own address by \
+             router advertisement)"
+                .to_owned()
+        })
+    }
+
+    /// Routes a client's IPv6 prefix to the TUN device; the route vanishes with the device, so it is not journalled.
+    pub(crate) fn prefix_up(&mut self, prefix: Ipv6Addr) -> Result<(), Failure> {
+        let Some((_, index)) = self.tun else {
+            return Err(Failure::new("the TUN device is not up yet"));
+        };
+        self.netlink.add_prefix_route(prefix, index).map_err(|error| {
+            Failure::new(match error.kind() {
+                io::ErrorKind::AlreadyExists => format!(
+                    "this host has a route to {prefix}/64 already, so it cannot be lent; give clients another prefix with \
+                     'ipv6 pp remote prefix pool'"
+                ),
+                _ => format!("cannot add the route to {prefix}/64: {error}"),
+            })
+        })
+    }
+
+    /// Takes the route to a client's IPv6 prefix away.
+    pub(crate) fn prefix_down(&mut self, prefix: Ipv6Addr) {
+        let Some((_, index)) = self.tun else { return };
+        if let Err(error) = self.netlink.remove_prefix_route(prefix, index)
+            && !is_gone(&error)
+        {
+            eprintln!("sekisho: could not remove the route to {prefix}/64: {error}");
+        }
     }
 
     /// Makes a client reachable: a host route to the TUN device and, if `lan` names an interface, a proxy answer to

@@ -97,7 +97,6 @@ fn run(path: &Path, socket_path: PathBuf) -> Result<(), Failure> {
     }
     control::run(Setup {
         config,
-        config_text,
         host,
         socket_path,
         quickstart_screen: None,

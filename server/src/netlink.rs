@@ -2,7 +2,7 @@
 //! for anything.
 
 use std::io;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use netlink_packet_core::{
     NLM_F_ACK, NLM_F_CREATE, NLM_F_DUMP, NLM_F_EXCL, NLM_F_REQUEST, NetlinkHeader, NetlinkMessage, NetlinkPayload,
@@ -219,6 +219,18 @@ impl Netlink {
             .map(drop)
     }
 
+    /// Adds the route to an IPv6 prefix of 64 bits by the interface; an existing one is an error.
+    pub(crate) fn add_prefix_route(&mut self, prefix: Ipv6Addr, interface: u32) -> io::Result<()> {
+        let message = RouteNetlinkMessage::NewRoute(prefix_route(prefix, interface));
+        self.request(message, NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL).map(drop)
+    }
+
+    /// Removes the route to an IPv6 prefix of 64 bits by the interface.
+    pub(crate) fn remove_prefix_route(&mut self, prefix: Ipv6Addr, interface: u32) -> io::Result<()> {
+        let message = RouteNetlinkMessage::DelRoute(prefix_route(prefix, interface));
+        self.request(message, NLM_F_ACK).map(drop)
+    }
+
     /// Lets the kernel answer ARP for the address on the interface (a proxy neighbour, as `ip neigh add proxy`).
     pub(crate) fn add_proxy(&mut self, address: Ipv4Addr, interface: u32) -> io::Result<()> {
         let message = RouteNetlinkMessage::NewNeighbour(proxy(address, interface));
@@ -272,6 +284,21 @@ fn host_route(address: Ipv4Addr, interface: u32) -> RouteMessage {
     message.header.kind = RouteType::Unicast;
     message.attributes = vec![
         RouteAttribute::Destination(RouteAddress::Inet(address)),
+        RouteAttribute::Oif(interface),
+    ];
+    message
+}
+
+fn prefix_route(prefix: Ipv6Addr, interface: u32) -> RouteMessage {
+    let mut message = RouteMessage::default();
+    message.header.address_family = AddressFamily::Inet6;
+    message.header.destination_prefix_length = 64;
+    message.header.table = RouteHeader::RT_TABLE_MAIN;
+    message.header.protocol = RouteProtocol::Static;
+    message.header.scope = RouteScope::Universe;
+    message.header.kind = RouteType::Unicast;
+    message.attributes = vec![
+        RouteAttribute::Destination(RouteAddress::Inet6(prefix)),
         RouteAttribute::Oif(interface),
     ];
     message

@@ -97,7 +97,6 @@ pub(crate) fn run(socket: PathBuf, serve: impl FnOnce(Setup) -> Result<(), Failu
     let screen = screen(&of(&config, &facts, &path, notes)?);
     serve(Setup {
         config,
-        config_text: text,
         host,
         socket_path: socket,
         quickstart_screen: Some(screen),

@@ -16,8 +16,6 @@ pub(crate) const TUN_NAMES: &str = "sekisho*";
 pub(crate) struct Setup {
     /// The configuration, free of errors.
     pub(crate) config: command::Config,
-    /// The text it was read from.
-    pub(crate) config_text: String,
     /// The host, locked and clean; dropping it undoes every change that was made through it.
     pub(crate) host: Host,
     /// Where the control socket has to be bound.

@@ -587,6 +587,7 @@ mod tests {
             acfc: false,
             pfc: false,
             length_bit: false,
+            ipv6: None,
         };
         let (spi, keymat) = (Spi(0x1000), Secret::new(keymat()));
         let (client, suite, replay) = (CLIENT, SUITE, ReplayState::default());

@@ -4,7 +4,7 @@
 
 mod common;
 
-use common::client::Client;
+use common::client::{Client, until};
 use common::field::{ECHO, Field, OUTSIDE};
 use common::server::{Room, configuration};
 use sim::Manner;
@@ -29,21 +29,31 @@ fn a_stop_hangs_up_and_leaves_the_host_as_it_was() {
     let (field, room) = (Field::open(), Room::new("stop"));
     let before = field.server.state();
     let mut server = room.serve(&field.server);
-    let mut one = Client::new(&field.clients, OUTSIDE[0], Manner::default(), 1);
-    one.connect();
-    assert!(one.reaches(ECHO), "{}", one.story());
-    assert_ne!(field.server.state(), before, "a client's route stands");
+    let mut plain = Client::new(&field.clients, OUTSIDE[0], Manner::default(), 1);
+    // All that it gets comes by one socket, in the order in which it was sent.
+    let manner = Manner {
+        user: "second".to_owned(),
+        password: "Second-2".to_owned(),
+        pretends_nat: true,
+        ..Manner::default()
+    };
+    let mut encapsulated = Client::new(&field.clients, OUTSIDE[1], manner, 2);
+    plain.connect();
+    encapsulated.connect();
+    assert!(plain.reaches(ECHO), "{}", plain.story());
+    assert_ne!(field.server.state(), before, "the clients' routes stand");
     let start = Instant::now();
     server.tell_to_stop();
-    one.until(Duration::from_secs(3), |c| c.ended().is_some());
-    assert!(one.ended().is_some(), "{}", one.story());
+    let both = &mut [&mut plain, &mut encapsulated];
+    let ended = until(both, Duration::from_secs(1), |c| c.iter().all(|c| c.ended().is_some()));
+    assert!(ended, "{}\n{}", both[0].story(), both[1].story());
     assert!(start.elapsed() < Duration::from_secs(1), "{:?}", start.elapsed());
     let status = server.wait();
     assert!(status.success(), "{status}");
-    for goodbye in ["<- StopCcn", "<- delete"] {
-        let said = one.until(Duration::from_millis(300), |c| c.story().contains(goodbye));
-        assert!(said, "no '{goodbye}' in:\n{}", one.story());
-    }
+    let said = encapsulated.until(Duration::from_millis(300), |c| {
+        ["<- Cdn", "<- StopCcn", "<- delete Esp", "<- delete Isakmp"].iter().all(|goodbye| c.story().contains(goodbye))
+    });
+    assert!(said, "{}", encapsulated.story());
     assert_eq!(field.server.state(), before);
 }
 

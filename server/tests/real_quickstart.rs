@@ -24,7 +24,8 @@ fn quickstart_says_all_that_a_client_needs() {
     let before = field.server.state();
     let server = room.quickstart(&field.server);
     let screen = screen_of(&server);
-    assert!((20..=40).contains(&screen.lines().count()), "{screen}");
+    let length = screen.lines().count();
+    assert!((20..=40).contains(&length), "{length} lines:\n{screen}");
     assert!(screen.lines().all(|line| line.chars().count() <= 80), "{screen}");
     for part in ["Windows", "iPhone", "Mac", "Linux", "show status pp anonymous"] {
         assert!(screen.contains(part), "{part} is not on the screen:\n{screen}");

@@ -103,6 +103,7 @@ impl World {
         self.engine = Engine::new(self.config.clone(), seed32(seed ^ 2));
         self.worker = Worker::new(seed32(seed ^ 3));
         self.routes.clear();
+        self.prefixes.clear();
         // Results that the old engine asked for come to nobody.
         self.queue.retain(|_, d| !matches!(d, Delivery::Computed(_)));
         let count = records.len();

@@ -1,1 +1,273 @@
-//! swarm
+//! The swarm: a number becomes a topology, faults and a series of things that happen; what must hold is looked at after each.
+
+use crate::net::Faults;
+use crate::peer::{Manner, Stage};
+use crate::rng::Rng;
+use crate::configuration::config;
+use crate::world::World;
+use core::time::Duration;
+
+/// Clients that are alive at once, at most.
+const MOST_ALIVE: usize = 6;
+/// Things that happen in one run.
+const ACTIONS: u64 = 30;
+
+/// One run, named by its number.
+pub struct Swarm {
+    world: World,
+    rng: Rng,
+    nats: Vec<usize>,
+    diary: Vec<String>,
+}
+
+fn milliseconds(n: u64) -> Duration {
+    Duration::from_millis(n)
+}
+
+impl Swarm {
+    /// The run of this number.
+    pub fn new(seed: u64) -> Self {
+        let mut rng = Rng::new(seed ^ 0x0073_7761_726d);
+        let tunnels = 2 + rng.below(8) as u32;
+        let pool = 1 + rng.below(8);
+        let mut world = World::new(configuration(tunnels, pool, rng.below(5)), seed);
+        world.faults = faults(&mut rng);
+        let nats = (0..rng.below(3)).map(|_| world.add_nat()).collect();
+        Self { world, rng, nats, diary: vec![] }
+    }
+
+    /// Lives it through; the world's own checks panic where something is wrong.
+    pub fn run(mut self) {
+        for _ in 0..ACTIONS {
+            self.act();
+            let pause = match self.rng.below(4) {
+                0 => self.rng.below(200),
+                1 => self.rng.below(2000),
+                2 => self.rng.below(20_000),
+                _ => self.rng.below(90_000),
+            };
+            self.pass(milliseconds(pause));
+            self.world.check_thoroughly();
+        }
+        self.end();
+    }
+
+    /// What has happened, for a failure's message.
+    pub fn diary(&self) -> String {
+        self.diary.join("\n")
+    }
+
+    /// Time passes, with some traffic of those who are up.
+    fn pass(&mut self, span: Duration) {
+        let pieces = 1 + self.rng.below(6) as u32;
+        for _ in 0..pieces {
+            for n in 0..self.world.peers.len() {
+                if self.world.is_there(n) && self.world.peers[n].is_up() && self.rng.happens(500) {
+                    let size = 40 + self.rng.below(1300) as usize;
+                    self.world.echo(n, size);
+                }
+            }
+            self.world.run_for(span / pieces);
+        }
+    }
+
+    fn some(&mut self, fits: impl Fn(&World, usize) -> bool) -> Option<usize> {
+        let all: Vec<usize> = (0..self.world.peers.len()).filter(|n| fits(&self.world, *n)).collect();
+        (!all.is_empty()).then(|| all[self.rng.below(all.len() as u64) as usize])
+    }
+
+    fn note(&mut self, what: &str, who: Option<usize>) {
+        let line = format!("{:9.3} {what} {}", self.world.now().0 as f64 / 1e9, who.map_or(String::new(), |n| n.to_string()));
+        if std::env::var_os("SIM_DIARY").is_some() {
+            eprintln!("{line}");
+        }
+        self.diary.push(line);
+    }
+
+    fn act(&mut self) {
+        let there = |w: &World, n: usize| w.is_there(n);
+        let up = |w: &World, n: usize| w.is_there(n) && w.peers[n].is_up();
+        let ended = |w: &World, n: usize| w.is_there(n) && matches!(w.peers[n].stage(), Stage::Ended(_));
+        let alive = (0..self.world.peers.len()).filter(|n| self.world.is_there(*n)).count();
+        let what = self.rng.below(24);
+        match what {
+            0..=4 if alive < MOST_ALIVE => {
+                let manner = manner(&mut self.rng);
+                let n = match self.rng.below(self.nats.len() as u64 + 1) as usize {
+                    0 => self.world.add(manner),
+                    nat => self.world.add_behind(self.nats[nat - 1], manner),
+                };
+                self.note("a client dials", Some(n));
+                self.world.dial(n);
+            }
+            5 => self.with("hangs up", up, |p, now| p.hang_up(now)),
+            6 => self.with("hangs up its call", up, |p, now| p.hang_up_call(now)),
+            7 => self.with("dials again", ended, |p, now| p.dial(now)),
+            8 => {
+                if let Some(n) = self.some(there) {
+                    self.note("vanishes", Some(n));
+                    self.world.vanish(n);
+                }
+            }
+            9 | 10 => {
+                if let Some(n) = self.some(there) {
+                    let manner = manner(&mut self.rng);
+                    self.note("vanishes and comes back as the next", Some(n));
+                    let n = if what == 9 { self.world.replace(n, manner) } else { self.world.replace_in_place(n, manner) };
+                    self.world.dial(n);
+                }
+            }
+            11 | 12 => self.with("renews phase 2", up, |p, now| p.rekey_esp(now)),
+            13 => self.with("renews phase 1", up, |p, now| p.rekey_ike(now)),
+            14 => self.with("deletes its phase 1", up, |p, now| p.delete_ike(now)),
+            15 => self.with("sends INITIAL-CONTACT", up, |p, now| p.initial_contact(now)),
+            16 => self.with("asks whether the server is there", up, |p, now| p.probe(1, now)),
+            17 | 18 if !self.nats.is_empty() => {
+                let nat = self.nats[self.rng.below(self.nats.len() as u64) as usize];
+                if what == 17 {
+                    self.note("a NAT forgets", Some(nat));
+                    self.world.nat(nat).forget();
+                } else {
+                    self.note("a NAT gets another address", Some(nat));
+                    let last = 1 + self.rng.below(250) as u8;
+                    // One box, one address: another block for each.
+                    self.world.nat(nat).renumber([203, 1, nat as u8, last].into());
+                }
+            }
+            19 => {
+                let line = format!("disconnect anonymous{}", 1 + self.rng.below(4));
+                self.note(&line, None);
+                self.world.command(&line);
+            }
+            20 | 21 => {
+                self.note("the server goes on from records", None);
+                let _ = self.world.restart_from_records().expect("good records");
+            }
+            22 => {
+                self.world.faults = faults(&mut self.rng);
+                self.note(&format!("the network changes: {:?}", self.world.faults), None);
+            }
+            _ => {
+                for line in ["show status l2tp", "show status pp anonymous", "show ipsec sa"] {
+                    self.world.command(line);
+                }
+            }
+        }
+    }
+
+    fn with(
+        &mut self,
+        what: &str,
+        fits: impl Fn(&World, usize) -> bool,
+        act: impl FnOnce(&mut crate::Peer, engine::time::Instant),
+    ) {
+        if let Some(n) = self.some(fits) {
+            self.note(what, Some(n));
+            self.world.act(n, act);
+        }
+    }
+
+    /// After the keepalive has had its time, each session of the server's has a client that is served.
+    fn every_session_lives(&mut self) {
+        let routes: Vec<_> = self.world.routes.iter().copied().collect();
+        for address in routes {
+            let whose = (0..self.world.peers.len()).rev().find(|n| {
+                let p = &self.world.peers[*n];
+                self.world.is_there(*n) && p.is_up() && p.inside() == Some(address)
+            });
+            let Some(n) = whose else {
+                let stories: Vec<String> = (0..self.world.peers.len())
+                    .filter(|n| self.world.peers[*n].inside() == Some(address))
+                    .map(|n| format!("client {n}, there: {}\n{}", self.world.is_there(n), self.world.story(n)))
+                    .collect();
+                panic!("the session of {address} is nobody's\n{}\n{}", self.diary(), stories.join("\n"));
+            };
+            assert!(self.world.reaches(n), "client {n} at {address} is not served\n{}\n{}", self.diary(), self.world.story(n));
+        }
+    }
+
+    /// The weather clears up, a last client must get in and be served, then all leave and everything becomes quiet.
+    fn end(mut self) {
+        self.world.faults = Faults::default();
+        self.note("the weather clears up", None);
+        self.world.run_for(Duration::from_secs(200));
+        self.every_session_lives();
+        self.note("the end", None);
+        for n in 0..self.world.peers.len() {
+            if self.world.is_there(n) {
+                if self.rng.happens(500) {
+                    self.world.act(n, |p, now| p.hang_up(now));
+                }
+                self.world.vanish(n);
+            }
+        }
+        self.world.run_for(Duration::from_secs(400));
+        let last = self.world.add(Manner::default());
+        self.note("the last client", Some(last));
+        self.world.connect(last);
+        assert!(self.world.reaches(last), "the last client is not served\n{}", self.world.story(last));
+        self.world.act(last, |p, now| p.hang_up(now));
+        self.world.run_for(Duration::from_secs(200));
+        assert!(self.world.routes.is_empty(), "routes are left");
+        assert_eq!(self.world.engine.addresses_lent(), 0, "addresses are lent to nobody");
+        // An ISAKMP SA without anything under it, of a client that vanished, may live for hours.
+        self.world.run_for(Duration::from_secs(9 * 3600));
+        assert_eq!(self.world.quiet(), Ok(()), "{}", self.diary());
+        let calls = self.world.lines("Call detected").len();
+        self.note(&format!("quiet after {calls} calls, {} crossings", self.world.crossed()), None);
+    }
+}
+
+fn faults(rng: &mut Rng) -> Faults {
+    if rng.happens(300) {
+        return Faults::default();
+    }
+    Faults {
+        delay: milliseconds(1 + rng.below(150)),
+        jitter: milliseconds(rng.below(60)),
+        loss: [0, 0, 10, 50, 150][rng.below(5) as usize],
+        duplicate: [0, 0, 50, 300][rng.below(4) as usize],
+        reorder: [0, 0, 50, 200][rng.below(4) as usize],
+    }
+}
+
+fn manner(rng: &mut Rng) -> Manner {
+    let second = rng.happens(300);
+    Manner {
+        phase1: vec![(7, Some(128), 2, 2)],
+        pfs: rng.happens(200).then_some(2),
+        user: if second { "second".into() } else { "vpnuser".into() },
+        password: match rng.below(10) {
+            0 => "guessed".into(),
+            _ if second => "Second-2".into(),
+            _ => "vpn-Passw0rd".into(),
+        },
+        psk: if rng.happens(60) { b"guessed".to_vec() } else { b"sim-psk".to_vec() },
+        natt: !rng.happens(50),
+        pretends_nat: rng.happens(100),
+        l2tp_port: if rng.happens(200) { 40_000 + rng.below(1000) as u16 } else { 1701 },
+        tunnel_id: rng.happens(300).then_some(1),
+        initial_contact: rng.happens(300),
+        length_bit: rng.happens(700),
+        window: 1 + rng.below(8) as u16,
+        mru: rng.happens(700).then(|| 1270 + rng.below(231) as u16),
+        fragment: rng.happens(100).then(|| 150 + rng.below(400) as usize),
+        deletes_old: rng.happens(600),
+        renews: true,
+        answers: rng.happens(800),
+        rekeys_on_500: rng.happens(200),
+        phase1_alone: rng.happens(200),
+        lives: ([600, 3600, 28_800][rng.below(3) as usize], [120, 600, 3600][rng.below(3) as usize]),
+        ..Manner::default()
+    }
+}
+
+fn configuration(tunnels: u32, pool: u64, authentication: u64) -> command::Config {
+    let word = ["mschap-v2", "mschap-v2", "chap", "pap", "mschap"][authentication as usize % 5];
+    let lines = format!(
+        "pp select anonymous\n pp auth request {word}\n \
+         ip pp remote address pool 192.168.100.200-192.168.100.{}",
+        199 + pool
+    );
+    config(tunnels, &[&lines])
+}

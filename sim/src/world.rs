@@ -4,7 +4,7 @@ use crate::net::{Faults, Nat};
 use crate::packet;
 use crate::peer::{Carrier, Manner, Outer, Peer};
 use crate::rng::Rng;
-use core::net::{IpAddr, Ipv4Addr, SocketAddr};
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use core::time::Duration;
 use engine::event::Event;
 use engine::ike::{Computed, Endpoint};
@@ -112,6 +112,8 @@ pub struct World {
     pub events: Vec<(Instant, Event)>,
     /// Addresses that are routed to clients.
     pub routes: BTreeSet<Ipv4Addr>,
+    /// IPv6 prefixes that are routed to clients.
+    pub prefixes: BTreeSet<Ipv6Addr>,
     /// Echoes by client.
     pub echoes: Vec<Echoes>,
     pub(crate) highest: BTreeMap<u32, u32>,
@@ -149,6 +151,7 @@ impl World {
             crossings: vec![],
             events: vec![],
             routes: BTreeSet::new(),
+            prefixes: BTreeSet::new(),
             echoes: vec![],
             highest: BTreeMap::new(),
             heard: BTreeSet::new(),
@@ -227,6 +230,11 @@ impl World {
             self.nats[nat].hand_over(who, n);
         }
         n
+    }
+
+    /// A client goes to another network, behind this NAT box.
+    pub fn move_behind(&mut self, who: usize, nat: usize) {
+        self.places[who] = Place::Behind(nat);
     }
 
     /// Whether a client is still connected to the network.
@@ -354,6 +362,9 @@ impl World {
                 continue;
             };
             if let Some(number) = payload.strip_prefix(MARK).and_then(|p| p.get(..8)) {
+                if self.peers[n].is_tampering() {
+                    continue;
+                }
                 let number = u64::from_be_bytes(number.try_into().expect("eight octets"));
                 let whose = payload.get(MARK.len() + 8..MARK.len() + 16).unwrap_or_default();
                 assert_eq!(whose, (n as u64).to_be_bytes(), "a client got another's packet");
@@ -549,6 +560,12 @@ impl World {
                 }
                 Output::Host(HostChange::ClientDown { address }) => {
                     assert!(self.routes.remove(&address), "{address} was not lent");
+                }
+                Output::Host(HostChange::PrefixUp { prefix }) => {
+                    assert!(self.prefixes.insert(prefix), "{prefix} was lent twice");
+                }
+                Output::Host(HostChange::PrefixDown { prefix }) => {
+                    assert!(self.prefixes.remove(&prefix), "{prefix} was not lent");
                 }
                 Output::Compute(job) => {
                     let result = job.run();

@@ -124,11 +124,36 @@ fn many_renewals_at_once_leave_one_session_and_few_sas() {
 
 #[test]
 fn a_session_whose_client_never_renews_ends_when_its_sa_does_and_says_so() {
-    let (mut w, c) = connected(8, true, Manner { lives: (28_800, 600), ..Manner::default() });
+    let (mut w, c) = connected(8, true, Manner { lives: (28_800, 600), answers: false, ..Manner::default() });
     w.run_for(seconds(590));
     assert!(w.reaches(c), "{}", w.story(c));
     w.run_for(seconds(300));
     assert_eq!(w.quiet(), Ok(()), "{}", w.story(c));
     assert!(w.routes.is_empty(), "{}", w.story(c));
     assert!(w.told("Disconnected, cause ["), "{}", w.story(c));
+}
+
+#[test]
+fn each_single_packet_of_a_renewal_by_the_server_may_be_lost_and_no_echo_is() {
+    for lives in [(28_800, 120), (300, 3600)] {
+        let span = seconds(u64::from(lives.0.min(lives.1)) + 25);
+        let mut n = 1;
+        loop {
+            let (mut w, c) = connected(9, true, Manner { lives, pfs: Some(2), ..Manner::default() });
+            let crossings = std::rc::Rc::new(core::cell::Cell::new(0));
+            let count = crossings.clone();
+            w.filter = Some(Box::new(move |_, p| {
+                count.set(count.get() + u64::from(p.is_isakmp()));
+                p.is_isakmp() && count.get() == n
+            }));
+            assert_eq!(w.traffic(c, Duration::from_millis(250), span), 0, "{lives:?}, packet {n}:\n{}", w.story(c));
+            assert!(w.peers[c].is_up() && !w.told("Disconnected"), "{lives:?}, packet {n}:\n{}", w.story(c));
+            w.check_thoroughly();
+            if crossings.get() < n {
+                break;
+            }
+            n += 1;
+        }
+        assert!(n > 3, "{lives:?}: only {n} packets");
+    }
 }

@@ -113,6 +113,26 @@ fn at_every_packet_of_a_rekeying_of_phase_1() {
 }
 
 #[test]
+fn at_every_packet_of_a_renewal_by_the_server() {
+    for lives in [(28_800, 120), (300, 3600)] {
+        let life = Duration::from_secs(u64::from(lives.0.min(lives.1)));
+        for n in 0..14 {
+            let (mut w, c) = connected(9, true, Manner { lives, ..Manner::default() });
+            w.watch = true;
+            let isakmp = |w: &World| w.crossings.iter().filter(|x| x.packet.is_isakmp()).count();
+            let end = w.now().after(life + Duration::from_secs(20));
+            while w.now() < end && isakmp(&w) < n {
+                w.echo(c, 100);
+                w.run_until(Duration::from_secs(1), |w| isakmp(w) >= n);
+            }
+            take_over(&mut w, 1);
+            let _ = w.traffic(c, Duration::from_millis(500), Duration::from_secs(60));
+            unnoticed(&mut w, c, &format!("{lives:?}, after ISAKMP packet {n}"));
+        }
+    }
+}
+
+#[test]
 fn while_a_secret_is_being_computed() {
     let (mut w, c) = connected(4, true, Manner { pfs: Some(14), ..Manner::default() });
     w.act(c, |p, now| p.rekey_esp(now));

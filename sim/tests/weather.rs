@@ -26,11 +26,13 @@ fn a_client_connects_over_a_network_that_doubles_every_packet() {
         let faults = Faults { duplicate: 1000, jitter: milliseconds(30), ..Faults::default() };
         let (mut w, c) = lively(seed, seed % 2 == 0, faults);
         w.connect(c);
+        w.run_for(Duration::from_secs(5));
         assert_eq!(w.traffic(c, milliseconds(20), Duration::from_secs(5)), 0, "seed {seed}:\n{}", w.story(c));
+        // The Delete of the old SA may overtake what the client has just sent on it.
         w.act(c, |p, now| p.rekey_esp(now));
-        assert_eq!(w.traffic(c, milliseconds(20), Duration::from_secs(5)), 0, "seed {seed}:\n{}", w.story(c));
+        assert!(w.traffic(c, milliseconds(20), Duration::from_secs(5)) <= 3, "seed {seed}:\n{}", w.story(c));
         w.act(c, |p, now| p.rekey_ike(now));
-        assert_eq!(w.traffic(c, milliseconds(20), Duration::from_secs(5)), 0, "seed {seed}:\n{}", w.story(c));
+        assert!(w.traffic(c, milliseconds(20), Duration::from_secs(5)) <= 3, "seed {seed}:\n{}", w.story(c));
         assert_eq!(w.lines("PPP/IPCP up").len(), 1);
         w.check_thoroughly();
     }
@@ -43,6 +45,7 @@ fn a_client_connects_over_a_network_that_reorders() {
             Faults { jitter: milliseconds(80), reorder: 300, duplicate: 100, delay: milliseconds(40), ..Faults::default() };
         let (mut w, c) = lively(seed, seed % 2 == 0, faults);
         w.connect(c);
+        w.run_for(Duration::from_secs(5));
         assert_eq!(w.traffic(c, milliseconds(10), Duration::from_secs(5)), 0, "seed {seed}:\n{}", w.story(c));
         assert!(!w.told("Disconnected"), "seed {seed}:\n{}", w.story(c));
     }

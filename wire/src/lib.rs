@@ -16,6 +16,7 @@
 
 pub mod error;
 pub mod esp;
+pub mod inside;
 pub mod ip;
 pub mod isakmp;
 pub mod l2tp;

@@ -1,7 +1,7 @@
 //! PP interfaces as typed values: who may call, and how PPP speaks with them.
 
 use std::collections::BTreeSet;
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, Ipv6Addr};
 
 use crate::value::Hidden;
 
@@ -32,6 +32,8 @@ pub struct Pp {
     pub address: Option<(Ipv4Addr, u8)>,
     /// Addresses lent to callers: first and last of each range, in order.
     pub pool: Vec<(Ipv4Addr, Ipv4Addr)>,
+    /// The IPv6 prefix, of at most 64 bits, out of which each caller is given a /64.
+    pub prefix_pool: Option<(Ipv6Addr, u8)>,
     /// The caller's address on a numbered interface.
     pub remote_address: Option<Ipv4Addr>,
     /// Largest packet routed into the link, in octets.
@@ -67,6 +69,7 @@ impl Default for Pp {
             ccp_no_encryption_reject: false,
             address: None,
             pool: Vec::new(),
+            prefix_pool: None,
             remote_address: None,
             mtu: 1500,
             tcp_mss: Mss::Auto,
@@ -104,6 +107,8 @@ pub struct User {
     pub password: Hidden<String>,
     /// The address that this user is given.
     pub address: Option<Ipv4Addr>,
+    /// The IPv6 prefix of 64 bits that this user is given.
+    pub prefix: Option<Ipv6Addr>,
 }
 
 /// What CCP asks for.

@@ -1,5 +1,7 @@
 //! Addresses, routes, filters, NAT, name servers, DHCP.
 
+use std::net::Ipv6Addr;
+
 use crate::config::{DnsSource, Lan, Mss, Pp};
 use crate::problem::Severity;
 use crate::table::{Args, Home, Place, Remark, Row};
@@ -64,7 +66,17 @@ pub(crate) const ROWS: &[Row] = &[
     Row::kept(Home::Global, "ip LAN intrusion detection", &[LAN, must("DIRECTION", Kind::Choice(&["in", "out"])), REST], Place::Lan)
         .many(2)
         .help("intrusion detection on a LAN", "LANの不正アクセス検知"),
-    Row::kept(Home::Global, "ipv6 LAN address", &[LAN, REST], Place::Lan).many(2).help("an IPv6 address of a LAN", "LANのIPv6アドレス"),
+    Row::global("ipv6 LAN address", &[LAN, must("ADDRESS", Kind::Net6(&["auto", "dhcp"])), REST], Place::Lan, |config, v| {
+        let lan: &mut Lan = config.lans.entry(v.text(0).to_owned()).or_default();
+        lan.address6 = lan.address6.or_else(|| v.net6(1));
+    })
+    .many(2)
+    .syntax("A/M")
+    .help("an IPv6 address of a LAN; the first one counts", "LANのIPv6アドレス")
+    .check(|v| {
+        let plain = v.net6(1).is_some() && v.list(2).is_empty();
+        (!plain).then(|| Remark::new(Severity::Pending, 1, "only an address with its prefix length is there yet; write it as in 2001:db8:100::1/64"))
+    }),
     Row::kept(Home::Global, "ipv6 LAN prefix", &[LAN, REST], Place::Lan).many(2).help("an IPv6 prefix of a LAN", "LANのIPv6プレフィックス"),
     Row::kept(Home::Global, "ipv6 LAN rtadv send", &[LAN, REST], Place::Lan).many(1).help("router advertisement on a LAN", "LANのルーター広告"),
     Row::kept(Home::Global, "ipv6 routing", &[SWITCH], Place::Routing).help("route IPv6 packets", "IPv6ルーティングを行うかどうか"),
@@ -104,7 +116,15 @@ pub(crate) const ROWS: &[Row] = &[
             }
             asked.then(|| Remark::new(Severity::Pending, 0, "addresses by DHCP are not there yet, so no caller gets one; write a range such as 192.168.100.200-192.168.100.250"))
         }),
-    Row::kept(Home::Pp, "ipv6 pp remote prefix pool", &[REST], Place::IpPp).help("IPv6 prefixes for callers", "接続者に割り当てるIPv6プレフィックス"),
+    Row::pp("ipv6 pp remote prefix pool", &[must("PREFIX", Kind::Net6(&[]))], Place::IpPp, |pp, v| {
+        pp.prefix_pool = v.net6(0).map(|(address, bits)| (ipv6_network(address, bits), bits));
+    })
+        .syntax("PREFIX/LEN")
+        .help("the IPv6 prefix out of which each caller is given a /64", "接続者に割り当てるIPv6プレフィックス")
+        .check(|v| {
+            let short = v.net6(0).is_some_and(|(_, bits)| bits <= 64);
+            (!short).then(|| Remark::new(Severity::Error, 0, "Parameter out of range: each caller is given 64 bits, so the prefix has at most 64, such as 2001:db8:200::/56"))
+        }),
     Row::kept(Home::Pp, "ipv6 pp address", &[REST], Place::IpPp).many(1).help("an IPv6 address of the link", "PP側のIPv6アドレス"),
     Row::pp("ip pp mtu", MTU, Place::IpPp, |pp, v| pp.mtu = v.octets(0).unwrap_or(1500))
         .default("1500")
@@ -163,8 +183,9 @@ pub(crate) const ROWS: &[Row] = &[
     .syntax("D ID INNER PROTO [[OUTER=]PORT]")
     .help("a port that a NAT hands on to an inside address", "静的IPマスカレード"),
     Row::kept(Home::Global, "nat descriptor timer", &[D, REST], Place::Nat).many(1).help("how long a NAT keeps a mapping", "NATの保持時間"),
-    Row::global("dns server", &[several("ADDRESS", Kind::Ipv4, 1, 4), may("EDNS", Kind::Named("edns", &Kind::Switch))], Place::Dns, |config, v| {
+    Row::global("dns server", &[several("ADDRESS", Kind::Ip, 1, 4), may("EDNS", Kind::Named("edns", &Kind::Switch))], Place::Dns, |config, v| {
         config.dns_servers = v.ipv4s(0);
+        config.dns_servers6 = v.ipv6s(0);
     })
     .help("name servers, of which clients are told", "DNSサーバーのIPアドレス"),
     Row::kept(Home::Global, "dns server pp", &[must("N", Kind::Free), REST], Place::Dns).help("name servers learnt on a PP interface", "PPで得たDNSサーバーを使う"),
@@ -175,26 +196,31 @@ pub(crate) const ROWS: &[Row] = &[
         &[must("PROTOCOL", Kind::Choice(&["dhcp", "dhcpv6", "msext"])), several("SERVER", SOURCE, 1, 2)],
         Place::Dns,
         |config, v| {
-            if v.word(0) == "msext" {
-                let source = |word| match word {
-                    "me" => DnsSource::Me,
-                    "server" => DnsSource::Server,
-                    _ => DnsSource::None,
-                };
-                config.dns_notice_msext = v.words(1).map(source).collect();
+            let source = |word| match word {
+                "me" => DnsSource::Me,
+                "server" => DnsSource::Server,
+                _ => DnsSource::None,
+            };
+            let sources = v.words(1).map(source).collect();
+            match v.word(0) {
+                "msext" => config.dns_notice_msext = sources,
+                "dhcp" => config.dns_notice_dhcp = Some(sources),
+                _ => config.dns_notice_dhcpv6 = Some(sources),
             }
         },
     )
     .many(1)
     .default("me server")
-    .help("which name servers a client is told: this server, those of dns server, or none", "クライアントに知らせるDNSサーバーの順序")
-    .check(|v| (v.word(0) != "msext").then(|| Remark::new(Severity::Pending, 0, "only msext is there yet, DHCP is not"))),
+    .help("which name servers a client is told: this server, those of dns server, or none", "クライアントに知らせるDNSサーバーの順序"),
     Row::kept(Home::Global, "dns service", &[must("SERVICE", Kind::Choice(&["recursive", "off"]))], Place::Dns)
         .default("recursive")
         .help("answer DNS questions", "DNSリカーシブサーバー機能"),
     Row::kept(Home::Global, "dns private address spoof", &[SWITCH], Place::Dns).default("off").help("answer for private addresses", "プライベートアドレスの逆引きに答える"),
     Row::kept(Home::Global, "dns host", &[REST], Place::Dns).help("who may ask DNS", "DNSを使えるホスト"),
-    Row::kept(Home::Global, "dns domain", &[must("NAME", Kind::Free)], Place::Dns).help("the domain's name", "DNSドメイン名"),
+    Row::global("dns domain", &[must("NAME", Kind::Host(255, &[]))], Place::Dns, |config, v| {
+        config.dns_domain = Some(v.text(0).trim_end_matches('.').to_owned()).filter(|name| !name.is_empty());
+    })
+    .help("the domain's name, of which clients are told", "DNSドメイン名"),
     Row::kept(Home::Global, "dns static", &[REST], Place::Dns).many(2).help("a static name", "静的DNSレコード"),
     Row::global("wins server", &[several("ADDRESS", Kind::Ipv4, 1, 2)], Place::Wins, |config, v| config.wins_servers = v.ipv4s(0))
         .help("NetBIOS name servers, of which clients are told", "WINSサーバーのIPアドレス"),
@@ -218,6 +244,12 @@ pub(crate) const ROWS: &[Row] = &[
         .default("4 3000")
         .help("how often and after how many milliseconds RADIUS is asked again", "RADIUSの再送回数と間隔"),
 ];
+
+/// The prefix of so many bits that an address begins with.
+pub(crate) fn ipv6_network(address: Ipv6Addr, bits: u8) -> Ipv6Addr {
+    let mask = u128::MAX.checked_shl(128_u32.saturating_sub(u32::from(bits))).unwrap_or(0);
+    Ipv6Addr::from_bits(address.to_bits() & mask)
+}
 
 const SERVERS: &[Slot] = &[several("ADDRESS", Kind::Ip, 1, 2)];
 const PORT: &[Slot] = &[must("PORT", Kind::Number(1, 65_535))];

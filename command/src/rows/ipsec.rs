@@ -5,13 +5,24 @@ use crate::problem::Severity;
 use crate::table::{Args, Home, Place, Remark, Row};
 use crate::value::{G, Hidden, IDS, Kind, SWITCH, TUNNELS, Value, may, must, several};
 
-/// Ciphers of `ipsec ike refuse`.
+/// Ciphers of `ipsec ike refuse` without which there is no phase 1; those of counter modes are for phase 2 alone.
 pub(crate) const CIPHERS: &[&str] = &["des-cbc", "3des-cbc", "aes-cbc", "aes192-cbc", "aes256-cbc"];
 /// Hashes of `ipsec ike refuse`.
 pub(crate) const HASHES: &[&str] = &["md5", "sha", "sha256", "sha384", "sha512"];
 /// Groups of `ipsec ike refuse`.
 pub(crate) const GROUPS: &[&str] = &[
-    "modp768", "modp1024", "modp1536", "modp2048", "modp3072", "modp4096", "modp6144", "modp8192",
+    "modp768",
+    "modp1024",
+    "modp1536",
+    "modp2048",
+    "modp3072",
+    "modp4096",
+    "modp6144",
+    "modp8192",
+    "curve25519",
+    "ecp521",
+    "ecp384",
+    "ecp256",
 ];
 const REFUSABLE: &[&str] = &[
     "des-cbc",
@@ -19,6 +30,12 @@ const REFUSABLE: &[&str] = &[
     "aes-cbc",
     "aes192-cbc",
     "aes256-cbc",
+    "aes-ctr",
+    "aes192-ctr",
+    "aes256-ctr",
+    "aes-gcm",
+    "aes192-gcm",
+    "aes256-gcm",
     "md5",
     "sha",
     "sha256",
@@ -32,6 +49,10 @@ const REFUSABLE: &[&str] = &[
     "modp4096",
     "modp6144",
     "modp8192",
+    "ecp256",
+    "ecp384",
+    "ecp521",
+    "curve25519",
 ];
 const GROUP: Kind = Kind::Choice(&["modp768", "modp1024", "modp1536", "modp2048"]);
 const AUTO: Kind = Kind::Choice(&["on", "off", "auto"]);
@@ -305,11 +326,11 @@ pub(crate) const ROWS: &[Row] = &[
     )
     .default("10 5 3")
     .help("how often and after how many seconds IKE messages are sent again", "鍵交換の再送回数と間隔"),
-    Row::global("ipsec ike refuse", &[several("WORD", Kind::Choice(REFUSABLE), 1, 18)], Place::Ipsec, |config, v| {
+    Row::global("ipsec ike refuse", &[several("WORD", Kind::Choice(REFUSABLE), 1, 28)], Place::Ipsec, |config, v| {
         config.refused.extend(v.words(0).map(str::to_owned));
     })
     .each()
-    .syntax("WORD [WORD …]; WORD: des-cbc|3des-cbc|aes-cbc|aes192-cbc|aes256-cbc|md5|sha|sha256|sha384|sha512|modp768|modp1024|modp1536|modp2048|modp3072|modp4096|modp6144|modp8192")
+    .syntax("WORD [WORD …]; WORD: des-cbc|3des-cbc|aes-cbc|aes192-cbc|aes256-cbc|aes-ctr|aes192-ctr|aes256-ctr|aes-gcm|aes192-gcm|aes256-gcm|md5|sha|sha256|sha384|sha512|modp768|modp1024|modp1536|modp2048|modp3072|modp4096|modp6144|modp8192|ecp256|ecp384|ecp521|curve25519")
     .default("nothing is refused")
     .help("what IKE must not accept (an extension of this server); no takes words out", "IKEで受け付けないアルゴリズム(本サーバーの拡張)"),
     Row::kept(Home::Global, "ipsec log illegal-spi", &[SWITCH], Place::Ipsec)

@@ -1,13 +1,22 @@
 //! PP interfaces: who may call, and how PPP speaks with them.
 
+use std::net::Ipv6Addr;
+
 use crate::config::{AuthRequest, CcpType, Keepalive, User};
 use crate::problem::Severity;
+use crate::rows::ip::ipv6_network;
 use crate::table::{Act, Home, Place, Remark, Row};
 use crate::value::{Hidden, Kind, PPS, REST, SWITCH, Value, may, must, several};
 
 const SELECTION: Kind = Kind::OpenNumbers(PPS, &["all", "anonymous"]);
 const MILLISECONDS: &[crate::value::Slot] = &[must("MS", Kind::Number(20, 10_000))];
 const TIMES: &[crate::value::Slot] = &[must("COUNT", Kind::Number(1, 10))];
+
+/// The /64 that a word names, whatever address within it is written.
+fn user_prefix(word: &str) -> Option<Ipv6Addr> {
+    let address = word.strip_suffix("/64")?.parse().ok()?;
+    Some(ipv6_network(address, 64))
+}
 
 pub(crate) const ROWS: &[Row] = &[
     Row::act("pp select", &[must("N", Kind::NumberOr(1, PPS, &["anonymous", "none"]))], Place::Nowhere, Act::PpSelect)
@@ -108,6 +117,7 @@ pub(crate) const ROWS: &[Row] = &[
                 name: v.text(0).to_owned(),
                 password: Hidden::new(v.text(1).to_owned()),
                 address: v.ipv4(3),
+                prefix: user_prefix(v.text(4)),
             });
         },
     )
@@ -116,9 +126,8 @@ pub(crate) const ROWS: &[Row] = &[
     .check(|v| match v.0.get(4) {
         None | Some(Value::Nothing) if v.has(2) => Some(Remark::new(Severity::Pending, 2, "myname has no effect, since this server does not call; leave it out")),
         None | Some(Value::Nothing) => None,
-        Some(Value::Text(text)) if text.contains(':') && text.contains('/') => {
-            Some(Remark::new(Severity::Pending, 4, "an IPv6 prefix for a user has no effect yet"))
-        }
+        Some(Value::Text(text)) if text.contains(':') => user_prefix(text).is_none()
+            .then(|| Remark::new(Severity::Error, 4, "Unrecognized IP address parameter: the IPv6 prefix of a user has 64 bits; write it as in 2001:db8:1:2::/64")),
         Some(_) => Some(Remark::new(Severity::Error, 4, "Unrecognized IP address parameter: after the password only an IPv4 address may follow, such as 192.168.100.10; put a password with blanks in quotes")),
     }),
     Row::pp("pp auth multi connect prohibit", &[SWITCH], Place::PpAuth, |pp, v| pp.multi_connect_prohibit = v.on(0))
@@ -228,8 +237,7 @@ pub(crate) const ROWS: &[Row] = &[
     }),
     Row::pp("ppp ipv6cp use", &[SWITCH], Place::Ppp, |pp, v| pp.ipv6cp = v.on(0))
         .default("on")
-        .help("negotiate IPv6", "IPV6CPを使うかどうか")
-        .check(|v| v.on(0).then(|| Remark::new(Severity::Pending, 0, "IPv6 inside PPP is not there yet; write off"))),
+        .help("negotiate IPv6", "IPV6CPを使うかどうか"),
     Row::kept(Home::Pp, "ppp mscbcp restart", MILLISECONDS, Place::Ppp).default("1000").help("call back timer in milliseconds", "MSCBCPの再送タイマー(ミリ秒)"),
     Row::kept(Home::Pp, "ppp mscbcp maxretry", &[must("COUNT", Kind::Number(1, 30))], Place::Ppp).default("30").help("how often call back is asked for", "MSCBCPの再送回数"),
     Row::kept(Home::Pp, "ppp mp use", &[SWITCH], Place::Ppp).default("off").help("multilink PPP; not for L2TP", "マルチリンクPPPを使うかどうか"),

@@ -2,6 +2,8 @@
 
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
+use crate::lanes::{Digest, Pads};
+
 /// The longest digest, in octets: that of SHA-512.
 const LONGEST: usize = 64;
 
@@ -52,6 +54,40 @@ impl<S: State<B>, const B: usize> Hmac<S, B> {
         out
     }
 }
+
+impl<S: Words + Zeroize> Hmac<S, 64> {
+    /// The chaining values as words, for kernels that hash many messages at once.
+    pub(super) fn pads(&self) -> Pads {
+        Pads {
+            digest: S::DIGEST,
+            inner: self.inner.words(),
+            outer: self.outer.words(),
+        }
+    }
+}
+
+/// A chaining value of at most eight words, of a hash that the kernels know.
+pub(super) trait Words {
+    const DIGEST: Digest;
+    /// The words; those beyond the hash's own are zero.
+    fn words(&self) -> [u32; 8];
+}
+
+macro_rules! words {
+    ($($name:ident)*) => {
+        $(impl Words for $name {
+            const DIGEST: Digest = Digest::$name;
+
+            fn words(&self) -> [u32; 8] {
+                let mut words = [0; 8];
+                words.iter_mut().zip(&self.0).for_each(|(to, word)| *to = *word);
+                words
+            }
+        })*
+    };
+}
+
+words!(Md5 Sha1 Sha256);
 
 /// Hashes what follows one block already hashed.
 fn finish<S: State<B>, const B: usize>(mut state: S, message: &[u8]) -> S {

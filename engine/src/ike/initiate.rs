@@ -8,7 +8,7 @@ use super::quick_mode::Agreed;
 use super::sa::{self, Birth, Output, Sa};
 use super::{Computed, Endpoint, Job, Refusal};
 use crate::rng::Rng;
-use crate::time::{Fire, Instant, Retransmit, Retry};
+use crate::time::{Fire, Instant, Retransmit, Retry, earliest};
 use core::time::Duration;
 use crypto::esp::Suite;
 use crypto::{Group, Secret};
@@ -21,6 +21,8 @@ use wire::isakmp::{
 
 /// How a message of ours is repeated until it is answered (RFC 2408 §5.1 leaves it to us).
 const PERSISTENCE: Retry = Retry { first: Duration::from_secs(1), factor: 2, cap: Duration::from_secs(8), tries: 6 };
+/// How long to go on sending on the old pair: a hundredth of the new one's life within these bounds.
+const PATIENCE: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(1));
 /// How long the end of an exchange is remembered, to answer repeats.
 const MEMORY: Duration = Duration::from_secs(30);
 
@@ -404,6 +406,8 @@ pub(super) struct Start {
     sent: Option<Retransmit<Vec<u8>>>,
     /// Message 2 as it came, and what answers its repeats.
     answer: Option<(Vec<u8>, Vec<u8>)>,
+    /// When to send on the new pair, should the client not have done so first.
+    switch: Option<Instant>,
     ends: Instant,
 }
 
@@ -440,6 +444,7 @@ impl Start {
             iv: vec![],
             sent: None,
             answer: None,
+            switch: None,
             ends: now.after(MEMORY),
         };
         match private {
@@ -536,7 +541,8 @@ impl Start {
         Ok(Answered { outbound, nonce, public, iv })
     }
 
-    /// The pair is agreed: it is installed, message 3 confirms it, and it is sent on from here on.
+    /// The pair is agreed: it is installed and message 3 confirms it. It is sent on once the client has used it, or
+    /// after a moment.
     fn confirm(
         &mut self,
         within: &Within<'_>,
@@ -573,7 +579,9 @@ impl Start {
         self.ends = now.after(MEMORY);
         out.push(Output::Install(Box::new(agreed)));
         out.push(Output::Send(message));
-        out.push(Output::Confirmed(self.inbound));
+        // Responders may take the new SA into use only when message 3 has come and been worked on.
+        let patience = (self.terms.life / 100).clamp(PATIENCE.0, PATIENCE.1);
+        self.switch = Some(now.after(patience));
     }
 
     /// A computation has ended.
@@ -615,6 +623,13 @@ impl Start {
         }
     }
 
+    /// The client sends on the new pair: so may we.
+    pub(super) fn saw_use(&mut self, spi: u32) {
+        if self.inbound == spi {
+            self.switch = None;
+        }
+    }
+
     /// Whether it is still on its way.
     pub(super) fn is_open(&self) -> bool {
         !matches!(self.state, State::Done)
@@ -623,7 +638,7 @@ impl Start {
     /// When something is due.
     pub(super) fn due(&self) -> Option<Instant> {
         match self.state {
-            State::Done => Some(self.ends),
+            State::Done => earliest(self.switch, Some(self.ends)),
             State::Generating(_) | State::AwaitAnswer(_) | State::Computing { .. } => {
                 self.sent.as_ref().map(Retransmit::due)
             }
@@ -633,6 +648,10 @@ impl Start {
     /// Sends again what is due; `false` if the exchange can be forgotten.
     pub(super) fn handle_timeout(&mut self, now: Instant, out: &mut Vec<Output>) -> bool {
         if matches!(self.state, State::Done) {
+            if self.switch.is_some_and(|at| now.reached(at)) {
+                self.switch = None;
+                out.push(Output::Confirmed(self.inbound));
+            }
             return !now.reached(self.ends);
         }
         let Some(sent) = &mut self.sent else { return true };

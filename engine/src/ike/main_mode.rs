@@ -24,6 +24,8 @@ pub const HALF_OPEN_LIFE: Duration = Duration::from_secs(60);
 pub(super) const MOST_REPEATS: u32 = 20;
 /// Wrong guesses at a key in one exchange before it is forgotten.
 const MOST_GUESSES: u32 = 5;
+/// Configured keys whose near misses are tried on one client.
+const MOST_SLIPS: usize = 4;
 /// Vendor IDs that are looked at in one message.
 const MOST_VENDOR_IDS: usize = 40;
 
@@ -63,6 +65,14 @@ enum State {
         public: Vec<u8>,
         shared: Secret<Vec<u8>>,
     },
+}
+
+/// A message 5 that makes sense.
+struct Proved {
+    keys: Keys,
+    iv: Vec<u8>,
+    identity: Identification,
+    initial_contact: bool,
 }
 
 /// One exchange that has not been authenticated yet.
@@ -282,6 +292,14 @@ impl MainMode {
         }))
     }
 
+    /// The computation was not taken on: the client's repeat of message 3 will be taken as if it were the first.
+    pub fn not_computed(&mut self) {
+        if matches!(self.state, State::Computing(_)) {
+            self.state = State::AwaitKeyExchange;
+            self.request.clear();
+        }
+    }
+
     /// The shared secret is there: message 4.
     ///
     /// # Errors
@@ -336,55 +354,26 @@ impl MainMode {
                 "an unencrypted message where the client's identity is due",
             ));
         }
-        let State::AwaitIdentity { of, public, shared } = &self.state else {
+        let State::AwaitIdentity { of, public, .. } = &self.state else {
             return Ok(Step::Nothing);
         };
-        let hash = self.chosen.hash;
+        if !body.len().is_multiple_of(self.chosen.cipher.block_len()) {
+            return Err(Refusal::Unacceptable("an encrypted message that is not whole blocks"));
+        }
         for (place, psk) in keys.iter().enumerate() {
-            let keys = Keys::derive(
-                psk.expose(),
-                &Ingredients {
-                    hash,
-                    cipher: self.chosen.cipher,
-                    cookies: self.cookies,
-                    nonces: (&of.nonces.0, &of.nonces.1),
-                    publics: (&of.initiator_public, public),
-                    shared,
-                },
-            );
-            let Some((plain, iv)) = keys.decrypt(body, &keys.main_mode_iv()) else {
-                return Err(Refusal::Unacceptable("an encrypted message that is not whole blocks"));
-            };
-            let Ok(payloads) = chain(header.next, &plain) else {
-                continue;
-            };
-            let Some(id) = payloads.first().filter(|p| p.kind == PayloadType::Identification) else {
-                continue;
-            };
-            let Some(proof) = find(&payloads, PayloadType::Hash) else {
+            let Some(Proved { keys, mut iv, identity, initial_contact }) = self.prove(header, body, psk.expose())
+            else {
                 continue;
             };
             let (cky_i, cky_r) = (&self.cookies.initiator[..], &self.cookies.responder[..]);
-            let expected = keys.identity_hash(&[&of.initiator_public, public, cky_i, cky_r, &self.sa_body, id.body]);
-            if !crypto::equal(proof, &expected) {
-                continue;
-            }
-            let identity = Identification::decode(id.body)?;
-            let initial_contact = self.traits.initial_contact || payloads.iter().any(is_initial_contact);
             let ours = own_identity(endpoint.local.ip());
             let proof = keys.identity_hash(&[public, &of.initiator_public, cky_r, cky_i, &self.sa_body, &ours]);
-            let mut iv = iv;
             let sealed = keys.encrypt(
                 encode_chain(&[(PayloadType::Identification, ours), (PayloadType::Hash, proof)]),
                 &mut iv,
             );
-            let reply = sa::encrypted(
-                &self.cookies,
-                ExchangeType::MainMode,
-                0,
-                PayloadType::Identification,
-                &sealed,
-            );
+            let reply =
+                sa::encrypted(&self.cookies, ExchangeType::MainMode, 0, PayloadType::Identification, &sealed);
             let sa = Sa::new(sa::Birth {
                 cookies: self.cookies,
                 endpoint,
@@ -400,14 +389,45 @@ impl MainMode {
                 last_reply: reply,
                 now,
             });
-            return Ok(Step::Established {
-                sa: Box::new(sa),
-                key: place,
-                initial_contact,
-            });
+            return Ok(Step::Established { sa: Box::new(sa), key: place, initial_contact });
         }
         self.guesses += 1;
-        Err(Refusal::WrongKey)
+        // Once for an exchange: a client repeats its message, and the answer would be the same.
+        let slip = (self.guesses == 1)
+            .then(|| {
+                let mut near = keys.iter().take(MOST_SLIPS).flat_map(|psk| super::slip::near(psk.expose()));
+                near.find(|(_, key)| self.prove(header, body, key.expose()).is_some()).map(|(slip, _)| slip)
+            })
+            .flatten();
+        Err(Refusal::WrongKey { slip })
+    }
+
+    /// What message 5 says, if it was made with this key.
+    fn prove(&self, header: &Header, body: &[u8], psk: &[u8]) -> Option<Proved> {
+        let State::AwaitIdentity { of, public, shared } = &self.state else { return None };
+        let keys = Keys::derive(
+            psk,
+            &Ingredients {
+                hash: self.chosen.hash,
+                cipher: self.chosen.cipher,
+                cookies: self.cookies,
+                nonces: (&of.nonces.0, &of.nonces.1),
+                publics: (&of.initiator_public, public),
+                shared,
+            },
+        );
+        let (plain, iv) = keys.decrypt(body, &keys.main_mode_iv())?;
+        let payloads = chain(header.next, &plain).ok()?;
+        let id = payloads.first().filter(|p| p.kind == PayloadType::Identification)?;
+        let proof = find(&payloads, PayloadType::Hash)?;
+        let (cky_i, cky_r) = (&self.cookies.initiator[..], &self.cookies.responder[..]);
+        let expected = keys.identity_hash(&[&of.initiator_public, public, cky_i, cky_r, &self.sa_body, id.body]);
+        if !crypto::equal(proof, &expected) {
+            return None;
+        }
+        let identity = Identification::decode(id.body).ok()?;
+        let initial_contact = self.traits.initial_contact || payloads.iter().any(is_initial_contact);
+        Some(Proved { keys, iv, identity, initial_contact })
     }
 
     /// Whether so many wrong proofs came that the exchange should be forgotten.

@@ -9,6 +9,7 @@ pub mod natt;
 pub mod proposal;
 pub mod quick_mode;
 pub mod sa;
+pub mod slip;
 
 use core::net::SocketAddr;
 use crypto::Group;
@@ -82,7 +83,10 @@ pub enum Refusal {
     /// The hash over a message that was decrypted is wrong.
     BadHash,
     /// No pre-shared key that is configured makes sense of the message.
-    WrongKey,
+    WrongKey {
+        /// How the client's key comes to differ from a configured one, if that is plain.
+        slip: Option<slip::Slip>,
+    },
     /// An exchange of this kind is not served.
     Exchange(u8),
     /// The message belongs to no exchange that is known.
@@ -110,7 +114,12 @@ impl core::fmt::Display for Refusal {
                 "the client wants authentication method {n}, only pre-shared key (1) is served: choose \"pre-shared key\" in the client"
             ),
             Self::BadHash => f.write_str("the hash of a decrypted message is wrong"),
-            Self::WrongKey => f.write_str("the client's pre-shared key differs from every 'ipsec ike pre-shared-key' that may serve it"),
+            Self::WrongKey { slip: None } => f.write_str(
+                "the client's pre-shared key differs from every 'ipsec ike pre-shared-key' that may serve it",
+            ),
+            Self::WrongKey { slip: Some(slip) } => {
+                write!(f, "the client's pre-shared key is that of 'ipsec ike pre-shared-key', but {slip}")
+            }
             Self::Exchange(4) => f.write_str(
                 "the client asks for Aggressive Mode, which is not served: remove the group name or IPsec identifier in the client",
             ),

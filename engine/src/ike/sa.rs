@@ -12,11 +12,13 @@ use crate::rng::Rng;
 use crate::time::{Instant, earliest};
 use core::time::Duration;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use wire::isakmp::{ExchangeType, Flags, Header, PayloadType, encode_chain};
 
 /// Exchanges of Quick Mode that one SA keeps at once.
 const MOST_QUICK: usize = 16;
+/// Message ids that are remembered lest a captured message work twice; no client comes near it in the life of an SA.
+const MOST_SEEN: usize = 1024;
 /// How long the end of a Quick Mode is remembered, to answer repeats.
 const QUICK_MEMORY: Duration = Duration::from_secs(60);
 /// The part of a life after which the server renews what the client has not: late enough that no client is overtaken
@@ -87,6 +89,8 @@ pub struct Sa {
     last_reply: Vec<u8>,
     repeats: u32,
     quick: BTreeMap<u32, Quick>,
+    /// Message ids of exchanges that have changed something.
+    seen: VecDeque<u32>,
     started: BTreeMap<u32, Start>,
     probe_sequence: u32,
     probe: Option<Probe>,
@@ -112,7 +116,7 @@ pub enum Output {
 /// What Quick Mode is held to.
 pub struct Policy<'a> {
     /// What the proposals must fit.
-    pub wanted: super::proposal::Wanted<'a>,
+    pub wanted: proposal::Wanted<'a>,
     /// Whether an `ipsec transport` covers this client's tunnel, and a tunnel is free.
     pub served: Result<(), &'static str>,
     /// The SPI that the inbound SA would get.
@@ -142,6 +146,7 @@ impl Sa {
             last_reply: b.last_reply,
             repeats: 0,
             quick: BTreeMap::new(),
+            seen: VecDeque::new(),
             started: BTreeMap::new(),
             probe_sequence: 0,
             probe: None,
@@ -201,6 +206,11 @@ impl Sa {
     /// When it was established.
     pub fn born(&self) -> Instant {
         self.born
+    }
+
+    /// How much of the life that was agreed is left.
+    pub fn life_left(&self, now: Instant) -> Duration {
+        self.born.after(self.chosen.life).since(now)
     }
 
     /// When it ends.
@@ -284,6 +294,9 @@ impl Sa {
             let within = initiate::Within { keys: &self.keys, last_block: &self.last_block, id };
             return start.handle(&within, header, body, datagram, now, out);
         }
+        if self.seen.contains(&id) {
+            return Err(Refusal::Unacceptable("a Quick Mode that ended long ago comes once more"));
+        }
         self.forget_quick(now);
         let within = quick_mode::Within {
             keys: &self.keys,
@@ -296,6 +309,7 @@ impl Sa {
         match started {
             Ok((quick, outputs)) => {
                 self.endpoint = endpoint;
+                self.saw(id);
                 self.quick.insert(id, quick);
                 out.extend(outputs);
                 Ok(())
@@ -309,6 +323,13 @@ impl Sa {
                 Ok(())
             }
         }
+    }
+
+    fn saw(&mut self, id: u32) {
+        if self.seen.len() >= MOST_SEEN {
+            self.seen.pop_front();
+        }
+        self.seen.push_back(id);
     }
 
     /// Makes room: what ended long ago, then what is oldest.
@@ -337,6 +358,14 @@ impl Sa {
         }
         let iv = self.keys.exchange_iv(&self.last_block, header.message_id);
         let news = informational::read(&self.keys, header, body, &iv)?;
+        // To ask and to answer whether one is there may be repeated; what changes something counts once.
+        let changes = |n: &News| matches!(n, News::DeleteEsp(_) | News::DeleteIsakmp(_) | News::InitialContact);
+        if news.iter().any(changes) {
+            if self.seen.contains(&header.message_id) {
+                return Ok(());
+            }
+            self.saw(header.message_id);
+        }
         for n in news {
             match n {
                 News::AreYouThere(sequence) => {
@@ -344,10 +373,9 @@ impl Sa {
                     out.push(Output::Send(self.informational(PayloadType::Notification, note, rng)));
                 }
                 News::IAmHere(sequence) => {
-                    if self.probe.as_ref().is_some_and(|p| p.sequence == sequence) {
-                        self.probe = None;
+                    if self.probe.take_if(|p| p.sequence == sequence).is_some() {
+                        out.push(Output::News(News::IAmHere(sequence)));
                     }
-                    out.push(Output::News(News::IAmHere(sequence)));
                 }
                 other @ (News::DeleteEsp(_) | News::DeleteIsakmp(_) | News::InitialContact | News::Other(_)) => {
                     out.push(Output::News(other));
@@ -383,6 +411,12 @@ impl Sa {
                 out.push(Output::Refused(refusal));
             }
         }
+    }
+
+    /// A computation was not taken on: its Quick Mode is forgotten, and the client's repeat begins another.
+    pub fn not_computed(&mut self, ticket: u64) {
+        self.quick.retain(|_, q| !q.waits_for(ticket));
+        self.started.retain(|_, s| !s.waits_for(ticket));
     }
 
     /// Computations that were asked for and not answered: asked for again after a take-over.
@@ -437,6 +471,9 @@ impl Sa {
     pub fn saw_use(&mut self, spi: u32) {
         for q in self.quick.values_mut() {
             q.saw_use(spi);
+        }
+        for s in self.started.values_mut() {
+            s.saw_use(spi);
         }
     }
 

@@ -8,7 +8,8 @@ use core::net::{IpAddr, Ipv4Addr, SocketAddr};
 use core::ops::Range;
 use core::time::Duration;
 use crypto::esp::{Open, OpenError, Opened};
-use wire::ip::{Ipv4, clamp_mss};
+use wire::ip::{Ipv4, Ipv6, clamp_mss};
+use wire::ppp::Protocol;
 
 /// How fast a client may send control messages, and how many at once.
 const CONTROL_EVERY: Duration = Duration::from_millis(20);
@@ -43,7 +44,7 @@ pub struct Arrival<'a> {
 pub enum Verdict {
     /// Not looked at.
     NotTried,
-    /// An IPv4 packet for the TUN lies at this place in the bytes.
+    /// An IP packet for the TUN lies at this place in the bytes.
     Ip(Range<usize>),
     /// It became a note.
     Noted,
@@ -63,7 +64,7 @@ impl<'a> Arrival<'a> {
         }
     }
 
-    /// The IPv4 packet for the TUN, if it is one.
+    /// The IP packet for the TUN, if it is one.
     #[must_use]
     pub fn ip(&self) -> Option<&[u8]> {
         match &self.verdict {
@@ -306,7 +307,12 @@ impl Worker {
     ) -> Result<Verdict, Drop> {
         let ppp = bytes.get(frame.clone()).ok_or(Drop::BadL2tp)?;
         let (protocol, rest) = wire::ppp::decode_frame(ppp).map_err(|_| Drop::BadPpp)?;
-        if protocol != wire::ppp::Protocol::Ipv4 {
+        let start = frame.end - rest.len();
+        if protocol == Protocol::Ipv6 && self.speaks_ipv6(client) {
+            let packet = bytes.get_mut(start..frame.end).ok_or(Drop::BadPpp)?;
+            return self.receive_ipv6(client, packet, start, now);
+        }
+        if protocol != Protocol::Ipv4 {
             self.allow_control(client, now)?;
             let note = Note::Frame {
                 client: self.id_of(client)?,
@@ -314,14 +320,13 @@ impl Worker {
             };
             return self.note_control(note);
         }
-        let start = frame.end - rest.len();
         let packet = bytes.get_mut(start..frame.end).ok_or(Drop::BadPpp)?;
         self.receive_ip(client, packet, start, now)
     }
 
     /// An IPv4 packet of the client; `start` is its place in the arrival's bytes.
     fn receive_ip(&mut self, client: usize, packet: &mut [u8], start: usize, now: Instant) -> Result<Verdict, Drop> {
-        let known = self.table.clients.get_mut(client).ok_or(Drop::UnknownSpi)?;
+        let known = self.table.clients.get(client).ok_or(Drop::UnknownSpi)?;
         let session = known.session.as_ref().ok_or(Drop::WrongSession)?;
         if session.address == Ipv4Addr::UNSPECIFIED {
             return Err(Drop::NotUp);
@@ -348,12 +353,56 @@ impl Worker {
         if let Some(mss) = session.mss {
             clamp_mss(packet, mss);
         }
-        for counters in [&mut known.counters, &mut self.totals.ip] {
-            counters.in_packets += 1;
-            counters.in_octets += len as u64;
+        Ok(self.forward(client, start..start + len))
+    }
+
+    fn speaks_ipv6(&self, client: usize) -> bool {
+        let known = self.table.clients.get(client);
+        known.is_some_and(|client| client.session.as_ref().is_some_and(|session| session.ipv6.is_some()))
+    }
+
+    /// An IPv6 packet of the client, whose session speaks it; `start` is its place in the arrival's bytes.
+    fn receive_ipv6(&mut self, client: usize, packet: &mut [u8], start: usize, now: Instant) -> Result<Verdict, Drop> {
+        let known = self.table.clients.get(client).ok_or(Drop::UnknownSpi)?;
+        let session = known.session.as_ref().ok_or(Drop::WrongSession)?;
+        let ipv6 = session.ipv6.ok_or(Drop::NotUp)?;
+        let ip = Ipv6::new(packet).ok_or(Drop::BadIp)?;
+        let len = ip.total_len();
+        if ipv6.is_for_the_link(&ip) {
+            if !ipv6.is_answered(&ip) {
+                return Err(Drop::Multicast);
+            }
+            self.allow_control(client, now)?;
+            let packet = packet.get(..len).unwrap_or_default().to_vec();
+            let note = Note::Inside {
+                client: self.id_of(client)?,
+                packet,
+            };
+            return self.note_control(note);
+        }
+        if ipv6.prefix.is_none() {
+            return Err(Drop::NotUp);
+        }
+        if !ipv6.covers(ip.source()) {
+            return Err(Drop::SpoofedSource);
+        }
+        let packet = packet.get_mut(..len).ok_or(Drop::BadIp)?;
+        if let Some(mss) = ipv6.mss {
+            clamp_mss(packet, mss);
+        }
+        Ok(self.forward(client, start..start + len))
+    }
+
+    /// Counts a packet that goes to the TUN.
+    fn forward(&mut self, client: usize, place: Range<usize>) -> Verdict {
+        if let Some(known) = self.table.clients.get_mut(client) {
+            for counters in [&mut known.counters, &mut self.totals.ip] {
+                counters.in_packets += 1;
+                counters.in_octets += place.len() as u64;
+            }
         }
         self.table.saw(client, Traffic::Data);
-        Ok(Verdict::Ip(start..start + len))
+        Verdict::Ip(place)
     }
 }
 

@@ -5,6 +5,7 @@
 
 mod coalesce;
 mod inbound;
+mod ipv6;
 mod outbound;
 mod record;
 mod replay;
@@ -18,6 +19,7 @@ mod tests;
 
 pub use coalesce::{Coalescer, Piece, Super};
 pub use inbound::{Arrival, Verdict};
+pub use ipv6::{ALL_NODES, ALL_ROUTERS, Ipv6Path, link_local};
 pub use outbound::{Departure, HEADROOM, Out, Run, Runs, SealedPacket, TAILROOM, runs};
 pub use record::{InboundState, OutboundState, PathState};
 pub use replay::{ReplayState, Seen};
@@ -93,6 +95,8 @@ pub struct SessionPath {
     pub pfc: bool,
     /// Data headers carry their length (RFC 2661 §3.1).
     pub length_bit: bool,
+    /// IPv6, once IPV6CP is open; till then its packets go to the engine like any frame.
+    pub ipv6: Option<Ipv6Path>,
 }
 
 /// What the engine tells a worker.
@@ -196,6 +200,14 @@ pub enum Update {
         /// The PPP frame, from `ff 03` on.
         ppp: Vec<u8>,
     },
+    /// An IP packet of our own to send in the client's session like a data packet; it comes out of
+    /// [`Worker::poll_sealed`].
+    SealIp {
+        /// To whom.
+        client: ClientId,
+        /// The packet, IPv4 or IPv6, no larger than the client's MRU.
+        packet: Vec<u8>,
+    },
     /// Tell, once, when an inbound SA and the outbound one paired with it have carried so much.
     VolumeLimit {
         /// Our SPI of the inbound SA.
@@ -219,7 +231,7 @@ pub enum Note {
         /// The whole message.
         l2tp: Vec<u8>,
     },
-    /// A PPP frame of the client's session that is not IPv4.
+    /// A PPP frame of the client's session that is no IP packet of a kind that has been agreed on.
     Frame {
         /// Who sent it.
         client: ClientId,
@@ -228,6 +240,14 @@ pub enum Note {
     },
     /// A DHCP message that the client sent inside its link (RFC 2131 §3.4), as an IPv4 packet.
     Dhcp {
+        /// Who sent it.
+        client: ClientId,
+        /// The packet.
+        packet: Vec<u8>,
+    },
+    /// An IPv6 packet that the client sent to its link itself and that the engine answers: a solicitation, an echo
+    /// request, DHCPv6.
+    Inside {
         /// Who sent it.
         client: ClientId,
         /// The packet.
@@ -343,11 +363,11 @@ drops! {
     BadPpp = "bad_ppp",
     /// IP before the client has an address.
     NotUp = "not_up",
-    /// The IPv4 header does not fit its packet.
+    /// The IP header does not fit its packet.
     BadIp = "bad_ip",
     /// The source address is not the client's.
     SpoofedSource = "spoofed_source",
-    /// A multicast or broadcast destination.
+    /// A multicast or broadcast destination, or one on the link that nobody answers for.
     Multicast = "multicast",
     /// More control messages than a client may send.
     ControlFlood = "control_flood",
@@ -546,6 +566,7 @@ impl Worker {
                 l2tp,
             } => self.seal_message(client, source_port, peer_port, &l2tp),
             Update::SealFrame { client, ppp } => self.seal_frame(client, &ppp),
+            Update::SealIp { client, packet } => self.seal_ip(client, &packet),
             Update::VolumeLimit { spi, octets } => self.table.limit_volume(spi, octets),
         }
     }

@@ -1,5 +1,6 @@
 //! From IP to ESP: client by destination, MSS, size, then PPP, L2TP, UDP and ESP headers written before the packet, sealed in place.
 
+use super::ipv6::upper_half;
 use super::sum::put;
 use super::table::{Endpoint, OutboundSa, Seen, Table};
 use super::{ClientId, Drop, Encap, L2TP_PORT, MAX_REPLIES, Note, Notes, SessionPath, Worker};
@@ -8,7 +9,8 @@ use core::net::{IpAddr, SocketAddr};
 use core::ops::Range;
 use core::time::Duration;
 use crypto::esp::Seal;
-use wire::ip::{Ipv4, clamp_mss, fragment_ipv4, icmp_too_big};
+use wire::inside::icmpv6;
+use wire::ip::{Ipv4, Ipv6, clamp_mss, fragment_ipv4, icmp_too_big, version};
 
 /// Octets that must be free before an IP packet in its buffer: ESP header and IV, UDP, L2TP, PPP.
 pub const HEADROOM: usize = 96;
@@ -31,6 +33,8 @@ const EXHAUSTION_NEAR: u32 = 0xf000_0000;
 const ICMP_EVERY: Duration = Duration::from_millis(20);
 const ICMP_BURST: u32 = 50;
 const UDP: u8 = 17;
+/// The last octet of PPP's protocol field for IPv6; the one before it, if there is one, is 0 as it is for IPv4.
+const PPP_IPV6: u8 = 0x57;
 
 /// An IP packet that is to go to a client.
 pub struct Departure<'a> {
@@ -149,6 +153,15 @@ impl Template {
         self.octets.get(..self.ppp).unwrap_or_default()
     }
 
+    /// Sets the lengths, and the protocol where it is not IPv4, in headers that begin `payload`.
+    fn finish(&self, payload: &mut [u8], is_ipv6: bool) {
+        self.set_lengths(payload);
+        let last = self.len.checked_sub(1).filter(|_| is_ipv6);
+        if let Some(protocol) = last.and_then(|last| payload.get_mut(last)) {
+            *protocol = PPP_IPV6;
+        }
+    }
+
     /// Sets the lengths in headers that begin `payload`.
     fn set_lengths(&self, payload: &mut [u8]) {
         let len = payload.len() as u16;
@@ -215,26 +228,40 @@ impl Worker {
     fn depart(&mut self, departure: &mut Departure<'_>, now: Instant) -> Result<Out, Drop> {
         let (start, end) = (departure.start, departure.start.saturating_add(departure.len));
         let packet = departure.buf.get_mut(start..end).ok_or(Drop::NoRoom)?;
-        let ip = Ipv4::new(packet).ok_or(Drop::BadIp)?;
-        let (len, may_fragment) = (ip.total_len(), !ip.dont_fragment());
-        let place = self
-            .table
-            .place_of_address(ip.destination().to_bits())
-            .ok_or(Drop::NoClient)?;
+        let is_ipv6 = version(packet) == Some(6);
+        let (place, len, may_fragment) = if is_ipv6 {
+            let ip = Ipv6::new(packet).ok_or(Drop::BadIp)?;
+            let place = self.table.place_of_prefix(upper_half(ip.destination()));
+            (place, ip.total_len(), false)
+        } else {
+            let ip = Ipv4::new(packet).ok_or(Drop::BadIp)?;
+            let place = self.table.place_of_address(ip.destination().to_bits());
+            (place, ip.total_len(), !ip.dont_fragment())
+        };
+        let place = place.ok_or(Drop::NoClient)?;
         let client = self.table.clients.get_mut(place).ok_or(Drop::NoClient)?;
         let session = client.session.as_ref().ok_or(Drop::NoClient)?;
         let endpoint = client.endpoint.ok_or(Drop::NoSa)?;
         let at = client.active.ok_or(Drop::NoSa)?;
         let sa = self.table.outbound.get_mut(at).ok_or(Drop::NoSa)?;
-        if let Some(mss) = session.mss {
+        let mss = if is_ipv6 {
+            session.ipv6.and_then(|ipv6| ipv6.mss)
+        } else {
+            session.mss
+        };
+        if let Some(mss) = mss {
             clamp_mss(packet, mss);
         }
-        let limit = session.mru.min(session.mtu).clamp(MIN_LIMIT, MAX_LIMIT);
+        let limit = if is_ipv6 {
+            session.ipv6_mtu().min(MAX_LIMIT)
+        } else {
+            session.mru.min(session.mtu).clamp(MIN_LIMIT, MAX_LIMIT)
+        };
         if len > usize::from(limit) && !may_fragment {
             let packet = packet.get(..len).unwrap_or_default();
             if self.replies.len() < MAX_REPLIES
                 && client.icmp.take(ICMP_EVERY, ICMP_BURST, now)
-                && let Some(icmp) = icmp_too_big(packet, limit, session.our_address)
+                && let Some(icmp) = too_big(packet, limit, session)
             {
                 self.replies.push_back(icmp);
                 self.totals.icmp += 1;
@@ -244,7 +271,7 @@ impl Worker {
         let out = if len > usize::from(limit) {
             self.fragment(departure, place, at, endpoint, usize::from(limit))
         } else {
-            let (range, payload_len) = write_headers(departure, &client.template, sa, len)?;
+            let (range, payload_len) = write_headers(departure, &client.template, sa, (len, is_ipv6))?;
             let sequence = take_sequence(sa, client.id, &mut self.notes)?;
             put(departure.buf, range.start + 4, sequence.to_be_bytes());
             sa.octets += range.len() as u64;
@@ -413,6 +440,20 @@ impl Worker {
         self.seal_own(client, set_lengths, &[template.headers_without_ppp(), ppp])
     }
 
+    /// Seals an IP packet of our own making as a data packet of the client's session.
+    pub(super) fn seal_ip(&mut self, client: ClientId, packet: &[u8]) -> bool {
+        let known = self.table.client(client).filter(|client| client.session.is_some());
+        let Some(template) = known.map(|client| client.template) else {
+            return false;
+        };
+        if packet.len() > usize::from(MAX_LIMIT) {
+            return false;
+        }
+        let is_ipv6 = version(packet) == Some(6);
+        let finish = |payload: &mut [u8]| template.finish(payload, is_ipv6);
+        self.seal_own(client, finish, &[template.headers(), packet])
+    }
+
     fn seal_own(&mut self, id: ClientId, finish: impl FnOnce(&mut [u8]), parts: &[&[u8]]) -> bool {
         let Some(client) = self.table.client(id) else {
             return false;
@@ -444,13 +485,22 @@ impl Worker {
     }
 }
 
+/// The answer to a packet of either version that does not fit.
+fn too_big(packet: &[u8], limit: u16, session: &SessionPath) -> Option<Vec<u8>> {
+    if version(packet) == Some(6) {
+        icmpv6::too_big(packet, limit.into(), session.ipv6?.our_global()?)
+    } else {
+        icmp_too_big(packet, limit, session.our_address)
+    }
+}
+
 /// Writes everything that stands before an IP packet of `len` octets but the sequence number; the ESP packet's place and its
 /// payload's length.
 fn write_headers(
     departure: &mut Departure<'_>,
     template: &Template,
     sa: &OutboundSa,
-    len: usize,
+    (len, is_ipv6): (usize, bool),
 ) -> Result<(Range<usize>, usize), Drop> {
     let payload = sa.suite.payload_offset();
     let payload_len = template.len + len;
@@ -466,7 +516,7 @@ fn write_headers(
         .iter_mut()
         .zip(template.headers())
         .for_each(|(place, octet)| *place = *octet);
-    template.set_lengths(inner);
+    template.finish(inner, is_ipv6);
     Ok((range, payload_len))
 }
 
@@ -633,6 +683,7 @@ mod tests {
             acfc,
             pfc,
             length_bit,
+            ipv6: None,
         };
         let plain = Template::of(&session(false, false, false));
         assert_eq!(

@@ -1,5 +1,6 @@
 //! What one worker knows: clients, their SAs, and the two look-ups (SPI and destination address) that find them.
 
+use super::ipv6::upper_half;
 use super::outbound::Template;
 use super::record::{InboundState, OutboundState, PathState};
 use super::replay::ReplayState;
@@ -26,7 +27,11 @@ impl Hasher for NumberHasher {
     }
 
     fn write_u32(&mut self, number: u32) {
-        let mixed = (self.0 ^ u64::from(number)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        self.write_u64(u64::from(number));
+    }
+
+    fn write_u64(&mut self, number: u64) {
+        let mixed = (self.0 ^ number).wrapping_mul(0x9e37_79b9_7f4a_7c15);
         // The low octet of our SPIs is the client's shard and the same all over a worker: fold the high bits down.
         self.0 = mixed ^ (mixed >> 32);
     }
@@ -37,6 +42,8 @@ impl Hasher for NumberHasher {
 }
 
 type Numbers = HashMap<u32, usize, BuildHasherDefault<NumberHasher>>;
+/// Upper halves of IPv6 prefixes, which are our own, too.
+type Prefixes = HashMap<u64, usize, BuildHasherDefault<NumberHasher>>;
 
 /// Things at places that stay the same while they live.
 pub(super) struct Slab<T> {
@@ -227,6 +234,7 @@ pub(super) struct Table {
     ids: Numbers,
     spis: Numbers,
     addresses: Numbers,
+    prefixes: Prefixes,
     /// Clients whose traffic waits to be told, the earliest first; each at most once while it lives.
     waiting: BinaryHeap<Reverse<(Instant, ClientId)>>,
 }
@@ -257,6 +265,11 @@ impl Table {
     /// Where the client with this address is kept.
     pub(super) fn place_of_address(&self, address: u32) -> Option<usize> {
         self.addresses.get(&address).copied()
+    }
+
+    /// Where the client is kept whose /64 begins with this.
+    pub(super) fn place_of_prefix(&self, prefix: u64) -> Option<usize> {
+        self.prefixes.get(&prefix).copied()
     }
 
     fn place_or_new(&mut self, id: ClientId) -> usize {
@@ -416,19 +429,28 @@ impl Table {
         if session.address != Ipv4Addr::UNSPECIFIED {
             self.addresses.insert(session.address.to_bits(), at);
         }
+        if let Some(prefix) = session.ipv6.and_then(|ipv6| ipv6.prefix) {
+            self.prefixes.insert(upper_half(prefix), at);
+        }
         if let Some(client) = self.clients.get_mut(at) {
             client.template = Template::of(&session);
             client.session = Some(session);
         }
     }
 
-    /// The address may belong to another client by this time; then it stays.
+    /// Address and prefix may belong to another client by this time; then they stay.
     fn forget_address(&mut self, at: usize) {
         let session = self.clients.get(at).and_then(|client| client.session.as_ref());
         if let Some(address) = session.map(|session| session.address.to_bits())
             && self.addresses.get(&address) == Some(&at)
         {
             self.addresses.remove(&address);
+        }
+        let session = self.clients.get(at).and_then(|client| client.session.as_ref());
+        if let Some(prefix) = session.and_then(|session| session.ipv6?.prefix).map(upper_half)
+            && self.prefixes.get(&prefix) == Some(&at)
+        {
+            self.prefixes.remove(&prefix);
         }
     }
 

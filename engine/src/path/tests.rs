@@ -2,10 +2,13 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
+mod ipv6;
+
 use super::sum::{long_at, put, word_at};
 use super::testing::{CLIENT, HOST, checksums_are_good, ipv4, refresh, tcp4, udp4};
 use super::*;
 use crate::rng::Rng;
+use core::net::Ipv6Addr;
 use crypto::esp::{EspAuth, EspCipher, OpenError, OpenKey, SealKey};
 
 const AES_SHA1: Suite = Suite {
@@ -162,6 +165,7 @@ fn session() -> SessionPath {
         acfc: false,
         pfc: false,
         length_bit: false,
+        ipv6: None,
     }
 }
 
@@ -299,23 +303,65 @@ fn compressed_ppp_headers_are_sent_when_they_were_negotiated() {
     assert_eq!(mirror.receive(&esp).2[14..], [&[0x21], &packet[..]].concat());
 }
 
+/// Every suite whose packets are authenticated.
+fn suites() -> Vec<Suite> {
+    use EspAuth::{HmacMd5_96, HmacSha1_96, HmacSha256_128, HmacSha384_192, HmacSha512_256};
+    use EspCipher::{Aes128, Aes128Ctr, Aes128Gcm, Aes192, Aes192Ctr, Aes192Gcm, Aes256, Aes256Ctr, Aes256Gcm};
+    use EspCipher::{Null, TripleDes};
+    let auths = [HmacMd5_96, HmacSha1_96, HmacSha256_128, HmacSha384_192, HmacSha512_256];
+    let separate = [Null, TripleDes, Aes128, Aes192, Aes256, Aes128Ctr, Aes192Ctr, Aes256Ctr]
+        .into_iter()
+        .flat_map(|cipher| auths.map(|auth| Suite { cipher, auth }));
+    let combined = [Aes128Gcm, Aes192Gcm, Aes256Gcm].map(|cipher| Suite {
+        cipher,
+        auth: EspAuth::None,
+    });
+    separate.chain(combined).collect()
+}
+
 #[test]
 fn packets_go_both_ways_under_every_suite() {
-    use EspAuth::{HmacMd5_96, HmacSha1_96, HmacSha256_128, HmacSha384_192, HmacSha512_256};
-    use EspCipher::{Aes128, Aes192, Aes256, Null, TripleDes};
-    for cipher in [Null, TripleDes, Aes128, Aes192, Aes256] {
-        for auth in [HmacMd5_96, HmacSha1_96, HmacSha256_128, HmacSha384_192, HmacSha512_256] {
-            let (mut worker, mut mirror) = worker_with(Suite { cipher, auth }, session());
-            for len in [0, 1, 13, 300] {
-                let out = to_client(len);
-                let esp = depart(&mut worker, core::slice::from_ref(&out)).remove(0).unwrap();
-                assert_eq!(mirror.receive_ip(&esp), out);
-                let inward = udp4(&vec![3; len]);
-                let got = arrive(&mut worker, vec![mirror.send_ip(&inward)]);
-                assert_eq!(got[0].1, Some(inward));
-            }
+    for suite in suites() {
+        let (mut worker, mut mirror) = worker_with(suite, session());
+        for len in [0, 1, 13, 300, 1400] {
+            let out = to_client(len);
+            let esp = depart(&mut worker, core::slice::from_ref(&out)).remove(0).unwrap();
+            assert_eq!(mirror.receive_ip(&esp), out);
+            let inward = udp4(&vec![3; len]);
+            let got = arrive(&mut worker, vec![mirror.send_ip(&inward)]);
+            assert_eq!(got[0].1, Some(inward));
         }
     }
+}
+
+#[test]
+fn gcm_takes_less_of_a_packet_and_its_vector_ends_with_the_sequence_number() {
+    let gcm = Suite {
+        cipher: EspCipher::Aes256Gcm,
+        auth: EspAuth::None,
+    };
+    let (mut worker, mirror) = worker_with(gcm, session());
+    let packets: Vec<Vec<u8>> = [0, 1, 2, 3, 500, 1372].map(to_client).to_vec();
+    for (packet, esp) in packets.iter().zip(depart(&mut worker, &packets)) {
+        let esp = esp.unwrap();
+        // SPI, sequence number, vector, then UDP, L2TP and PPP with the packet and a trailer in whole words, then ICV.
+        let headers = mirror.receive(&esp).2.len() - packet.len();
+        let inner = (headers + packet.len() + 2).next_multiple_of(4);
+        assert_eq!(esp.len(), 8 + 8 + inner + 16);
+        assert!(esp.len() < AES_SHA1.padded_len(headers + packet.len()) + 4);
+        assert_eq!(esp[4..8], esp[12..16]);
+    }
+    // Changed on its way, replayed, and with a vector that is not the one it was sealed with.
+    let (mut worker, mut mirror) = worker_with(gcm, session());
+    let good = mirror.send_ip(&udp4(b"once"));
+    for at in [5, 9, 20, good.len() - 1] {
+        let mut bad = good.clone();
+        bad[at] ^= 1;
+        let (_, out) = arrive(&mut worker, vec![bad]).remove(0);
+        assert_eq!(out, None);
+    }
+    let got = arrive(&mut worker, vec![good.clone(), good]);
+    assert_eq!((got[0].1.clone(), got[1].1.clone()), (Some(udp4(b"once")), None));
 }
 
 #[test]

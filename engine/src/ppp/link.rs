@@ -1,8 +1,11 @@
 //! The phases of a link (RFC 1661 §3.2): establish, authenticate, network, terminate.
 
+mod ipv6;
+
 use super::auth::{AuthStep, Authenticator, Method, Verdict, printable};
 use super::cause::{Cause, Phase};
 use super::ipcp::Ipcp;
+use super::ipv6cp::{self, Ipv6cp};
 use super::lcp::{AUTH_OPTION, Extra, Lcp, Wishes};
 use super::negotiation::{Fault, Negotiation, State, Step};
 use super::{Keepalive, Log, Output, Settings, Up};
@@ -32,6 +35,8 @@ pub struct Link {
     settings: Settings,
     lcp: Negotiation<Lcp>,
     stage: Stage,
+    /// Our interface identifier, where IPv6 is wanted; the same whenever LCP is negotiated anew.
+    identifier: Option<u64>,
     /// Who came in and with which address; kept when LCP is negotiated anew.
     granted: Option<Granted>,
     /// Why the link will end, if it is ending.
@@ -65,6 +70,7 @@ enum Stage {
         auth: Authenticator,
         ipcp: Negotiation<Ipcp>,
         is_heard: bool,
+        ipv6cp: Option<Negotiation<Ipv6cp>>,
     },
     /// Over.
     Finished,
@@ -102,6 +108,7 @@ impl Link {
         let (limits, silent) = (settings.lcp, settings.silent);
         let mut link = Self {
             lcp: Negotiation::new(Lcp::new(wishes, rng), limits, silent),
+            identifier: settings.ipv6cp.then(|| ipv6cp::identifier(rng)),
             settings,
             stage: Stage::Establish,
             granted: None,
@@ -157,6 +164,7 @@ impl Link {
             Protocol::Ipcp => self.on_ipcp(payload, rng, now),
             // Data is the data path's affair; what comes before IPCP is open is dropped (RFC 1661 §3.5).
             Protocol::Ipv4 => {}
+            Protocol::Ipv6cp | Protocol::Ipv6 => self.on_ipv6_frame(protocol, payload, rng, now),
             other => self.on_unknown_protocol(other, payload),
         }
     }
@@ -246,6 +254,7 @@ impl Link {
             Stage::Network { ipcp, .. } => ipcp.poll_timeout(),
         };
         let own = earliest(self.set_up_until, self.echo.as_ref().map(|echo| echo.due));
+        let stage = earliest(stage, self.ipv6_due());
         earliest(earliest(self.lcp.poll_timeout(), stage), own)
     }
 
@@ -262,7 +271,9 @@ impl Link {
             }
             Stage::Refused { until, .. } if now.reached(*until) => self.shut(now),
             Stage::Refused { .. } => {}
-            Stage::Network { auth, ipcp, is_heard } => {
+            Stage::Network {
+                auth, ipcp, is_heard, ..
+            } => {
                 let mut steps = Vec::new();
                 ipcp.handle_timeout(now, &mut steps);
                 // A client that does not repeat its Response waits for ever if the Success was lost.
@@ -277,6 +288,7 @@ impl Link {
                 self.settle_ipcp(steps, now);
             }
         }
+        self.on_ipv6_timer(now);
         self.on_echo_timer(now);
         if self.set_up_until.is_some_and(|until| now.reached(until)) && !self.is_finished() {
             self.set_up_until = None;
@@ -320,6 +332,7 @@ impl Link {
     fn on_protocol_rejected(&mut self, protocol: Protocol, now: Instant) {
         let phase = match (&self.stage, protocol) {
             (Stage::Network { .. } | Stage::Address { .. }, Protocol::Ipcp) => Phase::Ipcp,
+            (Stage::Network { .. }, Protocol::Ipv6cp) => return self.on_ipv6cp_rejected(),
             (Stage::Authenticate(auth), rejected) if rejected == auth.method().protocol() => Phase::Authentication,
             _ => return,
         };
@@ -368,6 +381,7 @@ impl Link {
         if self.is_up() {
             self.outputs.push_back(Output::NetworkDown);
         }
+        self.ipv6_down();
         self.stage = Stage::Establish;
         self.echo = None;
         self.set_up_until = Some(now.after(SET_UP));
@@ -469,6 +483,7 @@ impl Link {
             auth,
             ipcp,
             is_heard: false,
+            ipv6cp: self.new_ipv6cp(now),
         };
         self.settle_ipcp(steps, now);
     }
@@ -602,6 +617,7 @@ impl Link {
         if self.is_up() {
             self.outputs.push_back(Output::NetworkDown);
         }
+        self.ipv6_down();
         self.stage = Stage::Finished;
         self.echo = None;
         self.set_up_until = None;

@@ -1,8 +1,9 @@
-//! One PPP link with a client, of which we are the authenticator: LCP, authentication, IPCP (RFC 1661).
+//! One PPP link with a client, of which we are the authenticator: LCP, authentication, IPCP, IPV6CP (RFC 1661).
 
 mod auth;
 mod cause;
 mod ipcp;
+mod ipv6cp;
 mod lcp;
 mod link;
 mod negotiation;
@@ -14,7 +15,7 @@ pub use link::Link;
 pub use negotiation::{Action, Cell, Event, Fault, Limits, State, transition};
 
 use core::fmt;
-use core::net::Ipv4Addr;
+use core::net::{Ipv4Addr, Ipv6Addr};
 use core::time::Duration;
 use serde::{Deserialize, Serialize};
 use wire::ppp::{Code, Protocol};
@@ -52,6 +53,8 @@ pub struct Settings {
     pub ipcp_address: bool,
     /// Whether to give name servers.
     pub ipcp_msext: bool,
+    /// Whether the client may have IPv6, too.
+    pub ipv6cp: bool,
     /// Timer and counter of PAP.
     pub pap: AuthLimits,
     /// Timer and counter of CHAP.
@@ -109,6 +112,7 @@ impl Settings {
             },
             ipcp_address: pp.ipcp_ipaddress,
             ipcp_msext: pp.ipcp_msext,
+            ipv6cp: pp.ipv6cp,
             pap: AuthLimits {
                 restart: millis(pp.pap.restart_ms),
                 tries: pp.pap.tries,
@@ -157,6 +161,10 @@ pub enum Output {
     NetworkUp(Up),
     /// Packets cannot flow any more.
     NetworkDown,
+    /// IPv6 packets can flow.
+    Ipv6Up(Ipv6Up),
+    /// IPv6 packets cannot flow any more.
+    Ipv6Down,
     /// The link is over; the address can be lent to others.
     Finished {
         /// Why.
@@ -185,6 +193,17 @@ pub struct Up {
     pub dns: Vec<Ipv4Addr>,
 }
 
+/// What IPV6CP agreed on.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Ipv6Up {
+    /// Our interface identifier.
+    pub our_identifier: u64,
+    /// The client's, if it has one.
+    pub peer_identifier: Option<u64>,
+    /// The client's maximum receive unit, in octets.
+    pub peer_mru: u16,
+}
+
 /// How loud a line is, by the router's three levels.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
 pub enum Level {
@@ -210,6 +229,13 @@ pub enum Log {
         local: Ipv4Addr,
         /// The client's address.
         remote: Ipv4Addr,
+    },
+    /// IPV6CP is open.
+    Ipv6cpUp {
+        /// Our interface identifier.
+        local: u64,
+        /// The client's, if it has one.
+        remote: Option<u64>,
     },
     /// What the client says it is (Windows: version and computer name).
     Identification {
@@ -240,7 +266,9 @@ impl Log {
     /// The level of the line.
     pub fn level(&self) -> Level {
         match self {
-            Self::CallDetected { .. } | Self::IpcpUp { .. } | Self::Disconnected { .. } => Level::Info,
+            Self::CallDetected { .. } | Self::IpcpUp { .. } | Self::Ipv6cpUp { .. } | Self::Disconnected { .. } => {
+                Level::Info
+            }
             Self::Identification { .. } | Self::Packet { .. } => Level::Debug,
         }
     }
@@ -251,6 +279,13 @@ impl fmt::Display for Log {
         match self {
             Self::CallDetected { user } => write!(f, "Call detected from user '{user}'"),
             Self::IpcpUp { local, remote } => write!(f, "PPP/IPCP up  (Local: {local}, Remote: {remote})"),
+            Self::Ipv6cpUp { local, remote } => {
+                write!(f, "PPP/IPV6CP up  (Local: {}, Remote: ", link_local(*local))?;
+                match remote {
+                    Some(remote) => write!(f, "{})", link_local(*remote)),
+                    None => f.write_str("none)"),
+                }
+            }
             Self::Identification { text } => write!(f, "RECV LCP Ident '{text}'"),
             Self::Packet {
                 sent,
@@ -266,6 +301,11 @@ impl fmt::Display for Log {
             Self::Disconnected { cause } => write!(f, "Disconnected, cause [PPP: {cause}]"),
         }
     }
+}
+
+/// The address that stands for an interface identifier on the link (RFC 5072 §5).
+fn link_local(identifier: u64) -> Ipv6Addr {
+    Ipv6Addr::from_bits(0xfe80_u128 << 112 | u128::from(identifier))
 }
 
 fn packet_words(protocol: u16, code: u8) -> (String, String) {

@@ -1,6 +1,8 @@
 //! Conversations between a link and clients of several manners, packet by packet.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
+mod ipv6;
+
 use super::*;
 use crate::rng::Rng;
 use crate::time::Instant;
@@ -44,6 +46,7 @@ fn settings(auth: &[Method]) -> Settings {
         ipcp: limits,
         ipcp_address: true,
         ipcp_msext: true,
+        ipv6cp: false,
         pap: patience,
         chap: patience,
         keepalive: None,
@@ -436,6 +439,7 @@ fn converse(settings: Settings, mut client: Client, fate: Fate) -> Outcome {
         name: "taro".to_owned(),
         password: "himitsu".to_owned().into(),
         address: None,
+        prefix: None,
     }];
     let mut bench = Bench::new(settings);
     let begin = bench.now;
@@ -469,6 +473,7 @@ fn converse(settings: Settings, mut client: Client, fate: Fate) -> Outcome {
                         ups.push(up);
                     }
                     Output::NetworkDown => downs += 1,
+                    Output::Ipv6Up(_) | Output::Ipv6Down => {}
                     Output::Finished { cause: why } => cause = Some(why),
                     Output::Log(_) => {}
                 }

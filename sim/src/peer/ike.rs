@@ -1,10 +1,12 @@
 //! The client's side of IKEv1: Main Mode, Quick Mode, Delete, fragments, NAT detection.
 
+mod responder;
+
 use super::words::names;
 use super::{Carrier, Layer, Peer, Repeat, Stage};
 use core::net::{IpAddr, SocketAddr};
 use core::time::Duration;
-use crypto::esp::{EspAuth, EspCipher, Suite};
+use crypto::esp::Suite;
 use crypto::{Group, Hash, IkeCipher, KeyPair};
 use engine::time::{Instant, earliest};
 use wire::isakmp::{
@@ -74,6 +76,10 @@ pub(super) struct Ike {
     sa: Option<Sa>,
     old: Vec<Sa>,
     quick: Option<Quick>,
+    called: Option<responder::Called>,
+    answer: Option<responder::Answer>,
+    /// When each phase is to be renewed.
+    plan: (Option<Instant>, Option<Instant>),
     fragment_id: u16,
 }
 
@@ -82,11 +88,16 @@ impl Ike {
     pub(super) fn stop(&mut self) {
         self.phase1 = None;
         self.quick = None;
+        self.called = None;
+        self.answer = None;
+        self.plan = (None, None);
     }
 
     pub(super) fn due(&self) -> Option<Instant> {
         let quick = self.quick.as_ref().filter(|q| q.reply.is_none()).map(|q| q.repeat.due);
-        earliest(self.phase1.as_ref().map(|p| p.repeat.due), quick)
+        let own = earliest(self.phase1.as_ref().map(|p| p.repeat.due), quick);
+        let planned = earliest(self.plan.0, self.plan.1);
+        earliest(earliest(own, planned), self.answer.as_ref().and_then(responder::Answer::due))
     }
 }
 
@@ -340,24 +351,26 @@ impl Peer {
             .collect()
     }
 
-    pub(super) fn on_isakmp(&mut self, bytes: &[u8]) {
+    pub(super) fn on_isakmp(&mut self, bytes: &[u8], port: u16) {
         let Ok((head, body)) = Header::decode(bytes) else {
             return;
         };
         match head.exchange {
-            ExchangeType::MainMode => self.on_main_mode(&head, body, bytes),
-            ExchangeType::QuickMode => self.on_quick_mode(&head, body),
+            ExchangeType::MainMode => self.on_main_mode(&head, body, bytes, port),
+            ExchangeType::QuickMode => self.on_quick_mode(&head, body, bytes),
             ExchangeType::Informational => self.on_informational(&head, body),
             _ => {}
         }
     }
 
-    fn on_main_mode(&mut self, head: &Header, body: &[u8], bytes: &[u8]) {
-        let Some(mut p1) = self.ike.phase1.take() else { return };
-        if head.initiator.0 != p1.cky_i || (p1.cky_r != [0; 8] && head.responder.0 != p1.cky_r) {
-            self.ike.phase1 = Some(p1);
+    fn on_main_mode(&mut self, head: &Header, body: &[u8], bytes: &[u8], port: u16) {
+        let ours = |p1: &mut Phase1| {
+            head.initiator.0 == p1.cky_i && (p1.cky_r == [0; 8] || head.responder.0 == p1.cky_r)
+        };
+        let Some(mut p1) = self.ike.phase1.take_if(ours) else {
+            self.on_called(head, body, bytes, port);
             return;
-        }
+        };
         let done = if p1.agreed.is_none() {
             self.on_message_2(&mut p1, head, body)
         } else if p1.keys.is_none() {
@@ -523,6 +536,10 @@ impl Peer {
             last_reply: bytes.to_vec(),
         };
         let renewed = self.ike.sa.replace(sa).map(|old| self.ike.old.push(old)).is_some();
+        if self.manner.renews {
+            let life = Duration::from_secs(u64::from(self.manner.lives.0));
+            self.ike.plan.0 = Some(self.now.after(life * 4 / 5));
+        }
         if self.stage == Stage::Phase1 {
             self.stage = Stage::Phase2;
         }
@@ -639,9 +656,10 @@ impl Peer {
         self.send_ike(port, &message);
     }
 
-    fn on_quick_mode(&mut self, head: &Header, body: &[u8]) {
+    fn on_quick_mode(&mut self, head: &Header, body: &[u8], bytes: &[u8]) {
         let port = self.ike_port();
         let Some(mut q) = self.ike.quick.take_if(|q| q.id == head.message_id) else {
+            self.on_asked(head, body, bytes);
             return;
         };
         if let Some((seen, answer)) = &q.reply {
@@ -683,10 +701,7 @@ impl Peer {
                 .and_then(Attribute::as_u64)
                 .and_then(|v| u16::try_from(v).ok())
         };
-        let suite = Suite {
-            cipher: EspCipher::from_ike(t.id, n(6))?,
-            auth: EspAuth::from_ike(n(5)?)?,
-        };
+        let suite = Suite::from_ike(t.id, n(6), n(5))?;
         let outbound = u32::from_be_bytes(proposal.spi.as_slice().try_into().ok()?);
         let gxy = match &q.pair {
             Some((_, pair)) => pair
@@ -721,7 +736,36 @@ impl Peer {
         Some(message)
     }
 
+    /// Notes when the newest pair is to be renewed.
+    fn plan_esp(&mut self) {
+        if self.manner.renews {
+            let life = Duration::from_secs(u64::from(self.manner.lives.1));
+            self.ike.plan.1 = Some(self.now.after(life * 4 / 5));
+        }
+    }
+
+    /// Renews what is due, if nothing of the kind runs.
+    fn renew(&mut self) {
+        let now = self.now;
+        if self.ike.plan.0.take_if(|due| now >= *due).is_some() && self.ike.phase1.is_none() {
+            self.begin_main_mode();
+        }
+        if self.ike.plan.1.take_if(|due| now >= *due).is_some() {
+            self.renew_esp();
+        }
+    }
+
+    /// A new pair; under a new phase 1 if there is none.
+    pub(super) fn renew_esp(&mut self) {
+        if self.ike.sa.is_some() {
+            self.begin_quick_mode();
+        } else if self.ike.phase1.is_none() {
+            self.begin_main_mode();
+        }
+    }
+
     fn after_quick(&mut self) {
+        self.plan_esp();
         if self.esp.pairs() > 1 && self.manner.deletes_old {
             let old = self.esp.forget_old();
             self.delete(Protocol::Esp, old.iter().map(|s| s.to_be_bytes().to_vec()).collect());
@@ -875,6 +919,10 @@ impl Peer {
                 {
                     self.esp.deleted(spi);
                 }
+                let waits = self.ike.quick.as_ref().is_some_and(|q| q.reply.is_none()) || self.ike.phase1.is_some();
+                if self.esp.pairs() == 0 && self.stage == Stage::Up && self.manner.renews && !waits {
+                    self.renew_esp();
+                }
             }
             Protocol::Isakmp => {
                 let current = self.ike.sa.as_ref().map(|sa| [sa.cky_i, sa.cky_r].concat());
@@ -906,6 +954,8 @@ impl Peer {
 
     pub(super) fn ike_timeout(&mut self) {
         let now = self.now;
+        self.renew();
+        self.answer_timeout();
         if let Some(p1) = &mut self.ike.phase1 {
             match p1.repeat.fire(now) {
                 Some(true) => {
@@ -916,11 +966,11 @@ impl Peer {
                 Some(false) => {}
                 None => {
                     self.ike.phase1 = None;
-                    if self.ike.sa.is_some() {
+                    if self.stage == Stage::Up {
                         self.say("no answer in main mode: once more from the start");
                         self.begin_main_mode();
                     } else {
-                        self.end("no answer in main mode");
+                        self.give_up("no answer in main mode");
                     }
                 }
             }
@@ -936,7 +986,12 @@ impl Peer {
                 Some(false) => {}
                 None => {
                     self.ike.quick = None;
-                    self.end("no answer in quick mode");
+                    if self.stage == Stage::Up && self.ike.phase1.is_none() {
+                        self.say("no answer in quick mode: a new phase 1");
+                        self.begin_main_mode();
+                    } else if self.stage != Stage::Up {
+                        self.give_up("no answer in quick mode");
+                    }
                 }
             }
         }

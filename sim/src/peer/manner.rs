@@ -44,6 +44,10 @@ pub struct Manner {
     pub rekeys_on_500: bool,
     /// It renews phase 1 by itself without a phase 2 in it.
     pub phase1_alone: bool,
+    /// It renews both phases by itself when four fifths of their lives are over.
+    pub renews: bool,
+    /// It answers when the server renews something.
+    pub answers: bool,
     /// Lives of phase 1 and 2 that it asks for, in seconds.
     pub lives: (u16, u16),
     /// Name in its own messages.
@@ -71,6 +75,8 @@ impl Default for Manner {
             deletes_old: true,
             rekeys_on_500: false,
             phase1_alone: false,
+            renews: false,
+            answers: true,
             lives: (28_800, 3600),
             host_name: "sim".to_owned(),
         }

@@ -2,6 +2,7 @@
 
 mod esp;
 mod ike;
+mod inside;
 mod l2tp;
 mod manner;
 mod ppp;
@@ -168,6 +169,11 @@ impl Peer {
         self.tamper = tamper;
     }
 
+    /// Whether what it sends is changed.
+    pub fn is_tampering(&self) -> bool {
+        self.tamper.is_some()
+    }
+
     fn tampered(&mut self, layer: Layer, mut octets: Vec<u8>) -> Vec<u8> {
         if let Some(tamper) = &mut self.tamper {
             tamper(layer, &mut octets);
@@ -256,6 +262,13 @@ impl Peer {
         }
     }
 
+    /// The server is not there: everything is forgotten without a word.
+    fn give_up(&mut self, why: &str) {
+        self.esp.clear();
+        self.l2tp = None;
+        self.end(why);
+    }
+
     /// The next packet for the outer network.
     pub fn poll_transmit(&mut self) -> Option<Outer> {
         self.out.pop_front()
@@ -338,12 +351,12 @@ impl Peer {
             (Carrier::Udp, 4500) => match wire::esp::classify(&packet.bytes) {
                 wire::esp::Encapsulated::Isakmp(message) => {
                     let message = message.to_vec();
-                    self.on_isakmp(&message);
+                    self.on_isakmp(&message, 4500);
                 }
                 wire::esp::Encapsulated::Esp => self.on_esp(&packet.bytes),
                 wire::esp::Encapsulated::Keepalive | wire::esp::Encapsulated::Junk => {}
             },
-            (Carrier::Udp, _) => self.on_isakmp(&packet.bytes),
+            (Carrier::Udp, port) => self.on_isakmp(&packet.bytes, port),
             (Carrier::Esp, _) => self.on_esp(&packet.bytes),
         }
     }
@@ -406,6 +419,7 @@ impl Peer {
     pub fn hang_up_call(&mut self, now: Instant) {
         self.now = now;
         self.stop_l2tp();
+        self.l2tp = None;
         self.stage = Stage::L2tp;
     }
 
@@ -441,7 +455,7 @@ impl Peer {
     /// Starts a new phase 2.
     pub fn rekey_esp(&mut self, now: Instant) {
         self.now = now;
-        self.begin_quick_mode();
+        self.renew_esp();
     }
 
     /// Starts a new phase 1, and a phase 2 within it.

@@ -108,21 +108,21 @@ pub fn decode_names(layer: &'static str, bytes: &[u8]) -> Result<Vec<String>, Er
                 break;
             }
             if length > MAX_LABEL {
-                return Err(reader.error("label length", Why::Invalid));
+                return Err(reader.error("label length", Why::Length(length)));
             }
             if !name.is_empty() {
                 name.push('.');
             }
             name.push_str(&String::from_utf8_lossy(reader.take(length, "label")?));
             if name.len() > MAX_NAME.saturating_mul(4) {
-                return Err(reader.error("name", Why::Invalid));
+                return Err(reader.error("name", Why::Length(name.len())));
             }
         }
         if name.is_empty() {
             continue;
         }
         if names.len() >= MAX_NAMES {
-            return Err(reader.error("names", Why::TooMany));
+            return Err(reader.error("names", Why::TooMany(MAX_NAMES)));
         }
         names.push(name);
     }

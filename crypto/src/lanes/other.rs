@@ -1,0 +1,46 @@
+//! Processors for which there are no kernels: none of these values exists.
+
+use super::Digest;
+use super::cbc::{self, Lanes, Rounds, Schedule, Table};
+use super::hmac::{Block, Chains};
+use super::stitch::Lane;
+
+macro_rules! unit {
+    ($name:ident { $($method:ident $([$k:ident])? ($($argument:ty),*) $(-> $output:ty)?;)* }) => {
+        #[derive(Copy, Clone, Debug)]
+        pub(super) enum $name {}
+
+        impl $name {
+            pub(super) const fn detect() -> Option<Self> {
+                None
+            }
+
+            $(pub(super) fn $method $(<const $k: usize>)? (self $(, _: $argument)*) $(-> $output)? {
+                match self {}
+            })*
+        }
+    };
+}
+
+unit!(AesNi {
+    expand(&[u8]) -> Option<Schedule>;
+    invert(&mut Schedule);
+    encrypt(Rounds, &Table<8>, &mut Lanes<'_, 8>, usize);
+    encrypt_one(&Schedule, &mut u128, &mut [cbc::Block]);
+    decrypt(&Schedule, &cbc::Block, &mut [cbc::Block]);
+});
+unit!(Vaes {
+    encrypt(Rounds, &Table<16>, &mut Lanes<'_, 16>, usize);
+    decrypt(&Schedule, &cbc::Block, &mut [cbc::Block]);
+});
+unit!(ShaNi {
+    knows(Digest) -> bool;
+    hash[K](Digest, &mut Chains<K>, &[&[Block]; K], usize);
+    stitch[K](Digest, Rounds, &mut [Lane<'_>; K]);
+});
+unit!(Avx2 {
+    hash(Digest, &mut Chains<8>, &[&[Block]; 8], usize);
+});
+unit!(Avx512 {
+    hash(Digest, &mut Chains<16>, &[&[Block]; 16], usize);
+});

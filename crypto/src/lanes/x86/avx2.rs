@@ -1,0 +1,131 @@
+//! Eight messages at once in AVX2 registers: hashes, for processors without SHA instructions and for MD5.
+
+use core::arch::x86_64::*;
+
+use super::super::hmac::{Block, Chains};
+use super::wide::{
+    self, kernels, md5_four, md5_round, md5_sixteen, sha1_five, sha1_round, sha1_twenty, sha256_eight, sha256_round,
+};
+
+type Vector = __m256i;
+
+kernels!("avx2", 8);
+
+#[inline]
+#[target_feature(enable = "avx2")]
+fn load(words: &[u32; 8]) -> Vector {
+    // SAFETY: 32 octets may be read there, and the instruction asks for no alignment.
+    unsafe { _mm256_loadu_si256(words.as_ptr().cast()) }
+}
+
+#[inline]
+#[target_feature(enable = "avx2")]
+fn store(words: &mut [u32; 8], vector: Vector) {
+    // SAFETY: 32 octets may be written there, and the instruction asks for no alignment.
+    unsafe { _mm256_storeu_si256(words.as_mut_ptr().cast(), vector) }
+}
+
+#[inline]
+#[target_feature(enable = "avx2")]
+fn splat(word: u32) -> Vector {
+    _mm256_set1_epi32(word.cast_signed())
+}
+
+#[inline]
+#[target_feature(enable = "avx2")]
+fn add(a: Vector, b: Vector) -> Vector {
+    _mm256_add_epi32(a, b)
+}
+
+#[inline]
+#[target_feature(enable = "avx2")]
+fn xor(a: Vector, b: Vector) -> Vector {
+    _mm256_xor_si256(a, b)
+}
+
+#[inline]
+#[target_feature(enable = "avx2")]
+fn xor3(a: Vector, b: Vector, c: Vector) -> Vector {
+    xor(xor(a, b), c)
+}
+
+/// `b` where `a` is one, else `c`.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn choose(a: Vector, b: Vector, c: Vector) -> Vector {
+    xor(c, _mm256_and_si256(a, xor(b, c)))
+}
+
+/// `a` where `c` is one, else `b`.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn choose_by_last(a: Vector, b: Vector, c: Vector) -> Vector {
+    choose(c, a, b)
+}
+
+#[inline]
+#[target_feature(enable = "avx2")]
+fn majority(a: Vector, b: Vector, c: Vector) -> Vector {
+    _mm256_or_si256(_mm256_and_si256(a, b), _mm256_and_si256(c, _mm256_or_si256(a, b)))
+}
+
+/// `b ^ (a | !c)`.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn or_not(a: Vector, b: Vector, c: Vector) -> Vector {
+    xor(b, _mm256_or_si256(a, xor(c, _mm256_set1_epi32(-1))))
+}
+
+/// Turns every word left by `L` bits; `R` is 32 less `L`.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn rol<const L: i32, const R: i32>(a: Vector) -> Vector {
+    _mm256_or_si256(_mm256_slli_epi32::<L>(a), _mm256_srli_epi32::<R>(a))
+}
+
+#[inline]
+#[target_feature(enable = "avx2")]
+fn shr<const N: i32>(a: Vector) -> Vector {
+    _mm256_srli_epi32::<N>(a)
+}
+
+#[inline]
+#[target_feature(enable = "avx2")]
+fn swap_octets(a: Vector) -> Vector {
+    let order = _mm_set_epi64x(0x0c0d_0e0f_0809_0a0b, 0x0405_0607_0001_0203);
+    _mm256_shuffle_epi8(a, _mm256_broadcastsi128_si256(order))
+}
+
+/// Word `i` of the block of every lane, for every `i`.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn words(at: &[&[Block]; 8], block: usize) -> [Vector; 16] {
+    let zero = _mm256_setzero_si256();
+    let mut out = [zero; 16];
+    for half in 0..2 {
+        let mut rows = [zero; 8];
+        for (row, lane) in rows.iter_mut().zip(at) {
+            if let Some(octets) = lane.get(block).and_then(|block| block.get(32 * half..32 * half + 32)) {
+                // SAFETY: 32 octets may be read there, and the instruction asks for no alignment.
+                *row = unsafe { _mm256_loadu_si256(octets.as_ptr().cast()) };
+            }
+        }
+        let mut pairs = [zero; 8];
+        for i in 0..4 {
+            pairs[2 * i] = _mm256_unpacklo_epi32(rows[2 * i], rows[2 * i + 1]);
+            pairs[2 * i + 1] = _mm256_unpackhi_epi32(rows[2 * i], rows[2 * i + 1]);
+        }
+        let mut fours = [zero; 8];
+        for i in 0..2 {
+            fours[4 * i] = _mm256_unpacklo_epi64(pairs[4 * i], pairs[4 * i + 2]);
+            fours[4 * i + 1] = _mm256_unpackhi_epi64(pairs[4 * i], pairs[4 * i + 2]);
+            fours[4 * i + 2] = _mm256_unpacklo_epi64(pairs[4 * i + 1], pairs[4 * i + 3]);
+            fours[4 * i + 3] = _mm256_unpackhi_epi64(pairs[4 * i + 1], pairs[4 * i + 3]);
+        }
+        for i in 0..4 {
+            out[8 * half + i] = _mm256_permute2x128_si256::<0x20>(fours[i], fours[4 + i]);
+            out[8 * half + 4 + i] = _mm256_permute2x128_si256::<0x31>(fours[i], fours[4 + i]);
+        }
+    }
+    out
+}

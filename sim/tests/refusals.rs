@@ -1,0 +1,190 @@
+//! Each refusal is told in exactly one plain line with its remedy, and disturbs nobody else.
+
+use core::time::Duration;
+use sim::{Manner, Stage, World, config};
+
+/// A client is at work; another dials and is refused. Gives the lines that the server told of the second, without the
+/// dialogue of L2TP.
+fn refused(tunnels: u32, lines: &[&str], manner: Manner) -> Vec<String> {
+    let mut w = World::new(config(tunnels, lines), 1);
+    let good = w.add(Manner::default());
+    w.connect(good);
+    let bad = w.add(manner);
+    let before = w.events.len();
+    w.dial(bad);
+    let lost = w.traffic(good, Duration::from_millis(50), Duration::from_secs(60));
+    assert_eq!(lost, 0, "the client at work was disturbed:\n{}", w.story(good));
+    assert!(matches!(w.peers[bad].stage(), Stage::Ended(_)), "{:?}\n{}", w.peers[bad].stage(), w.story(bad));
+    assert_eq!(w.routes.len(), 1, "{}", w.story(bad));
+    w.check_thoroughly();
+    w.log().into_iter().skip(before).filter(|l| !l.starts_with("[L2TP]")).collect()
+}
+
+#[test]
+fn a_wrong_pre_shared_key() {
+    let told = refused(4, &[], Manner { psk: b"guessed".to_vec(), ..Manner::default() });
+    assert_eq!(
+        told,
+        [
+            "[IKE] respond ISAKMP phase to 100.64.0.11",
+            "[IKE] wrong pre-shared key from 100.64.0.11:500: the client's pre-shared key differs from every \
+             'ipsec ike pre-shared-key' that may serve it; enter the key of 'ipsec ike pre-shared-key' in the client again",
+        ]
+    );
+}
+
+#[test]
+fn a_wrong_password() {
+    let told = refused(4, &[], Manner { password: "guessed".into(), ..Manner::default() });
+    assert_eq!(
+        told,
+        [
+            "[IKE] respond ISAKMP phase to 100.64.0.11",
+            "[IKE] respond IPsec phase to 100.64.0.11",
+            "IP Tunnel[2] Up",
+            "PP[ANONYMOUS02] PPP authentication of user 'vpnuser' failed: wrong password; type the one of \
+             'pp auth username vpnuser' in the client (mind upper and lower case)",
+            "PP[ANONYMOUS02] Disconnected, cause [Authentication failed, wrong password for user 'vpnuser'] \
+             peer=100.64.0.11:500 duration=2s received=0/0 sent=0/0",
+        ]
+    );
+}
+
+#[test]
+fn an_unknown_user() {
+    let told = refused(4, &[], Manner { user: "nobody".into(), ..Manner::default() });
+    assert_eq!(
+        told,
+        [
+            "[IKE] respond ISAKMP phase to 100.64.0.11",
+            "[IKE] respond IPsec phase to 100.64.0.11",
+            "IP Tunnel[2] Up",
+            "PP[ANONYMOUS02] PPP authentication of user 'nobody' failed: there is no such user; \
+             add 'pp auth username nobody PASSWORD' or correct the name in the client",
+            "PP[ANONYMOUS02] Disconnected, cause [Authentication failed, there is no user 'nobody'] \
+             peer=100.64.0.11:500 duration=2s received=0/0 sent=0/0",
+        ]
+    );
+}
+
+#[test]
+fn no_common_proposal_of_phase_1_because_its_words_are_refused() {
+    let lines = ["ipsec ike refuse 3des-cbc modp1024"];
+    let told = refused(4, &lines, Manner { phase1: vec![(5, None, 2, 2)], ..Manner::default() });
+    assert_eq!(
+        told,
+        ["[IKE] refused 100.64.0.11:500: no common proposal; the client offers 3des-cbc sha modp1024; \
+          'ipsec ike refuse' keeps it out: take out 3des-cbc and modp1024"]
+    );
+}
+
+#[test]
+fn no_common_proposal_of_phase_1_because_nothing_is_known() {
+    // Single DES with MD5 and group 1.
+    let told = refused(4, &[], Manner { phase1: vec![(1, None, 1, 1)], ..Manner::default() });
+    assert_eq!(told.len(), 1, "{told:#?}");
+    assert!(told[0].starts_with("[IKE] refused 100.64.0.11:500: no common proposal; the client offers "), "{told:?}");
+    assert!(told[0].ends_with(", none of which is supported here"), "{told:?}");
+}
+
+#[test]
+fn no_common_proposal_of_phase_2_because_its_words_are_refused() {
+    let lines = ["ipsec ike refuse 3des-cbc md5"];
+    let told = refused(4, &lines, Manner { phase2: vec![(3, None, 1)], ..Manner::default() });
+    assert_eq!(
+        told,
+        [
+            "[IKE] respond ISAKMP phase to 100.64.0.11",
+            "[IKE] refused 100.64.0.11:500: no common proposal; the client offers 3des-cbc md5-hmac; \
+             'ipsec ike refuse' keeps it out: take out 3des-cbc and md5",
+        ]
+    );
+}
+
+#[test]
+fn an_empty_pool() {
+    let lines = ["pp select anonymous\n ip pp remote address pool 192.168.100.200-192.168.100.200"];
+    let manner = Manner { user: "second".into(), password: "Second-2".into(), ..Manner::default() };
+    let told = refused(4, &lines, manner);
+    assert_eq!(
+        told,
+        [
+            "[IKE] respond ISAKMP phase to 100.64.0.11",
+            "[IKE] respond IPsec phase to 100.64.0.11",
+            "IP Tunnel[2] Up",
+            "PP[ANONYMOUS02] Call detected from user 'second'",
+            "PP[ANONYMOUS02] no address is left for user 'second': enlarge 'ip pp remote address pool' or disconnect \
+             somebody",
+            "PP[ANONYMOUS02] Disconnected, cause [no address is free for the client, see 'ip pp remote address pool'] user='second' \
+             peer=100.64.0.11:500 duration=0s received=0/0 sent=0/0",
+        ]
+    );
+}
+
+#[test]
+fn no_free_tunnel() {
+    let mut w = World::new(config(2, &[]), 2);
+    let (a, b, c) = (w.add(Manner::default()), w.add(Manner::default()), w.add(Manner::default()));
+    w.connect(a);
+    w.connect(b);
+    let before = w.events.len();
+    w.dial(c);
+    assert_eq!(w.traffic(a, Duration::from_millis(50), Duration::from_secs(30)), 0);
+    assert!(w.reaches(b));
+    let told: Vec<String> = w.log().into_iter().skip(before).filter(|l| !l.starts_with("[L2TP]")).collect();
+    assert_eq!(
+        told,
+        [
+            "[IKE] respond ISAKMP phase to 100.64.0.12",
+            "[IKE] no free tunnel for 100.64.0.12: all 2 that may serve it are taken; add tunnels ('tunnel template', \
+             'pp bind', 'ipsec transport template') or 'disconnect anonymousN'",
+        ]
+    );
+    assert_eq!(w.peers[c].stage(), &Stage::Ended("quick mode was refused".into()), "{}", w.story(c));
+    w.act(a, |p, now| p.hang_up(now));
+    w.run_for(Duration::from_secs(5));
+    w.connect(c);
+    assert!(w.reaches(c) && w.reaches(b), "a tunnel that became free is not given to the next");
+}
+
+#[test]
+fn no_gateway_for_the_address() {
+    let lines = ["tunnel select 1\n ipsec ike remote address 1 198.51.100.77\ntunnel select 2\n ipsec ike remote address 2 198.51.100.77"];
+    let mut w = World::new(config(2, &lines), 3);
+    let c = w.add(Manner::default());
+    w.dial(c);
+    w.run_for(Duration::from_secs(80));
+    assert_eq!(
+        w.lines("[IKE]").first().map(String::as_str),
+        Some(
+            "[IKE] no gateway serves 100.64.0.10: 'ipsec ike remote address N any' lets every address in; see also \
+             'tunnel enable', 'pp bind' and 'ipsec ike pre-shared-key'"
+        )
+    );
+    assert!(w.lines("[IKE]").len() <= 2, "once a minute:\n{}", w.log().join("\n"));
+}
+
+#[test]
+fn a_client_that_guesses_on_and_on_is_told_once_a_minute() {
+    let mut w = World::new(config(4, &[]), 4);
+    let _ = w.add(Manner::default());
+    for _ in 0..20 {
+        let c = w.add_like(0, Manner { psk: b"guessed".to_vec(), ..Manner::default() });
+        w.dial(c);
+        w.run_for(Duration::from_secs(1));
+        w.vanish(c);
+    }
+    assert_eq!(w.lines("wrong pre-shared key").len(), 1, "{}", w.log().join("\n"));
+}
+
+#[test]
+fn weak_algorithms_are_told_with_the_line_that_would_refuse_them() {
+    let mut w = World::new(config(4, &[]), 5);
+    let c = w.add(Manner { phase1: vec![(5, None, 1, 2)], ..Manner::default() });
+    w.connect(c);
+    assert_eq!(
+        w.lines("weak"),
+        ["[IKE] 100.64.0.10 uses weak algorithms (3des-cbc md5 modp1024); if no client needs them: \
+          ipsec ike refuse 3des-cbc md5 modp1024"]
+    );
+}

@@ -128,6 +128,8 @@ pub(crate) struct Row {
     pub(crate) form: Form,
     pub(crate) place: Place,
     pub(crate) effect: Effect,
+    /// Its value is kept in the configuration, but nothing follows it yet.
+    pub(crate) pending: bool,
     /// Whether `tunnel template` hands it on as it stands.
     pub(crate) templated: bool,
     pub(crate) check: Option<fn(Args<'_>) -> Option<Remark>>,
@@ -146,6 +148,7 @@ impl Row {
             form: Form::One,
             place,
             effect,
+            pending: false,
             templated: false,
             check: None,
             syntax: None,
@@ -220,6 +223,12 @@ impl Row {
         self
     }
 
+    /// The value is read, and nothing follows it yet.
+    pub(crate) const fn pending(mut self) -> Self {
+        self.pending = true;
+        self
+    }
+
     pub(crate) const fn templated(mut self) -> Self {
         self.templated = true;
         self
@@ -258,7 +267,7 @@ impl Row {
 
     /// Whether it does something.
     pub(crate) const fn is_effective(&self) -> bool {
-        !matches!(self.effect, Effect::Kept(_))
+        !self.pending && !matches!(self.effect, Effect::Kept(_))
     }
 
     /// Whether its values must not be shown in a complaint.

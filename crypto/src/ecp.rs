@@ -208,8 +208,10 @@ mod tests {
 
     fn public_of(curve: Curve, scalar: &[u8]) -> Vec<u8> {
         // A scalar times the generator, by way of the library's own multiplication.
+        // SAFETY: the group is a static of the library; what is returned belongs to the value made here.
         let point = Point(allocated(unsafe { sys::EC_POINT_new(curve.group()) }));
         let number = Number::from_octets(scalar);
+        // SAFETY: point and number live and are of the group; what may be null is.
         unsafe {
             let done = sys::EC_POINT_mul(
                 curve.group(),

@@ -671,7 +671,7 @@ mod tests {
             product
         };
         let h = number(&block_by_hand(cipher, key, &[0; 16]));
-        let lengths = (header.len() as u128 * 8) << 64 | sealed.len() as u128 * 8;
+        let lengths = (header.len() as u128 * 8) << 64 | (sealed.len() as u128 * 8);
         let blocks = header.chunks(16).chain(sealed.chunks(16)).map(number).chain([lengths]);
         let hash = blocks.fold(0, |hash, block| times(hash ^ block, h));
         let counter = [salt, iv, &[0, 0, 0, 1]].concat();

@@ -11,7 +11,7 @@ use crate::ike::proposal::Wanted;
 use crate::ike::sa::{self, Sa};
 use crate::ike::{Computed, Endpoint, Refusal};
 use crate::outbox::{Outbox, Output};
-use crate::path::{ClientId, Note, Update};
+use crate::path::{ClientId, Encap, Note, Update};
 use crate::pool::Pool;
 use crate::prefix::Prefixes;
 use crate::record::Refused;
@@ -127,7 +127,9 @@ impl Engine {
     /// An engine for a configuration. `seed` is all the chance it gets.
     #[must_use]
     pub fn new(config: Config, seed: [u8; 32]) -> Self {
-        let tunnels = config.l2tp_tunnels().into_iter().map(|t| (t.number, t)).collect();
+        // Without 'l2tp service on' and 'ipsec use on' no tunnel is there to be served.
+        let on = config.l2tp_service && config.ipsec_use;
+        let tunnels = config.l2tp_tunnels().into_iter().filter(|_| on).map(|t| (t.number, t)).collect();
         let own: Vec<Ipv4Addr> = config.lans.values().filter_map(|l| l.address.map(|a| a.0)).collect();
         let fixed: Vec<Ipv4Addr> = config.anonymous.users.iter().filter_map(|u| u.address).collect();
         let pool = Pool::new(&config.anonymous.pool, &own, &fixed);
@@ -277,7 +279,7 @@ impl Engine {
             Refusal::Malformed(_) => 0,
             Refusal::Missing(_) => 1,
             Refusal::Unacceptable(_) => 2,
-            Refusal::NoProposal { .. } => 3,
+            Refusal::NoProposal { .. } | Refusal::Strict { .. } => 3,
             Refusal::AuthenticationMethod(_) => 4,
             Refusal::BadHash => 5,
             Refusal::WrongKey { .. } => 6,
@@ -403,12 +405,13 @@ impl Engine {
         (keys, owners)
     }
 
-    fn natt_policy(&self, peer: IpAddr) -> (bool, bool) {
+    /// What phase 1 with this peer is held to: what alone is taken if all its gateways are strict (in words), whether NAT
+    /// traversal is spoken, and whether it is forced.
+    fn phase1_policy(&self, peer: IpAddr) -> (BTreeSet<String>, bool, bool) {
         let list = self.gateways_for(peer);
-        (
-            list.iter().any(|t| t.gateway.nat_traversal),
-            list.iter().any(|t| t.gateway.force_encapsulation),
-        )
+        let strict = list.iter().all(|t| t.gateway.strict);
+        let only = list.iter().filter(|_| strict).map(|t| strict_words(&t.gateway)).collect();
+        (only, list.iter().any(|t| t.gateway.nat_traversal), list.iter().any(|t| t.gateway.force_encapsulation))
     }
 
     fn on_first(
@@ -451,12 +454,8 @@ impl Engine {
         if self.half_open.len() >= MOST_HALF_OPEN && !self.drop_oldest_half_open() {
             return self.refuse(endpoint, Refusal::Busy("too many unfinished exchanges"), now, out);
         }
-        let (nat_traversal, force) = self.natt_policy(endpoint.peer.ip());
-        let policy = main_mode::Policy {
-            refused: &self.config.refused,
-            nat_traversal,
-            force,
-        };
+        let (only, nat_traversal, force) = self.phase1_policy(endpoint.peer.ip());
+        let policy = main_mode::Policy { refused: &self.config.refused, only: &only, nat_traversal, force };
         match MainMode::begin(header, body, bytes, endpoint, &policy, &mut self.rng, now) {
             Ok((mm, reply)) => {
                 self.by_initiator.insert(name, mm.cookies());
@@ -468,7 +467,7 @@ impl Engine {
                 out.push(Output::Send { endpoint, bytes: reply });
             }
             Err(why) => {
-                if matches!(why, Refusal::NoProposal { .. }) {
+                if matches!(why, Refusal::NoProposal { .. } | Refusal::Strict { .. }) {
                     out.push(Output::Send {
                         endpoint,
                         bytes: no_proposal(header),
@@ -534,7 +533,7 @@ impl Engine {
         out: &mut Outbox,
     ) {
         let (keys, owners) = self.keys_for(endpoint.peer.ip());
-        let (nat_traversal, force) = self.natt_policy(endpoint.peer.ip());
+        let (only, nat_traversal, force) = self.phase1_policy(endpoint.peer.ip());
         let ticket = self.tickets.draw();
         let (jobs, of_source) = self.tickets.load(endpoint.peer.ip());
         let Some((mm, _)) = self.half_open.get_mut(&cookies) else {
@@ -557,11 +556,7 @@ impl Engine {
                 out,
             );
         }
-        let policy = main_mode::Policy {
-            refused: &self.config.refused,
-            nat_traversal,
-            force,
-        };
+        let policy = main_mode::Policy { refused: &self.config.refused, only: &only, nat_traversal, force };
         match mm.handle(
             header,
             body,
@@ -665,12 +660,14 @@ impl Engine {
             Some(_) => Err("no 'ipsec transport' covers the client's tunnel"),
             None => Err("no tunnel is free"),
         };
+        let gateway = tunnel.and_then(|t| self.tunnels.get(&t)).map(|t| &t.gateway);
         let policy = sa::Policy {
             wanted: Wanted {
                 refused: &self.config.refused,
                 preferred: tunnel.and_then(|t| self.tunnels.get(&t)).and_then(preferred_suite),
                 udp: sa.found().any(),
                 udp_mode: sa.udp_mode(),
+                strict: gateway.filter(|g| g.strict).map(|g| g.pfs),
             },
             served,
             spi,
@@ -804,12 +801,8 @@ impl Engine {
         };
         match waiting {
             Waiting::HalfOpen(cookies) => {
-                let (nat_traversal, force) = self.natt_policy(ip);
-                let policy = main_mode::Policy {
-                    refused: &self.config.refused,
-                    nat_traversal,
-                    force,
-                };
+                let (only, nat_traversal, force) = self.phase1_policy(ip);
+                let policy = main_mode::Policy { refused: &self.config.refused, only: &only, nat_traversal, force };
                 let Some((mm, _)) = self.half_open.get_mut(&cookies) else {
                     return;
                 };
@@ -897,7 +890,7 @@ impl Engine {
             }
             Note::Frame { client, ppp } => self.with_client(client.0, now, out, |c, cx| c.on_frame(&ppp, cx)),
             Note::Used { client, spi } => self.with_client(client.0, now, out, |c, cx| c.confirmed(spi.0, cx)),
-            Note::Moved { client, peer, local } => self.on_moved(client, peer, local, out),
+            Note::Moved { client, peer, local } => self.on_moved(client, peer, local, now, out),
             Note::Traffic {
                 client,
                 any,
@@ -928,12 +921,17 @@ impl Engine {
         }
     }
 
-    fn on_moved(&mut self, id: ClientId, peer: SocketAddr, local: IpAddr, out: &mut Outbox) {
+    fn on_moved(&mut self, id: ClientId, peer: SocketAddr, local: IpAddr, now: Instant, out: &mut Outbox) {
         let Some(client) = self.clients.get_mut(&id.0) else {
             return;
         };
         let from = client.endpoint;
         let port = from.local.port();
+        let peer = match client.encap() {
+            Encap::Udp => peer,
+            // Plain ESP has no port: the client's ISAKMP stays where it was.
+            Encap::Raw => SocketAddr::new(peer.ip(), from.peer.port()),
+        };
         let to = Endpoint {
             peer,
             local: SocketAddr::new(local, port),
@@ -947,7 +945,9 @@ impl Engine {
         if self.by_peer.get(&from.peer) == Some(&id.0) {
             self.by_peer.remove(&from.peer);
         }
-        self.by_peer.insert(peer, id.0);
+        if let Some(other) = self.by_peer.insert(peer, id.0) {
+            self.take_in(id.0, other, now, out);
+        }
         out.push(Output::Path(Update::Peer {
             client: id,
             peer,
@@ -959,6 +959,24 @@ impl Engine {
             from: from.peer,
             to: peer,
         }));
+    }
+
+    /// A client that has moved may have renewed its phase 1 from its new place before its ESP was seen there, and have
+    /// been taken for another client: what that one has is its own.
+    fn take_in(&mut self, id: u32, other: u32, now: Instant, out: &mut Outbox) {
+        let (Some(client), Some(found)) = (self.clients.get(&id), self.clients.get(&other)) else { return };
+        let same = client.gateways == found.gateways && client.identity == found.identity;
+        if other == id || !same || !found.pairs.is_empty() || found.l2tp.is_some() {
+            return;
+        }
+        let Some(found) = self.clients.get_mut(&other) else { return };
+        let renewed = core::mem::take(&mut found.ikes);
+        self.remove_client(other, "it is another client's", now, out);
+        self.by_peer.extend(self.clients.get(&id).map(|c| (c.endpoint.peer, id)));
+        for sa in renewed {
+            self.owners.insert(sa.cookies(), id);
+            self.with_client(id, now, out, |client, cx| client.add_ike(sa, cx));
+        }
     }
 
     /// Takes in a client that another engine has served until this moment.
@@ -1097,6 +1115,31 @@ fn preferred_suite(t: &L2tpTunnel) -> Option<crypto::esp::Suite> {
         _ => return None,
     };
     Some(Suite { cipher, auth })
+}
+
+/// Phase 1 as `ipsec ike encryption`, `hash` and `group` say, in the words of [`crate::ike::proposal::Phase1::words`].
+fn strict_words(g: &command::Gateway) -> String {
+    use command::{IkeEncryption, IkeGroup, IkeHash};
+    let encryption = match g.encryption {
+        IkeEncryption::TripleDes => "3des-cbc",
+        IkeEncryption::Des => "des-cbc",
+        IkeEncryption::Aes128 => "aes-cbc",
+        IkeEncryption::Aes256 => "aes256-cbc",
+    };
+    let hash = match g.hash {
+        IkeHash::Md5 => "md5",
+        IkeHash::Sha => "sha",
+        IkeHash::Sha256 => "sha256",
+        IkeHash::Sha384 => "sha384",
+        IkeHash::Sha512 => "sha512",
+    };
+    let group = match g.group.0 {
+        IkeGroup::Modp768 => "modp768",
+        IkeGroup::Modp1024 => "modp1024",
+        IkeGroup::Modp1536 => "modp1536",
+        IkeGroup::Modp2048 => "modp2048",
+    };
+    format!("{encryption} {hash} {group}")
 }
 
 /// NO-PROPOSAL-CHOSEN in the clear, smaller than what it answers, so that a client fails at once and not by silence.

@@ -212,7 +212,6 @@ impl Event {
                 crate::l2tp::Level::Info => Level::Info,
                 crate::l2tp::Level::Debug => Level::Debug,
             },
-            Self::Weak { .. } => Level::Notice,
             Self::Ppp { .. } | Self::UnknownSpi { .. } => Level::Debug,
             Self::PortOpened
             | Self::PortClosed
@@ -220,6 +219,7 @@ impl Event {
             | Self::RespondIpsec { .. }
             | Self::IkeRefused { .. }
             | Self::NoGateway { .. }
+            | Self::Weak { .. }
             | Self::NoTunnel { .. }
             | Self::TunnelUp { .. }
             | Self::TunnelDown { .. }
@@ -265,7 +265,7 @@ impl fmt::Display for Event {
             Self::NoGateway { peer } => write!(
                 f,
                 "[IKE] no gateway serves {peer}: 'ipsec ike remote address N any' lets every address in; \
-                 see also 'tunnel enable', 'pp bind' and 'ipsec ike pre-shared-key'"
+                 see also 'l2tp service', 'tunnel enable', 'pp bind' and 'ipsec ike pre-shared-key'"
             ),
             Self::NoTunnel { peer, tunnels } => write!(
                 f,

@@ -120,7 +120,11 @@ mod tests {
         let mut prefixes = Prefixes::new(Some((ip("2001:db8:200::"), 62)), &[ip("2001:db8:200:2::1")], &[]);
         assert_eq!(prefixes.lend("a", None), Some(ip("2001:db8:200::")));
         assert_eq!(prefixes.lend("a", None), Some(ip("2001:db8:200:1::")));
-        assert_eq!(prefixes.lend("b", None), Some(ip("2001:db8:200:3::")), "ours is left out");
+        assert_eq!(
+            prefixes.lend("b", None),
+            Some(ip("2001:db8:200:3::")),
+            "ours is left out"
+        );
         assert_eq!(prefixes.lend("c", None), None);
         prefixes.give_back(ip("2001:db8:200:1::"));
         assert_eq!(prefixes.lend("c", None), Some(ip("2001:db8:200:1::")));

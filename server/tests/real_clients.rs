@@ -23,13 +23,19 @@ fn main() -> ExitCode {
             "clients_behind_one_nat_are_served_at_once",
             clients_behind_one_nat_are_served_at_once,
         ),
-        ("both_phases_are_renewed_under_traffic", both_phases_are_renewed_under_traffic),
+        (
+            "both_phases_are_renewed_under_traffic",
+            both_phases_are_renewed_under_traffic,
+        ),
         ("a_client_that_vanished_comes_back", a_client_that_vanished_comes_back),
         (
             "what_exceeds_the_mru_is_cut_or_answered_with_icmp",
             what_exceeds_the_mru_is_cut_or_answered_with_icmp,
         ),
-        ("an_operator_sees_who_is_on_and_hangs_up", an_operator_sees_who_is_on_and_hangs_up),
+        (
+            "an_operator_sees_who_is_on_and_hangs_up",
+            an_operator_sees_who_is_on_and_hangs_up,
+        ),
         ("l2tp_outside_esp_gets_no_answer", l2tp_outside_esp_gets_no_answer),
     ])
 }
@@ -49,7 +55,11 @@ fn a_client_without_nat_connects_over_plain_esp() {
     assert!(told.out.starts_with("Total: isakmp:1 send:1 recv:1"), "{told:?}");
     client.act(|peer, now| peer.hang_up(now));
     let route = || field.server.run("ip route show 192.168.100.200");
-    assert!(client.until(Duration::from_secs(2), |_| route().is_empty()), "{}", route());
+    assert!(
+        client.until(Duration::from_secs(2), |_| route().is_empty()),
+        "{}",
+        route()
+    );
     server.stop();
 }
 
@@ -101,7 +111,11 @@ fn both_phases_are_renewed_under_traffic() {
         });
         let start = Instant::now();
         while client.peer.outbound().map(|(spi, _)| spi) == old {
-            assert!(start.elapsed() < Duration::from_secs(5), "no new SA:\n{}", client.story());
+            assert!(
+                start.elapsed() < Duration::from_secs(5),
+                "no new SA:\n{}",
+                client.story()
+            );
             traffic(&mut client, Duration::from_millis(10));
         }
         traffic(&mut client, Duration::from_millis(200));
@@ -132,7 +146,11 @@ fn a_client_that_vanished_comes_back() {
     again.connect();
     assert!(again.reaches(ECHO), "{}", again.story());
     let told = room.sekisho(&field.server, &["show", "status", "pp", "anonymous"]);
-    assert!(told.out.contains(&format!("Remote: {}", again.inside())), "{}", told.out);
+    assert!(
+        told.out.contains(&format!("Remote: {}", again.inside())),
+        "{}",
+        told.out
+    );
     server.stop();
 }
 
@@ -210,7 +228,8 @@ fn l2tp_outside_esp_gets_no_answer() {
         (socket(1701), socket(1702))
     });
     // SCCRQ: message type, protocol version, framing, host name, tunnel id, window.
-    let sccrq = b"\xc8\x02\x00\x3f\0\0\0\0\0\0\0\0\x80\x08\0\0\0\0\0\x01\x80\x08\0\0\0\x02\x01\0\x80\x0a\0\0\0\x03\0\0\0\x03\
+    let sccrq =
+        b"\xc8\x02\x00\x3f\0\0\0\0\0\0\0\0\x80\x08\0\0\0\0\0\x01\x80\x08\0\0\0\x02\x01\0\x80\x0a\0\0\0\x03\0\0\0\x03\
         \x80\x09\0\0\0\x07sim\x80\x08\0\0\0\x09\0\x07\x80\x08\0\0\0\x0a\0\x04";
     assert_eq!(usize::from(sccrq[3]), sccrq.len());
     let mut buffer = [0; 100];

@@ -18,9 +18,18 @@ fn main() -> ExitCode {
             "a_stop_hangs_up_and_leaves_the_host_as_it_was",
             a_stop_hangs_up_and_leaves_the_host_as_it_was,
         ),
-        ("what_a_kill_left_is_undone_by_the_next_start", what_a_kill_left_is_undone_by_the_next_start),
-        ("a_second_start_is_refused_with_the_process", a_second_start_is_refused_with_the_process),
-        ("a_port_in_use_is_told_with_its_holder", a_port_in_use_is_told_with_its_holder),
+        (
+            "what_a_kill_left_is_undone_by_the_next_start",
+            what_a_kill_left_is_undone_by_the_next_start,
+        ),
+        (
+            "a_second_start_is_refused_with_the_process",
+            a_second_start_is_refused_with_the_process,
+        ),
+        (
+            "a_port_in_use_is_told_with_its_holder",
+            a_port_in_use_is_told_with_its_holder,
+        ),
         ("a_missing_address_stops_the_start", a_missing_address_stops_the_start),
     ])
 }
@@ -51,7 +60,9 @@ fn a_stop_hangs_up_and_leaves_the_host_as_it_was() {
     let status = server.wait();
     assert!(status.success(), "{status}");
     let said = encapsulated.until(Duration::from_millis(300), |c| {
-        ["<- Cdn", "<- StopCcn", "<- delete Esp", "<- delete Isakmp"].iter().all(|goodbye| c.story().contains(goodbye))
+        ["<- Cdn", "<- StopCcn", "<- delete Esp", "<- delete Isakmp"]
+            .iter()
+            .all(|goodbye| c.story().contains(goodbye))
     });
     assert!(said, "{}", encapsulated.story());
     assert_eq!(field.server.state(), before);

@@ -1,7 +1,7 @@
 //! What must hold, after every step and at the end.
 
-use crate::world::{MARK, World};
 use crate::packet;
+use crate::world::{MARK, World};
 use core::time::Duration;
 use engine::path::Spi;
 use std::collections::BTreeSet;
@@ -19,11 +19,20 @@ impl World {
 
     /// An inner packet comes out of the tunnel once, however often the network delivers it.
     pub(crate) fn watch_inner(&mut self, ip: &[u8]) {
-        let Some((_, _, payload)) = packet::read_udp(ip) else { return };
+        let Some((_, _, payload)) = packet::read_udp(ip) else {
+            return;
+        };
         let Some(rest) = payload.strip_prefix(MARK) else { return };
-        let number = |at: usize| rest.get(at..at + 8).and_then(|b| b.try_into().ok()).map(u64::from_be_bytes);
+        let number = |at: usize| {
+            rest.get(at..at + 8)
+                .and_then(|b| b.try_into().ok())
+                .map(u64::from_be_bytes)
+        };
         if let (Some(n), Some(whose)) = (number(0), number(8)) {
-            assert!(self.heard.insert((whose, n)), "echo {n} of client {whose} came out of ESP twice");
+            assert!(
+                self.heard.insert((whose, n)),
+                "echo {n} of client {whose} came out of ESP twice"
+            );
         }
     }
 
@@ -31,9 +40,16 @@ impl World {
     pub(crate) fn check(&self) {
         if let Some((at, reason)) = self.engine.poll_timeout() {
             let late = self.now.since(at);
-            assert!(late < Duration::from_secs(1), "a deadline lies {late:?} in the past: {reason:?}");
+            assert!(
+                late < Duration::from_secs(1),
+                "a deadline lies {late:?} in the past: {reason:?}"
+            );
         }
-        assert_eq!(self.routes.len(), self.engine.clients_up(), "a route without its client, or a client without its route");
+        assert_eq!(
+            self.routes.len(),
+            self.engine.clients_up(),
+            "a route without its client, or a client without its route"
+        );
     }
 
     /// What must hold between one input and the next, but costs more to look at: every SA of the data path has its owner
@@ -45,7 +61,9 @@ impl World {
         let owned: BTreeSet<(u32, u32)> = self.engine.pairs().collect();
         let mut installed = BTreeSet::new();
         for id in self.engine.client_ids() {
-            let Some(state) = self.worker.snapshot(id) else { continue };
+            let Some(state) = self.worker.snapshot(id) else {
+                continue;
+            };
             installed.extend(state.inbound.iter().map(|sa| (id.0, sa.spi.0)));
             let paired: BTreeSet<Spi> = state.outbound.iter().map(|sa| sa.paired).collect();
             let inbound: BTreeSet<Spi> = state.inbound.iter().map(|sa| sa.spi).collect();
@@ -54,9 +72,18 @@ impl World {
             assert_eq!(active, usize::from(!state.outbound.is_empty()), "not one active SA");
         }
         assert_eq!(owned, installed, "the engine's pairs and the data path's SAs differ");
-        assert!(self.worker.len() <= self.engine.client_ids().count(), "a client that only the data path knows");
-        assert!(self.engine.addresses_lent() >= self.routes.len(), "an address that is routed and not lent");
-        assert!(self.engine.addresses_lent() <= self.engine.client_ids().count(), "an address that nobody has");
+        assert!(
+            self.worker.len() <= self.engine.client_ids().count(),
+            "a client that only the data path knows"
+        );
+        assert!(
+            self.engine.addresses_lent() >= self.routes.len(),
+            "an address that is routed and not lent"
+        );
+        assert!(
+            self.engine.addresses_lent() <= self.engine.client_ids().count(),
+            "an address that nobody has"
+        );
     }
 
     /// Whether nothing is left: no client, no route, no loan, nothing to wait for. Says what is.

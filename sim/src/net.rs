@@ -106,7 +106,12 @@ impl Nat {
 
     /// What was mapped for one client is another's.
     pub fn hand_over(&mut self, from: usize, to: usize) {
-        let old: Vec<_> = self.mappings.iter().filter(|((who, _), _)| *who == from).map(|(k, v)| (*k, *v)).collect();
+        let old: Vec<_> = self
+            .mappings
+            .iter()
+            .filter(|((who, _), _)| *who == from)
+            .map(|(k, v)| (*k, *v))
+            .collect();
         for ((who, inner), outer) in old {
             self.mappings.remove(&(who, inner));
             self.mappings.insert((to, inner), outer);

@@ -38,8 +38,11 @@ pub fn echo(packet: &[u8]) -> Option<Vec<u8>> {
     Some(udp(to, from, payload))
 }
 
+/// An address and a port.
+pub type Place = (Ipv4Addr, u16);
+
 /// Source, destination and payload of a UDP datagram in an unfragmented IPv4 packet.
-pub fn read_udp(packet: &[u8]) -> Option<((Ipv4Addr, u16), (Ipv4Addr, u16), &[u8])> {
+pub fn read_udp(packet: &[u8]) -> Option<(Place, Place, &[u8])> {
     let ip = wire::ip::Ipv4::new(packet)?;
     if ip.protocol() != 17 {
         return None;

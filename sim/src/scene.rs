@@ -142,7 +142,10 @@ impl World {
     /// Forgets what was asked and answered so far.
     pub fn count_echoes_anew(&mut self, who: usize) {
         let e = &mut self.echoes[who];
-        *e = Echoes { next: e.next, ..Echoes::default() };
+        *e = Echoes {
+            next: e.next,
+            ..Echoes::default()
+        };
     }
 }
 

@@ -385,7 +385,11 @@ impl World {
             Delivery::Lan(_) | Delivery::Computed(_) => unreachable!("outer packets only"),
         };
         if self.watch {
-            self.crossings.push(Crossing { at: self.now, way, packet: p.clone() });
+            self.crossings.push(Crossing {
+                at: self.now,
+                way,
+                packet: p.clone(),
+            });
         }
         assert!(
             !p.bytes.windows(MARK.len()).any(|w| w == MARK),
@@ -443,7 +447,11 @@ impl World {
         if let Some(n) = direct {
             self.cross(Delivery::Peer(n, p));
         } else if self.watch {
-            self.crossings.push(Crossing { at: self.now, way: Way::ToNobody, packet: p });
+            self.crossings.push(Crossing {
+                at: self.now,
+                way: Way::ToNobody,
+                packet: p,
+            });
         }
     }
 
@@ -575,7 +583,6 @@ impl World {
             }
         }
     }
-
 }
 
 fn outer(encap: Encap, local: IpAddr, peer: SocketAddr, bytes: Vec<u8>) -> Outer {

@@ -133,6 +133,7 @@ pub(crate) const ROWS: &[Row] = &[
     )
     .many(2)
     .default("28800")
+    .pending()
     .help("lifetime of SAs that we propose; a client's own lifetime is taken over", "SAの寿命")
     .check(|v| {
         let rekey = match v.list(4).first() {
@@ -175,7 +176,8 @@ pub(crate) const ROWS: &[Row] = &[
     .help("phase 1 hash; binding only with negotiate-strictly", "フェーズ1のハッシュ"),
     Row::gateway("ipsec ike keepalive log", &[G, SWITCH], |gateway, v| gateway.keepalive_log = v.on(1))
         .default("on")
-        .help("log IKE keepalives, at debug level", "IKEキープアライブをログに残す"),
+        .pending()
+    .help("log IKE keepalives, at debug level", "IKEキープアライブをログに残す"),
     Row::gateway(
         "ipsec ike keepalive use",
         &[
@@ -228,6 +230,7 @@ pub(crate) const ROWS: &[Row] = &[
         }
     })
     .many(1)
+    .pending()
     .help("what IKE logs at debug level", "IKEのログの種類"),
     Row::gateway(
         "ipsec ike nat-traversal",
@@ -287,7 +290,12 @@ pub(crate) const ROWS: &[Row] = &[
         };
     })
     .syntax("G ADDRESS|NAME|any")
-    .help("the peer's address; any for clients of unknown address", "相手のIPアドレス(anyで不特定)"),
+    .help("the peer's address; any for clients of unknown address", "相手のIPアドレス(anyで不特定)")
+    .check(|v| {
+        let named = v.word(1) != "any" && v.ip(1).is_none();
+        let text = "a name is not looked up yet, so this gateway serves nobody: write the address, or any";
+        named.then(|| Remark::new(Severity::Pending, 1, text))
+    }),
     Row::kept(Home::Global, "ipsec ike remote id", &[G, must("ADDRESS", Kind::Net(&[]))], Place::Gateway)
         .many(1)
         .help("the peer's phase 2 identity; not used for L2TP", "相手側のフェーズ2のID"),
@@ -300,7 +308,8 @@ pub(crate) const ROWS: &[Row] = &[
         .help("couple IKE and IPsec SAs in aggressive mode", "ダングリングSAの制限"),
     Row::gateway("ipsec ike send info", &[G, SWITCH], |gateway, v| gateway.send_info = v.on(1))
         .default("on")
-        .help("send delete and notify messages", "情報ペイロードを送るかどうか"),
+        .pending()
+    .help("send delete and notify messages", "情報ペイロードを送るかどうか"),
     Row::kept(Home::Global, "ipsec ike always-on", &[G, SWITCH], Place::Gateway)
         .many(1)
         .default("off")
@@ -325,6 +334,7 @@ pub(crate) const ROWS: &[Row] = &[
         },
     )
     .default("10 5 3")
+    .pending()
     .help("how often and after how many seconds IKE messages are sent again", "鍵交換の再送回数と間隔"),
     Row::global("ipsec ike refuse", &[several("WORD", Kind::Choice(REFUSABLE), 1, 28)], Place::Ipsec, |config, v| {
         config.refused.extend(v.words(0).map(str::to_owned));

@@ -70,6 +70,7 @@ pub(crate) const ROWS: &[Row] = &[
         },
     )
     .default("en.ascii")
+    .pending()
     .help(
         "the language of the console's texts; they are always in UTF-8",
         "コンソールの言語と文字コード",
@@ -83,6 +84,7 @@ pub(crate) const ROWS: &[Row] = &[
         },
     )
     .default("80")
+    .pending()
     .help("columns of the console", "コンソールの桁数"),
     Row::global(
         "console lines",
@@ -93,6 +95,7 @@ pub(crate) const ROWS: &[Row] = &[
         },
     )
     .default("24")
+    .pending()
     .help("lines of the console", "コンソールの行数"),
     Row::global(
         "console prompt",
@@ -102,11 +105,13 @@ pub(crate) const ROWS: &[Row] = &[
             config.console.prompt = Some(v.text(0).to_owned());
         },
     )
+    .pending()
     .help("text of the prompt", "コンソールのプロンプト"),
     Row::global("console info", &[SWITCH], Place::Console, |config, v| {
         config.console.info = v.on(0)
     })
     .default("off")
+    .pending()
     .help("show log lines on the console", "ログをコンソールに表示するかどうか"),
     Row::kept(
         Home::Global,
@@ -127,6 +132,7 @@ pub(crate) const ROWS: &[Row] = &[
             config.syslog.hosts = v.list(0).iter().map(|host| Kind::Host(255, &[]).write(host)).collect();
         },
     )
+    .pending()
     .help("hosts that the log is sent to", "SYSLOGの送り先"),
     Row::global("syslog facility", &[must("F", FACILITY)], Place::Syslog, |config, v| {
         let number = match v.word(0).strip_prefix("local") {
@@ -136,6 +142,7 @@ pub(crate) const ROWS: &[Row] = &[
         config.syslog.facility = u8::try_from(number).unwrap_or(1);
     })
     .default("user")
+    .pending()
     .help("the log's facility", "SYSLOGのファシリティ"),
     Row::global("syslog notice", &[SWITCH], Place::Syslog, |config, v| {
         config.syslog.notice = v.on(0)

@@ -29,7 +29,11 @@ unit!(AesNi {
     encrypt_one(&Schedule, &mut u128, &mut [cbc::Block]);
     decrypt(&Schedule, &cbc::Block, &mut [cbc::Block]);
 });
-unit!(Vaes {
+unit!(Vaes256 {
+    encrypt(Rounds, &Table<16>, &mut Lanes<'_, 16>, usize);
+    decrypt(&Schedule, &cbc::Block, &mut [cbc::Block]);
+});
+unit!(Vaes512 {
     encrypt(Rounds, &Table<16>, &mut Lanes<'_, 16>, usize);
     decrypt(&Schedule, &cbc::Block, &mut [cbc::Block]);
 });

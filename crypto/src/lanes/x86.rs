@@ -9,6 +9,10 @@
     reason = "iterators would hide the unrolling that registers need"
 )]
 mod aesni;
+#[allow(
+    clippy::needless_range_loop,
+    reason = "iterators would hide the unrolling that registers need"
+)]
 mod avx2;
 #[allow(
     clippy::needless_range_loop,
@@ -46,7 +50,7 @@ const fn number(vector: __m128i) -> u128 {
     unsafe { core::mem::transmute(vector) }
 }
 
-/// Where each lane goes on after `done` blocks, and how many blocks lie at each of these places: `blocks - done` or fewer.
+/// Where each lane goes on after `done` blocks, and how many blocks lie at each of these places: no more than are left.
 ///
 /// Idle lanes are given the spare ones, so that a kernel need not tell lanes apart.
 #[inline]
@@ -126,11 +130,33 @@ impl AesNi {
     }
 }
 
+/// AES on registers of 256 bits.
+#[derive(Copy, Clone, Debug)]
+pub(super) struct Vaes256(());
+
+impl Vaes256 {
+    pub(super) fn detect() -> Option<Self> {
+        (Avx2::detect().is_some() && is_x86_feature_detected!("vaes")).then_some(Self(()))
+    }
+
+    pub(super) fn encrypt(self, rounds: Rounds, table: &Table<16>, lanes: &mut Lanes<'_, 16>, blocks: usize) {
+        use avx2::encrypt;
+        // SAFETY: the processor has the instructions, as `self` proves.
+        unsafe { rounds!(rounds, encrypt(table, lanes, blocks)) }
+    }
+
+    pub(super) fn decrypt(self, schedule: &Schedule, iv: &cbc::Block, blocks: &mut [cbc::Block]) {
+        use avx2::decrypt;
+        // SAFETY: the processor has the instructions, as `self` proves.
+        unsafe { rounds!(schedule.rounds, decrypt(schedule, iv, blocks)) }
+    }
+}
+
 /// AES on registers of 512 bits.
 #[derive(Copy, Clone, Debug)]
-pub(super) struct Vaes(());
+pub(super) struct Vaes512(());
 
-impl Vaes {
+impl Vaes512 {
     pub(super) fn detect() -> Option<Self> {
         (Avx512::detect().is_some() && is_x86_feature_detected!("avx512vl") && is_x86_feature_detected!("vaes"))
             .then_some(Self(()))
@@ -183,7 +209,7 @@ impl ShaNi {
         }
     }
 
-    /// Goes as many steps with each of the lanes as there are in all of them; their keys take the same number of rounds.
+    /// Goes as many steps with each lane as the shortest has left; their keys take the same number of rounds.
     pub(super) fn stitch<const K: usize>(self, digest: Digest, rounds: Rounds, lanes: &mut [Lane<'_>; K]) {
         use shani::{stitch_sha1, stitch_sha256};
         // SAFETY: the processor has the instructions, as `self` proves.

@@ -206,7 +206,9 @@ fn dhcp_facts(config: &Config, client: Ipv4Addr, server: Ipv4Addr) -> dhcpinform
     }
     let around = config.lans.values().find(|lan| covers(lan, client));
     let network = |(address, bits): (Ipv4Addr, u8)| {
-        let mask = u32::MAX.checked_shl(32_u32.saturating_sub(u32::from(bits))).unwrap_or(0);
+        let mask = u32::MAX
+            .checked_shl(32_u32.saturating_sub(u32::from(bits)))
+            .unwrap_or(0);
         (Ipv4Addr::from(u32::from(address) & mask), bits)
     };
     dhcpinform::Facts {
@@ -231,7 +233,11 @@ fn ipv6_name_servers(config: &Config) -> Vec<Ipv6Addr> {
     let Some(order) = &config.dns_notice_dhcpv6 else {
         return config.dns_servers6.clone();
     };
-    let ours = config.lans.values().find_map(|lan| lan.address6).map(|(address, _)| address);
+    let ours = config
+        .lans
+        .values()
+        .find_map(|lan| lan.address6)
+        .map(|(address, _)| address);
     order
         .iter()
         .flat_map(|source| match source {

@@ -239,7 +239,7 @@ impl Renewal {
     fn on_proposal(&mut self, header: &Header, body: &[u8], now: Instant) -> Result<Step, Refusal> {
         let payloads = chain(header.next, body)?;
         let answer = SecurityAssociation::decode(find(&payloads, PayloadType::Sa).ok_or(Refusal::Missing("SA"))?)?;
-        let (agreed, _) = proposal::choose_phase1(&answer, &BTreeSet::new())?;
+        let (agreed, _) = proposal::choose_phase1(&answer, &BTreeSet::new(), &BTreeSet::new())?;
         let same = (agreed.cipher, agreed.hash, agreed.group)
             == (self.chosen.cipher, self.chosen.hash, self.chosen.group);
         if !same {
@@ -369,7 +369,7 @@ impl Terms {
     /// The client's SPI in its answer, if that is what was offered.
     fn answered(&self, answer: &SecurityAssociation) -> Option<u32> {
         let none = BTreeSet::new();
-        let wanted = Wanted { refused: &none, preferred: None, udp: self.udp, udp_mode: self.udp_mode };
+        let wanted = Wanted { refused: &none, preferred: None, udp: self.udp, udp_mode: self.udp_mode, strict: None };
         let chosen = proposal::choose_phase2(answer, &wanted).ok()?;
         (chosen.suite == self.suite && chosen.pfs == self.pfs).then_some(chosen.spi)
     }

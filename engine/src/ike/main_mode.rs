@@ -33,6 +33,8 @@ const MOST_VENDOR_IDS: usize = 40;
 pub struct Policy<'a> {
     /// Words of `ipsec ike refuse`.
     pub refused: &'a BTreeSet<String>,
+    /// With `ipsec ike negotiate-strictly`: what alone is taken, in words; empty: anything.
+    pub only: &'a BTreeSet<String>,
     /// `ipsec ike nat-traversal on` for a gateway that may serve this client.
     pub nat_traversal: bool,
     /// `force=on`: the client is made to believe that it is behind a NAT.
@@ -133,7 +135,7 @@ impl MainMode {
             .filter(|p| p.kind == PayloadType::Sa)
             .ok_or(Refusal::Missing("SA"))?;
         let offer = SecurityAssociation::decode(sa.body)?;
-        let (chosen, answer) = proposal::choose_phase1(&offer, policy.refused)?;
+        let (chosen, answer) = proposal::choose_phase1(&offer, policy.refused, policy.only)?;
         let vendor_ids: Vec<Vec<u8>> = payloads
             .iter()
             .filter(|p| p.kind == PayloadType::VendorId)

@@ -78,6 +78,13 @@ pub enum Refusal {
         /// Which of it would be supported, were it not refused by the configuration: the words to take out.
         refused: Vec<String>,
     },
+    /// `ipsec ike negotiate-strictly` keeps out what was offered.
+    Strict {
+        /// What the peer offered, in words.
+        offered: String,
+        /// What alone would be taken.
+        only: String,
+    },
     /// The client asks for user authentication inside IKE or for certificates.
     AuthenticationMethod(u64),
     /// The hash over a message that was decrypted is wrong.
@@ -108,6 +115,10 @@ impl core::fmt::Display for Refusal {
                 f,
                 "no common proposal; the client offers {offered}; 'ipsec ike refuse' keeps it out: take out {}",
                 refused.join(" or ")
+            ),
+            Self::Strict { offered, only } => write!(
+                f,
+                "no common proposal; the client offers {offered}; 'ipsec ike negotiate-strictly' takes nothing but {only}"
             ),
             Self::AuthenticationMethod(n) => write!(
                 f,

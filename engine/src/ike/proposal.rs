@@ -105,6 +105,8 @@ pub struct Wanted<'a> {
     pub udp: bool,
     /// The encapsulation attribute that means it in the variant spoken.
     pub udp_mode: u64,
+    /// `ipsec ike negotiate-strictly`: nothing but the preferred suite, with or without perfect forward secrecy.
+    pub strict: Option<bool>,
 }
 
 /// The word by which the operator refuses a cipher of phase 1.
@@ -330,11 +332,17 @@ fn read_phase1(t: &Transform) -> Option<(Phase1, u64)> {
     ))
 }
 
-/// Chooses the best proposal of phase 1, by our order and not by the client's. The answer repeats the chosen
+fn listed(words: &BTreeSet<String>) -> String {
+    words.iter().map(String::as_str).collect::<Vec<_>>().join(" or ")
+}
+
+/// Chooses the best proposal of phase 1, by our order and not by the client's; with `only` (the words of
+/// [`Phase1::words`]) nothing else. The answer repeats the chosen
 /// transform as it was offered: number, order and form of its attributes.
 pub fn choose_phase1(
     offer: &SecurityAssociation,
     refused: &BTreeSet<String>,
+    only: &BTreeSet<String>,
 ) -> Result<(Phase1, SecurityAssociation), Refusal> {
     let mut best: Option<(Phase1, &Proposal, &Transform)> = None;
     let (mut kept_out, mut told, mut other_auth) = (BTreeSet::new(), vec![], None);
@@ -351,6 +359,9 @@ pub fn choose_phase1(
                 kept_out.insert(words.join(" and "));
                 continue;
             }
+            if !only.is_empty() && !only.contains(&this.words()) {
+                continue;
+            }
             if best.as_ref().is_none_or(|(b, ..)| this.rank() > b.rank()) {
                 best = Some((this, p, t));
             }
@@ -359,6 +370,7 @@ pub fn choose_phase1(
     let Some((chosen, p, t)) = best else {
         return Err(match other_auth {
             Some(auth) if kept_out.is_empty() => Refusal::AuthenticationMethod(auth),
+            _ if !only.is_empty() => Refusal::Strict { offered: summary(told), only: listed(only) },
             _ => Refusal::NoProposal {
                 offered: summary(told),
                 refused: kept_out.into_iter().collect(),
@@ -401,7 +413,7 @@ fn fits_path(t: &Transform, wanted: &Wanted<'_>) -> bool {
 /// Chooses the best ESP proposal.
 pub fn choose_phase2(offer: &SecurityAssociation, wanted: &Wanted<'_>) -> Result<Phase2, Refusal> {
     let mut best: Option<(bool, Phase2)> = None;
-    let (mut kept_out, mut told, mut wrong_mode) = (BTreeSet::new(), vec![], false);
+    let (mut kept_out, mut told, mut wrong_mode, mut kept_by_strictness) = (BTreeSet::new(), vec![], false, false);
     for p in &offer.proposals {
         // Proposals of one number belong together (ESP with IPComp or AH, RFC 2408 §4.2): only ESP alone is served.
         let together = offer.proposals.iter().filter(|q| q.number == p.number).count();
@@ -443,6 +455,10 @@ pub fn choose_phase2(offer: &SecurityAssociation, wanted: &Wanted<'_>) -> Result
                 continue;
             }
             let preferred = wanted.preferred == Some(suite);
+            if wanted.strict.is_some_and(|with_pfs| !preferred || pfs.is_some() != with_pfs) {
+                kept_by_strictness = true;
+                continue;
+            }
             let better = best
                 .as_ref()
                 .is_none_or(|(liked, b)| (preferred, Phase2::rank(suite)) > (*liked, Phase2::rank(b.suite)));
@@ -469,6 +485,10 @@ pub fn choose_phase2(offer: &SecurityAssociation, wanted: &Wanted<'_>) -> Result
     }
     match best {
         Some((_, chosen)) => Ok(chosen),
+        None if kept_by_strictness => Err(Refusal::Strict {
+            offered: summary(told),
+            only: "what 'ipsec sa policy' and 'ipsec ike pfs' say".to_owned(),
+        }),
         None if wrong_mode && kept_out.is_empty() && wanted.udp => Err(Refusal::Unacceptable(
             "the client is behind a NAT but asks for ESP without UDP encapsulation, which would not arrive",
         )),
@@ -632,7 +652,7 @@ mod tests {
     #[test]
     fn the_best_offer_wins_whatever_its_place() {
         let offer = phase1_offer(&[(5, None, 2, 2, 1), (7, Some(128), 2, 14, 1), (7, Some(256), 4, 14, 1)]);
-        let (chosen, answer) = choose_phase1(&offer, &refuse(&[])).unwrap();
+        let (chosen, answer) = choose_phase1(&offer, &refuse(&[]), &refuse(&[])).unwrap();
         assert_eq!(chosen.words(), "aes256-cbc sha256 modp2048");
         assert_eq!(
             answer.proposals[0].transforms,
@@ -644,7 +664,7 @@ mod tests {
     #[test]
     fn a_refused_word_keeps_an_offer_out_and_the_refusal_names_it() {
         let offer = phase1_offer(&[(5, None, 2, 2, 1)]);
-        let Err(Refusal::NoProposal { offered, refused }) = choose_phase1(&offer, &refuse(&["modp1024"])) else {
+        let Err(Refusal::NoProposal { offered, refused }) = choose_phase1(&offer, &refuse(&["modp1024"]), &refuse(&[])) else {
             panic!("taken")
         };
         assert_eq!(offered, "3des-cbc sha modp1024");
@@ -655,7 +675,7 @@ mod tests {
     fn aes_without_a_key_length_is_passed_over_alone() {
         let offer = phase1_offer(&[(7, None, 2, 14, 1), (5, None, 2, 14, 1)]);
         assert_eq!(
-            choose_phase1(&offer, &refuse(&[])).unwrap().0.words(),
+            choose_phase1(&offer, &refuse(&[]), &refuse(&[])).unwrap().0.words(),
             "3des-cbc sha modp2048"
         );
     }
@@ -664,7 +684,7 @@ mod tests {
     fn xauth_is_refused_by_name() {
         let offer = phase1_offer(&[(7, Some(256), 2, 14, 65001)]);
         assert_eq!(
-            choose_phase1(&offer, &refuse(&[])).err(),
+            choose_phase1(&offer, &refuse(&[]), &refuse(&[])).err(),
             Some(Refusal::AuthenticationMethod(65001))
         );
     }
@@ -697,6 +717,7 @@ mod tests {
             preferred,
             udp,
             udp_mode: 4,
+            strict: None,
         }
     }
 
@@ -755,7 +776,7 @@ mod tests {
             (5, None, 2, 2, 1),
         ];
         let offer = phase1_offer(&windows);
-        let words = |refused: &[&str]| choose_phase1(&offer, &refuse(refused)).unwrap().0.words();
+        let words = |refused: &[&str]| choose_phase1(&offer, &refuse(refused), &refuse(&[])).unwrap().0.words();
         assert_eq!(words(&[]), "aes256-cbc sha ecp384");
         assert_eq!(words(&["ecp384"]), "aes256-cbc sha modp2048");
         assert_eq!(words(&["ecp384", "modp2048"]), "aes-cbc sha ecp256");
@@ -768,7 +789,7 @@ mod tests {
         for (at, first) in order.into_iter().enumerate() {
             for second in order.into_iter().skip(at + 1) {
                 let offer = phase1_offer(&[(7, Some(256), 2, second, 1), (7, Some(256), 2, first, 1)]);
-                let chosen = choose_phase1(&offer, &refuse(&[])).unwrap().0;
+                let chosen = choose_phase1(&offer, &refuse(&[]), &refuse(&[])).unwrap().0;
                 assert_eq!(chosen.group.to_ike(), first, "{first} before {second}");
             }
         }
@@ -784,7 +805,7 @@ mod tests {
                 "aes256-cbc sha256 modp2048",
             ),
         ] {
-            let chosen = choose_phase1(&phase1_offer(&list), &refuse(&[])).unwrap().0;
+            let chosen = choose_phase1(&phase1_offer(&list), &refuse(&[]), &refuse(&[])).unwrap().0;
             assert_eq!(chosen.words(), expected);
         }
     }
@@ -792,7 +813,7 @@ mod tests {
     #[test]
     fn group_1_and_des_are_refused_and_told() {
         let offer = phase1_offer(&[(1, None, 1, 1, 1), (5, None, 1, 1, 1), (1, None, 2, 2, 1)]);
-        let Err(Refusal::NoProposal { offered, .. }) = choose_phase1(&offer, &refuse(&[])) else {
+        let Err(Refusal::NoProposal { offered, .. }) = choose_phase1(&offer, &refuse(&[]), &refuse(&[])) else {
             panic!("taken")
         };
         assert_eq!(

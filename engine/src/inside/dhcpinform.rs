@@ -71,7 +71,9 @@ pub(crate) fn answer(packet: &[u8], facts: &Facts) -> Option<Vec<u8>> {
 fn options(asked: &Message, facts: &Facts) -> Vec<DhcpOption> {
     let list = asked.option(OptionCode::ParameterRequestList);
     let wants = |code: OptionCode| list.as_ref().is_none_or(|list| list.contains(&u8::from(code)));
-    let mask = u32::MAX.checked_shl(32_u32.saturating_sub(u32::from(facts.mask_bits))).unwrap_or(0);
+    let mask = u32::MAX
+        .checked_shl(32_u32.saturating_sub(u32::from(facts.mask_bits)))
+        .unwrap_or(0);
     let mut options = vec![
         DhcpOption::new(OptionCode::MessageType, [u8::from(MessageType::Ack)]),
         DhcpOption::addresses(OptionCode::ServerIdentifier, &[facts.server]),
@@ -220,12 +222,18 @@ mod tests {
         assert_eq!(reply.option(OptionCode::DomainName).unwrap(), b"lan.test");
         let routes = decode_routes(&reply.option(OptionCode::MicrosoftRoutes).unwrap()).unwrap();
         let told: Vec<_> = routes.iter().map(|r| (r.network, r.bits, r.router)).collect();
-        assert_eq!(told, facts().networks.iter().map(|n| (n.0, n.1, SERVER)).collect::<Vec<_>>());
+        assert_eq!(
+            told,
+            facts().networks.iter().map(|n| (n.0, n.1, SERVER)).collect::<Vec<_>>()
+        );
     }
 
     #[test]
     fn windows_is_told_both_numbers_of_the_routes_and_the_search_list() {
-        let reply = ask(&inform(Some(&[1, 3, 6, 15, 31, 33, 43, 44, 46, 47, 119, 121, 249, 252]))).unwrap();
+        let reply = ask(&inform(Some(&[
+            1, 3, 6, 15, 31, 33, 43, 44, 46, 47, 119, 121, 249, 252,
+        ])))
+        .unwrap();
         assert_eq!(codes(&reply), [53, 54, 1, 6, 15, 119, 44, 46, 249, 121]);
         assert_eq!(reply.option(OptionCode::DomainSearch).unwrap(), b"\x03lan\x04test\x00");
         assert_eq!(
@@ -234,7 +242,11 @@ mod tests {
         );
         assert_eq!(reply.option(OptionCode::Router), None, "no default gateway");
         let all = ask(&inform(None)).unwrap();
-        assert_eq!(codes(&all), [53, 54, 1, 6, 15, 119, 44, 46, 249, 121], "who names nothing gets all");
+        assert_eq!(
+            codes(&all),
+            [53, 54, 1, 6, 15, 119, 44, 46, 249, 121],
+            "who names nothing gets all"
+        );
     }
 
     #[test]
@@ -273,7 +285,9 @@ mod tests {
         changes[1].giaddr = Ipv4Addr::new(192, 168, 100, 2);
         changes[2].op = Op::Reply;
         changes[3].options.clear();
-        changes[4].options.push(DhcpOption::addresses(OptionCode::ServerIdentifier, &[DNS]));
+        changes[4]
+            .options
+            .push(DhcpOption::addresses(OptionCode::ServerIdentifier, &[DNS]));
         for (at, message) in changes.iter().enumerate() {
             assert!(ask(message).is_none(), "{at}");
         }

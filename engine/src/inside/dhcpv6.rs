@@ -98,7 +98,10 @@ mod tests {
         let reply = Message::decode(&answer(&asked.encode(), facts()).unwrap()).unwrap();
         assert_eq!((reply.kind, reply.transaction), (MessageType::Reply, [1, 2, 3]));
         assert_eq!(reply.option(OptionCode::ClientId).unwrap(), [0, 3, 0, 1, 9]);
-        assert_eq!(reply.option(OptionCode::ServerId).unwrap(), [0, 3, 0, 27, 0, 0, 0, 0, 0, 0, 0, 7]);
+        assert_eq!(
+            reply.option(OptionCode::ServerId).unwrap(),
+            [0, 3, 0, 27, 0, 0, 0, 0, 0, 0, 0, 7]
+        );
         assert_eq!(reply.option(OptionCode::DnsServers).unwrap(), DNS.octets());
         assert_eq!(reply.option(OptionCode::DomainList).unwrap(), b"\x03lan\x04test\x00");
         assert_eq!(reply.option(OptionCode::InformationRefreshTime).unwrap(), [0, 0, 2, 88]);

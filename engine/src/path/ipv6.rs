@@ -42,7 +42,8 @@ impl Ipv6Path {
     /// Whether an address is within the client's prefix.
     #[must_use]
     pub fn covers(&self, address: Ipv6Addr) -> bool {
-        self.prefix.is_some_and(|prefix| upper_half(prefix) == upper_half(address))
+        self.prefix
+            .is_some_and(|prefix| upper_half(prefix) == upper_half(address))
     }
 
     /// Whether a packet concerns the link itself and not what lies behind us.

@@ -146,7 +146,10 @@ mod tests {
         let (mut ipv6cp, mut rng) = fresh();
         for bad in [0, OURS] {
             let instead = suggested(ipv6cp.judge(&[option(bad)], &mut rng));
-            assert!(instead != 0 && instead != OURS && instead & UNIVERSAL == 0, "{instead:x}");
+            assert!(
+                instead != 0 && instead != OURS && instead & UNIVERSAL == 0,
+                "{instead:x}"
+            );
             assert_eq!(ipv6cp.peer(), None);
         }
         assert_eq!(ipv6cp.judge(&[option(9)], &mut rng), Judgement::Ack);

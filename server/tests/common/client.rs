@@ -152,7 +152,15 @@ impl Client {
     fn take(&mut self, carrier: Carrier, from: SocketAddr, to: SocketAddr, bytes: &[u8]) {
         let bytes = bytes.to_vec();
         let now = self.now();
-        self.peer.handle_packet(&Outer { carrier, from, to, bytes }, now);
+        self.peer.handle_packet(
+            &Outer {
+                carrier,
+                from,
+                to,
+                bytes,
+            },
+            now,
+        );
         while let Some(packet) = self.peer.poll_inner() {
             if let Some(number) = packet::read_udp(&packet).and_then(|(_, _, payload)| payload.first_chunk::<8>()) {
                 self.answered.insert(u64::from_be_bytes(*number));

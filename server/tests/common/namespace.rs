@@ -85,7 +85,8 @@ impl Namespace {
 
     /// Writes a system setting (path below `/proc/sys`).
     pub(crate) fn set(&self, path: &str, value: &str) {
-        self.enter(|| fs::write(Path::new("/proc/sys").join(path), value)).unwrap();
+        self.enter(|| fs::write(Path::new("/proc/sys").join(path), value))
+            .unwrap();
     }
 
     /// Joins this namespace and another by a cable; each end gets a device with an address, and is up.
@@ -117,7 +118,10 @@ impl Namespace {
 
 /// Every setting below a folder that can be read.
 fn settings(folder: &Path, text: &mut String) {
-    let mut entries: Vec<_> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let mut entries: Vec<_> = fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
     entries.sort();
     for path in entries {
         if path.is_dir() {

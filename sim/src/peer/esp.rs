@@ -119,7 +119,12 @@ impl Esp {
     pub(super) fn open(&mut self, bytes: &[u8]) -> Option<Vec<u8>> {
         let spi = wire::esp::spi_of(bytes)?;
         let sequence = wire::esp::sequence_of(bytes)?;
-        let Some(pair) = self.pairs.iter_mut().chain(&mut self.lingering).find(|p| p.inbound == spi) else {
+        let Some(pair) = self
+            .pairs
+            .iter_mut()
+            .chain(&mut self.lingering)
+            .find(|p| p.inbound == spi)
+        else {
             self.rejected += 1;
             return None;
         };

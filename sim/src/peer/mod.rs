@@ -439,7 +439,10 @@ impl Peer {
     pub fn delete_esp(&mut self, now: Instant) {
         self.now = now;
         let all = self.esp.forget_all();
-        self.delete(wire::isakmp::Protocol::Esp, all.iter().map(|s| s.to_be_bytes().to_vec()).collect());
+        self.delete(
+            wire::isakmp::Protocol::Esp,
+            all.iter().map(|s| s.to_be_bytes().to_vec()).collect(),
+        );
     }
 
     /// Deletes all pairs but the newest.

@@ -348,7 +348,11 @@ mod tests {
                 DhcpOption::new(OptionCode::ClasslessRoutes, vec![9; length]),
             ];
             let read = Message::decode(&message.encode()).unwrap();
-            assert_eq!(read.option(OptionCode::ClasslessRoutes), Some(vec![9; length]), "{length}");
+            assert_eq!(
+                read.option(OptionCode::ClasslessRoutes),
+                Some(vec![9; length]),
+                "{length}"
+            );
             assert_eq!(read.option(OptionCode::Router), None);
         }
     }
@@ -359,7 +363,10 @@ mod tests {
         for length in 0..240 {
             assert!(Message::decode(&whole[..length]).is_err(), "{length}");
         }
-        assert!(Message::decode(&whole[..240]).unwrap().options.is_empty(), "no options at all");
+        assert!(
+            Message::decode(&whole[..240]).unwrap().options.is_empty(),
+            "no options at all"
+        );
         assert!(Message::decode(&whole[..242]).is_err());
         let mut many = whole[..240].to_vec();
         many.extend([12, 0].repeat(129));

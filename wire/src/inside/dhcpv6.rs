@@ -130,8 +130,13 @@ impl Message {
 
     /// Whether the client asks for an option (RFC 8415 §21.7).
     pub fn asks_for(&self, code: OptionCode) -> bool {
-        let (asked, _) = self.option(OptionCode::OptionRequest).unwrap_or_default().as_chunks::<2>();
-        asked.iter().any(|one| OptionCode::from(u16::from_be_bytes(*one)) == code)
+        let (asked, _) = self
+            .option(OptionCode::OptionRequest)
+            .unwrap_or_default()
+            .as_chunks::<2>();
+        asked
+            .iter()
+            .any(|one| OptionCode::from(u16::from_be_bytes(*one)) == code)
     }
 }
 

@@ -158,9 +158,15 @@ mod tests {
         for kind in [1, 2, 3, 4, 127, 137] {
             assert_eq!(too_big(&icmp(kind), 1280, THERE), None);
         }
-        assert_eq!(too_big(&ipv6_packet(HERE, THERE, ICMPV6, 60, &[]).unwrap(), 1280, THERE), None);
+        assert_eq!(
+            too_big(&ipv6_packet(HERE, THERE, ICMPV6, 60, &[]).unwrap(), 1280, THERE),
+            None
+        );
         for source in [Ipv6Addr::UNSPECIFIED, Ipv6Addr::LOCALHOST, "ff02::1".parse().unwrap()] {
-            assert_eq!(too_big(&ipv6_packet(source, THERE, 17, 60, &[0; 8]).unwrap(), 1280, THERE), None);
+            assert_eq!(
+                too_big(&ipv6_packet(source, THERE, 17, 60, &[0; 8]).unwrap(), 1280, THERE),
+                None
+            );
         }
         assert_eq!(too_big(&[0x60; 39], 1280, THERE), None);
     }

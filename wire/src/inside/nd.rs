@@ -342,9 +342,7 @@ impl NeighbourAdvertisement {
     pub fn encode(&self) -> Vec<u8> {
         let mut w = Writer::new();
         let flag = |set: bool, bit: u32| if set { bit } else { 0 };
-        w.u32(
-            flag(self.router, 0x8000_0000) | flag(self.solicited, 0x4000_0000) | flag(self.overriding, 0x2000_0000),
-        );
+        w.u32(flag(self.router, 0x8000_0000) | flag(self.solicited, 0x4000_0000) | flag(self.overriding, 0x2000_0000));
         w.bytes(&self.target.octets());
         encode_options(&mut w, &self.options);
         w.into_vec()
@@ -406,9 +404,15 @@ mod tests {
         let solicitation = RouterSolicitation {
             options: options.clone(),
         };
-        assert_eq!(RouterSolicitation::decode(&solicitation.encode()).unwrap(), solicitation);
+        assert_eq!(
+            RouterSolicitation::decode(&solicitation.encode()).unwrap(),
+            solicitation
+        );
         let solicitation = NeighbourSolicitation { target, options };
-        assert_eq!(NeighbourSolicitation::decode(&solicitation.encode()).unwrap(), solicitation);
+        assert_eq!(
+            NeighbourSolicitation::decode(&solicitation.encode()).unwrap(),
+            solicitation
+        );
         for bits in 0..8 {
             let advertisement = NeighbourAdvertisement {
                 router: bits & 1 != 0,
@@ -417,7 +421,10 @@ mod tests {
                 target,
                 options: vec![],
             };
-            assert_eq!(NeighbourAdvertisement::decode(&advertisement.encode()).unwrap(), advertisement);
+            assert_eq!(
+                NeighbourAdvertisement::decode(&advertisement.encode()).unwrap(),
+                advertisement
+            );
         }
     }
 

@@ -1,11 +1,13 @@
-//! Eight messages at once in AVX2 registers: hashes, for processors without SHA instructions and for MD5.
+//! Eight messages at once in AVX2 registers: MD5, SHA-1 and SHA-256; and AES-CBC of sixteen with VAES on 256 bits.
 
 use core::arch::x86_64::*;
 
+use super::super::cbc::{self, Lanes, Schedule, Table};
 use super::super::hmac::{Block, Chains};
 use super::wide::{
     self, kernels, md5_four, md5_round, md5_sixteen, sha1_five, sha1_round, sha1_twenty, sha256_eight, sha256_round,
 };
+use super::{SPARE, starts};
 
 type Vector = __m256i;
 
@@ -128,4 +130,107 @@ fn words(at: &[&[Block]; 8], block: usize) -> [Vector; 16] {
         }
     }
     out
+}
+
+/// Two values of 128 bits as one vector.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn two(values: &[u128]) -> Vector {
+    let Some(values) = values.first_chunk::<2>() else {
+        return _mm256_setzero_si256();
+    };
+    // SAFETY: 32 octets may be read there, and the instruction asks for no alignment.
+    unsafe { _mm256_loadu_si256(values.as_ptr().cast()) }
+}
+
+/// AES-CBC encryption with `R` rounds of sixteen packets.
+#[target_feature(enable = "avx2,vaes")]
+pub(super) fn encrypt<const R: usize>(table: &Table<16>, lanes: &mut Lanes<'_, 16>, blocks: usize) {
+    let mut spare = [[0; 16]; SPARE];
+    let mut state = [_mm256_setzero_si256(); 8];
+    for pair in 0..8 {
+        state[pair] = two(&lanes.chains[2 * pair..]);
+    }
+    let mut done = 0;
+    while done < blocks {
+        let (at, count) = starts(lanes, done, blocks, &mut spare);
+        for block in 0..count {
+            for pair in 0..8 {
+                // SAFETY: `starts` gives places with `count` blocks each.
+                let text = unsafe {
+                    let low = _mm256_castsi128_si256(_mm_loadu_si128(at[2 * pair].add(block).cast()));
+                    _mm256_inserti128_si256::<1>(low, _mm_loadu_si128(at[2 * pair + 1].add(block).cast()))
+                };
+                state[pair] = xor(xor(text, two(&table.0[0][2 * pair..])), state[pair]);
+            }
+            for round in 1..R {
+                for pair in 0..8 {
+                    state[pair] = _mm256_aesenc_epi128(state[pair], two(&table.0[round][2 * pair..]));
+                }
+            }
+            for pair in 0..8 {
+                state[pair] = _mm256_aesenclast_epi128(state[pair], two(&table.0[R][2 * pair..]));
+                // SAFETY: `starts` gives places with `count` blocks each.
+                unsafe {
+                    _mm_storeu_si128(at[2 * pair].add(block).cast(), _mm256_castsi256_si128(state[pair]));
+                    _mm_storeu_si128(
+                        at[2 * pair + 1].add(block).cast(),
+                        _mm256_extracti128_si256::<1>(state[pair]),
+                    );
+                }
+            }
+        }
+        done += count.max(1);
+    }
+    for pair in 0..8 {
+        let to = &mut lanes.chains[2 * pair..2 * pair + 2];
+        // SAFETY: 32 octets may be written there, and the instruction asks for no alignment.
+        unsafe { _mm256_storeu_si256(to.as_mut_ptr().cast(), state[pair]) };
+    }
+}
+
+/// AES-CBC decryption with `R` rounds of one packet, sixteen blocks at a time.
+#[target_feature(enable = "avx2,vaes")]
+pub(super) fn decrypt<const R: usize>(schedule: &Schedule, iv: &cbc::Block, blocks: &mut [cbc::Block]) {
+    let mut before = *iv;
+    let (sixteens, rest) = blocks.as_chunks_mut::<16>();
+    for sixteen in sixteens {
+        let last = sixteen[15];
+        decrypt_sixteen::<R>(&schedule.keys, before, sixteen);
+        before = last;
+    }
+    if !rest.is_empty() {
+        let mut sixteen = [[0; 16]; 16];
+        sixteen[..rest.len()].copy_from_slice(rest);
+        decrypt_sixteen::<R>(&schedule.keys, before, &mut sixteen);
+        rest.copy_from_slice(&sixteen[..rest.len()]);
+    }
+}
+
+/// Decrypts sixteen blocks after one.
+#[inline]
+#[target_feature(enable = "avx2,vaes")]
+fn decrypt_sixteen<const R: usize>(keys: &[u128; 15], before: cbc::Block, blocks: &mut [cbc::Block; 16]) {
+    let mut state = [_mm256_setzero_si256(); 8];
+    let mut chain = [_mm256_setzero_si256(); 8];
+    let key = two(&[keys[0]; 2]);
+    let mut tail = before;
+    for (pair, [first, second]) in blocks.as_chunks::<2>().0.iter().enumerate() {
+        let (a, b) = (u128::from_ne_bytes(*first), u128::from_ne_bytes(*second));
+        state[pair] = xor(two(&[a, b]), key);
+        chain[pair] = two(&[u128::from_ne_bytes(tail), a]);
+        tail = *second;
+    }
+    for round in 1..R {
+        let key = two(&[keys[round]; 2]);
+        for pair in &mut state {
+            *pair = _mm256_aesdec_epi128(*pair, key);
+        }
+    }
+    let key = two(&[keys[R]; 2]);
+    for (pair, to) in blocks.as_chunks_mut::<2>().0.iter_mut().enumerate() {
+        let clear = _mm256_aesdeclast_epi128(state[pair], xor(key, chain[pair]));
+        // SAFETY: 32 octets may be written there, and the instruction asks for no alignment.
+        unsafe { _mm256_storeu_si256(to.as_mut_ptr().cast(), clear) };
+    }
 }

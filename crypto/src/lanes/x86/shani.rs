@@ -1,4 +1,4 @@
-//! SHA-1 and SHA-256 with the SHA instructions, one or more messages side by side; and sealing that hashes a packet while it
+//! SHA-1 and SHA-256 with the SHA instructions, messages side by side; and sealing that hashes a packet while it
 //! encrypts the octets that follow.
 //!
 //! AVX stays off in this file: the SHA instructions have no AVX form, and mixed with 256-bit moves, which the compiler
@@ -21,7 +21,7 @@ fn load<const AT: usize>(block: &Block) -> __m128i {
     unsafe { _mm_loadu_si128(block.as_ptr().add(AT).cast()) }
 }
 
-/// Four groups of four rounds are a block of AES's worth of SHA-256, five of SHA-1: whoever hashes only does nothing else.
+/// What there is to do between groups of rounds for whoever hashes only.
 macro_rules! nothing {
     ($group:literal) => {};
 }
@@ -268,7 +268,8 @@ macro_rules! stitch {
                 }
                 macro_rules! encrypt {
                     ($group:literal) => {
-                        // So many groups are a block, and R + 1 turns: the first takes in the text, the last puts it out.
+                        // So many groups are a block, and R + 1 turns: the first takes in the text, the last puts
+                        // it out.
                         let (block, part) = ($group / ($groups / 4), $group % ($groups / 4));
                         let turns = part * (R + 1) / ($groups / 4)..(part + 1) * (R + 1) / ($groups / 4);
                         for turn in turns {

@@ -1,6 +1,6 @@
-//! MD5, SHA-1 and SHA-256 over one message per vector element; macros, since 8 and 16 lanes differ in instructions only.
+//! MD5, SHA-1 and SHA-256 over a message per vector element; macros, as 8 and 16 lanes differ in instructions only.
 //!
-//! Who expands [`kernels`] brings `Vector`, `load`, `store`, `splat`, `words` and the operations of the rounds. Everything is
+//! Who expands [`kernels`] brings `Vector`, `load`, `store`, `splat`, `words` and the operations of the rounds. All is
 //! written out by macros and plain loops: a closure handed to a function without the features would not be inlined.
 
 /// SHA-256's round constants (FIPS 180-4 §4.2.2).
@@ -92,7 +92,8 @@ macro_rules! sha256_eight {
 
 /// A round of MD5 (RFC 1321 §3.4): the word is `times * t + plus`, turned left by `l`.
 macro_rules! md5_round {
-    ($t:expr, $f:ident, $times:literal, $plus:literal, $l:literal, $r:literal, $w:ident, $a:ident $b:ident $c:ident $d:ident) => {
+    ($t:expr, $f:ident, $times:literal, $plus:literal, $l:literal, $r:literal, $w:ident,
+     $a:ident $b:ident $c:ident $d:ident) => {
         let word = add($w[($times * $t + $plus) & 15], splat(wide::MD5[$t]));
         $a = add(add($a, word), $f($b, $c, $d));
         $a = add(rol::<$l, $r>($a), $b);
@@ -100,7 +101,8 @@ macro_rules! md5_round {
 }
 
 macro_rules! md5_four {
-    ($t:expr, $f:ident, $times:literal, $plus:literal, $w:ident, [$($l:literal $r:literal),*], $a:ident $b:ident $c:ident $d:ident) => {
+    ($t:expr, $f:ident, $times:literal, $plus:literal, $w:ident, [$($l:literal $r:literal),*],
+     $a:ident $b:ident $c:ident $d:ident) => {
         md5_four!(@ $t, $f, $times, $plus, $w, $a $b $c $d, $($l $r)*);
     };
     (@ $t:expr, $f:ident, $times:literal, $plus:literal, $w:ident, $a:ident $b:ident $c:ident $d:ident,

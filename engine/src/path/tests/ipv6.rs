@@ -33,7 +33,13 @@ fn datagram(from: Ipv6Addr, to: Ipv6Addr, len: usize) -> Vec<u8> {
 
 fn icmp(kind: Type, from: Ipv6Addr, to: Ipv6Addr) -> Vec<u8> {
     let body = [0; 20];
-    Message { kind, code: 0, body: &body }.packet(from, to, 255).unwrap()
+    Message {
+        kind,
+        code: 0,
+        body: &body,
+    }
+    .packet(from, to, 255)
+    .unwrap()
 }
 
 impl Mirror {
@@ -61,10 +67,13 @@ fn an_ipv6_packet_of_the_client_goes_to_the_tun_and_its_answer_comes_back() {
         );
         let (there, back) = (datagram(THEIRS, FAR, 100), datagram(FAR, THEIRS, 100));
         let frames = [vec![0x57], vec![0xff, 3, 0x57], vec![0, 0x57], vec![0xff, 3, 0, 0x57]];
-        let sent: Vec<_> = frames.iter().map(|f| mirror.send_ppp(&[&f[..], &there].concat())).collect();
+        let sent: Vec<_> = frames
+            .iter()
+            .map(|f| mirror.send_ppp(&[&f[..], &there].concat()))
+            .collect();
         let got = arrive(&mut worker, sent);
         assert!(got.iter().all(|(_, ip)| ip.as_ref() == Some(&there)), "{got:?}");
-        let esp = depart(&mut worker, &[back.clone()]).remove(0).unwrap();
+        let esp = depart(&mut worker, core::slice::from_ref(&back)).remove(0).unwrap();
         let (_, _, payload) = mirror.receive(&esp);
         assert_eq!(usize::from(word_at(&payload, 4)), payload.len());
         assert_eq!(payload[16..], [header, &back].concat());
@@ -127,7 +136,11 @@ fn what_the_engine_answers_on_the_link_becomes_a_note_and_the_rest_is_dropped() 
     let asked = [
         icmp(Type::RouterSolicitation, THEIR_LINK_LOCAL, ALL_ROUTERS),
         icmp(Type::RouterSolicitation, nobody, ALL_ROUTERS),
-        icmp(Type::NeighbourSolicitation, THEIR_LINK_LOCAL, "ff02::1:ff00:7".parse().unwrap()),
+        icmp(
+            Type::NeighbourSolicitation,
+            THEIR_LINK_LOCAL,
+            "ff02::1:ff00:7".parse().unwrap(),
+        ),
         icmp(Type::NeighbourSolicitation, THEIR_LINK_LOCAL, ours()),
         icmp(Type::EchoRequest, THEIR_LINK_LOCAL, ours()),
         icmp(Type::EchoRequest, THEIRS, ours_global),
@@ -152,7 +165,9 @@ fn what_the_engine_answers_on_the_link_becomes_a_note_and_the_rest_is_dropped() 
         assert_eq!(verdict, Verdict::Dropped(Drop::Multicast), "{packet:x?}");
     }
     assert_eq!(notes_but_traffic(&mut worker), []);
-    let flood = (0..150).map(|_| mirror.send_ipv6(&icmp(Type::EchoRequest, THEIR_LINK_LOCAL, ours()))).collect();
+    let flood = (0..150)
+        .map(|_| mirror.send_ipv6(&icmp(Type::EchoRequest, THEIR_LINK_LOCAL, ours())))
+        .collect();
     arrive(&mut worker, flood);
     assert!(notes_but_traffic(&mut worker).len() <= 100);
 }
@@ -161,14 +176,23 @@ fn what_the_engine_answers_on_the_link_becomes_a_note_and_the_rest_is_dropped() 
 fn a_packet_that_is_too_large_is_answered_from_our_address_in_the_clients_prefix() {
     let (mut worker, mirror) = worker_with(AES_SHA1, with_ipv6());
     let (large, fits) = (datagram(FAR, THEIRS, 1400 - 47), datagram(FAR, THEIRS, 1400 - 48));
-    assert_eq!(depart(&mut worker, &[large.clone()]), [Err(Out::Dropped(Drop::TooBig))]);
+    assert_eq!(
+        depart(&mut worker, core::slice::from_ref(&large)),
+        [Err(Out::Dropped(Drop::TooBig))]
+    );
     let answer = worker.poll_reply().unwrap();
     let ip = Ipv6::new(&answer).unwrap();
-    assert_eq!((ip.source(), ip.destination()), ("2001:db8:200::7".parse().unwrap(), FAR));
+    assert_eq!(
+        (ip.source(), ip.destination()),
+        ("2001:db8:200::7".parse().unwrap(), FAR)
+    );
     let message = Message::decode(ip.source(), FAR, ip.payload()).unwrap();
-    assert_eq!((message.kind, &message.body[..4]), (Type::PacketTooBig, &1400_u32.to_be_bytes()[..]));
+    assert_eq!(
+        (message.kind, &message.body[..4]),
+        (Type::PacketTooBig, &1400_u32.to_be_bytes()[..])
+    );
     assert_eq!(message.body[4..], large[..1232]);
-    let esp = depart(&mut worker, &[fits.clone()]).remove(0).unwrap();
+    let esp = depart(&mut worker, core::slice::from_ref(&fits)).remove(0).unwrap();
     assert_eq!(mirror.receive_ip(&esp), fits);
 }
 
@@ -182,15 +206,21 @@ fn a_small_mru_does_not_go_below_what_ipv6_needs() {
         },
     );
     let packet = datagram(FAR, THEIRS, 1280 - 48);
-    let esp = depart(&mut worker, &[packet.clone()]).remove(0).unwrap();
+    let esp = depart(&mut worker, core::slice::from_ref(&packet)).remove(0).unwrap();
     assert_eq!(mirror.receive_ip(&esp), packet);
-    assert!(depart(&mut worker, &[datagram(FAR, THEIRS, 1280 - 47)]).remove(0).is_err());
+    assert!(
+        depart(&mut worker, &[datagram(FAR, THEIRS, 1280 - 47)])
+            .remove(0)
+            .is_err()
+    );
 }
 
 #[test]
 fn the_mss_of_ipv6_connections_is_lowered_both_ways() {
     let syn = |from: Ipv6Addr, to: Ipv6Addr, mss: u16| {
-        let mut segment = vec![0xc0, 0, 1, 0xbb, 0, 0, 0, 1, 0, 0, 0, 0, 0x60, 2, 0x20, 0, 0, 0, 0, 0, 2, 4];
+        let mut segment = vec![
+            0xc0, 0, 1, 0xbb, 0, 0, 0, 1, 0, 0, 0, 0, 0x60, 2, 0x20, 0, 0, 0, 0, 0, 2, 4,
+        ];
         segment.extend(mss.to_be_bytes());
         let sum = transport_checksum_ipv6(from, to, 6, &segment);
         put(&mut segment, 16, sum.to_be_bytes());
@@ -231,7 +261,13 @@ fn the_engines_own_packets_leave_in_the_session() {
         assert_eq!(payload[14..], [&[0xff, 3, 0, protocol], &packet[..]].concat());
     }
     let client = ClientId(99);
-    worker.apply(Update::SealIp { client, packet: to_client(9) }, NOW);
+    worker.apply(
+        Update::SealIp {
+            client,
+            packet: to_client(9),
+        },
+        NOW,
+    );
     assert_eq!(worker.totals().refused_updates, 1);
 }
 
@@ -242,12 +278,15 @@ fn a_prefix_is_forgotten_with_its_session_and_survives_a_restart() {
     let state = worker.snapshot(FIRST).unwrap();
     let mut other = Worker::new([9; 32]);
     other.restore(state, 1000);
-    let esp = depart(&mut other, &[packet.clone()]).remove(0).unwrap();
+    let esp = depart(&mut other, core::slice::from_ref(&packet)).remove(0).unwrap();
     assert_eq!(mirror.receive_ip(&esp), packet);
     worker.apply(Update::Session(session()), NOW);
-    assert_eq!(depart(&mut worker, &[packet.clone()]), [Err(Out::Dropped(Drop::NoClient))]);
+    assert_eq!(
+        depart(&mut worker, core::slice::from_ref(&packet)),
+        [Err(Out::Dropped(Drop::NoClient))]
+    );
     worker.apply(Update::Session(with_ipv6()), NOW);
-    assert!(depart(&mut worker, &[packet.clone()]).remove(0).is_ok());
+    assert!(depart(&mut worker, core::slice::from_ref(&packet)).remove(0).is_ok());
     worker.apply(Update::SessionGone { client: FIRST }, NOW);
     assert_eq!(depart(&mut worker, &[packet]), [Err(Out::Dropped(Drop::NoClient))]);
 }

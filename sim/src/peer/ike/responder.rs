@@ -1,8 +1,6 @@
 //! The client as a responder: a server that renews what the client has let run out starts these exchanges.
 
-use super::{
-    FIRST_PAUSE, Keys, Peer, Repeat, Sa, TRIES, address_octets, clear, find, hashed, header, nat_hash,
-};
+use super::{FIRST_PAUSE, Keys, Peer, Repeat, Sa, TRIES, address_octets, clear, find, hashed, header, nat_hash};
 use crate::peer::Stage;
 use crate::peer::words::raw_names;
 use core::net::SocketAddr;
@@ -28,6 +26,15 @@ pub(super) struct Called {
     reply: Vec<u8>,
 }
 
+/// A pair of SAs that waits for message 3.
+struct Agreed {
+    inbound: u32,
+    outbound: u32,
+    suite: Suite,
+    keys: (Vec<u8>, Vec<u8>),
+    udp: bool,
+}
+
 /// A Quick Mode that the server has started; message 2 is repeated until message 3 comes.
 pub(super) struct Answer {
     cookies: ([u8; 8], [u8; 8]),
@@ -36,7 +43,7 @@ pub(super) struct Answer {
     iv: Vec<u8>,
     request: Vec<u8>,
     reply: Vec<u8>,
-    pair: Option<(u32, u32, Suite, Vec<u8>, Vec<u8>, bool)>,
+    pair: Option<Agreed>,
     repeat: Repeat,
 }
 
@@ -47,15 +54,26 @@ impl Answer {
 }
 
 fn number(t: &Transform, kind: u16) -> Option<u16> {
-    t.attribute(kind).and_then(Attribute::as_u64).and_then(|v| u16::try_from(v).ok())
+    t.attribute(kind)
+        .and_then(Attribute::as_u64)
+        .and_then(|v| u16::try_from(v).ok())
 }
 
 /// The offer cut down to its first proposal and transform; the SPI replaced.
 fn first_of(offer: &SecurityAssociation, spi: &[u8]) -> Option<SecurityAssociation> {
     let p = offer.proposals.first()?;
     let transforms = vec![p.transforms.first()?.clone()];
-    let proposals = vec![Proposal { number: p.number, protocol: p.protocol, spi: spi.to_vec(), transforms }];
-    Some(SecurityAssociation { doi: offer.doi, situation: offer.situation, proposals })
+    let proposals = vec![Proposal {
+        number: p.number,
+        protocol: p.protocol,
+        spi: spi.to_vec(),
+        transforms,
+    }];
+    Some(SecurityAssociation {
+        doi: offer.doi,
+        situation: offer.situation,
+        proposals,
+    })
 }
 
 impl Peer {
@@ -72,11 +90,18 @@ impl Peer {
         let reply = if head.responder.is_zero() {
             self.called_1(head, body)
         } else {
-            let Some(called) = self.ike.called.take_if(|c| c.cky_i == head.initiator.0 && c.cky_r == head.responder.0)
+            let Some(called) = self
+                .ike
+                .called
+                .take_if(|c| c.cky_i == head.initiator.0 && c.cky_r == head.responder.0)
             else {
                 return;
             };
-            if called.keys.is_none() { self.called_3(called, head, body, port) } else { self.called_5(called, head, body) }
+            if called.keys.is_none() {
+                self.called_3(called, head, body, port)
+            } else {
+                self.called_5(called, head, body)
+            }
         };
         if let (Some(reply), Some(called)) = (reply, &mut self.ike.called) {
             called.request = bytes.to_vec();
@@ -93,9 +118,14 @@ impl Peer {
         let t = answer.proposals.first()?.transforms.first()?;
         let cipher = IkeCipher::from_ike(number(t, 1)?, number(t, 14))?;
         let suite = (cipher, Hash::from_ike(number(t, 2)?)?, Group::from_ike(number(t, 4)?)?);
-        let natt = payloads.iter().any(|p| p.kind == PayloadType::VendorId && p.body == vendor::NAT_T_RFC3947);
+        let natt = payloads
+            .iter()
+            .any(|p| p.kind == PayloadType::VendorId && p.body == vendor::NAT_T_RFC3947);
         let cky_r = self.rng.array::<8>();
-        let mut out = vec![(PayloadType::Sa, answer.encode()), (PayloadType::VendorId, vendor::DPD.to_vec())];
+        let mut out = vec![
+            (PayloadType::Sa, answer.encode()),
+            (PayloadType::VendorId, vendor::DPD.to_vec()),
+        ];
         if natt {
             out.push((PayloadType::VendorId, vendor::NAT_T_RFC3947.to_vec()));
         }
@@ -124,21 +154,40 @@ impl Peer {
         let shared = pair.shared(public).ok()?;
         c.publics = (public.to_vec(), pair.public().to_vec());
         let cookies = (&c.cky_i, &c.cky_r);
-        let mut keys =
-            Keys::new(&self.manner.psk, (cipher, hash), (nonce, &ours), (cookies.0, cookies.1), shared.expose());
+        let mut keys = Keys::new(
+            &self.manner.psk,
+            (cipher, hash),
+            (nonce, &ours),
+            (cookies.0, cookies.1),
+            shared.expose(),
+        );
         keys.iv = hash.digest(&[&c.publics.0, &c.publics.1]);
         keys.iv.truncate(cipher.block_len());
         c.keys = Some(keys);
-        let mut out = vec![(PayloadType::KeyExchange, c.publics.1.clone()), (PayloadType::Nonce, ours)];
+        let mut out = vec![
+            (PayloadType::KeyExchange, c.publics.1.clone()),
+            (PayloadType::Nonce, ours),
+        ];
         if c.natt {
-            let d: Vec<&[u8]> = payloads.iter().filter(|p| p.kind == PayloadType::NatD).map(|p| p.body).collect();
+            let d: Vec<&[u8]> = payloads
+                .iter()
+                .filter(|p| p.kind == PayloadType::NatD)
+                .map(|p| p.body)
+                .collect();
             let own = nat_hash(hash, cookies, SocketAddr::new(self.address, port));
             let server = nat_hash(hash, cookies, SocketAddr::new(self.server, port));
             c.nat = self.manner.pretends_nat
                 || d.first().is_none_or(|h| *h != own.as_slice())
                 || !d.iter().skip(1).any(|h| *h == server.as_slice());
             out.push((PayloadType::NatD, server));
-            out.push((PayloadType::NatD, if self.manner.pretends_nat { self.rng.bytes(own.len()) } else { own }));
+            out.push((
+                PayloadType::NatD,
+                if self.manner.pretends_nat {
+                    self.rng.bytes(own.len())
+                } else {
+                    own
+                },
+            ));
         }
         let message = clear((c.cky_i, c.cky_r), &out);
         self.ike.called = Some(c);
@@ -149,22 +198,51 @@ impl Peer {
         let mut keys = c.keys.clone()?;
         let (plain, iv) = keys.open(body, &keys.iv)?;
         let payloads = chain(head.next, &plain).ok()?;
-        let (id, proof) = (find(&payloads, PayloadType::Identification)?, find(&payloads, PayloadType::Hash)?);
+        let (id, proof) = (
+            find(&payloads, PayloadType::Identification)?,
+            find(&payloads, PayloadType::Hash)?,
+        );
         let (i, r) = (&c.publics.0, &c.publics.1);
-        if proof != keys.hash.mac(&keys.skeyid, &[i, r, &c.cky_i, &c.cky_r, &c.sa_body, id]).as_slice() {
+        if proof
+            != keys
+                .hash
+                .mac(&keys.skeyid, &[i, r, &c.cky_i, &c.cky_r, &c.sa_body, id])
+                .as_slice()
+        {
             return None;
         }
         let (kind, data) = address_octets(self.address);
-        let own = Identification { kind, protocol: 17, port: 500, data }.encode();
-        let proof = keys.hash.mac(&keys.skeyid, &[r, i, &c.cky_r, &c.cky_i, &c.sa_body, &own]);
+        let own = Identification {
+            kind,
+            protocol: 17,
+            port: 500,
+            data,
+        }
+        .encode();
+        let proof = keys
+            .hash
+            .mac(&keys.skeyid, &[r, i, &c.cky_r, &c.cky_i, &c.sa_body, &own]);
         let chain = encode_chain(&[(PayloadType::Identification, own), (PayloadType::Hash, proof)]);
         let (sealed, last_block) = keys.seal(chain, &iv);
         keys.iv.clone_from(&last_block);
         let cookies = (c.cky_i, c.cky_r);
-        let reply =
-            header(cookies, PayloadType::Identification, ExchangeType::MainMode, Flags::ENCRYPTION.0, 0).encode(&sealed);
+        let reply = header(
+            cookies,
+            PayloadType::Identification,
+            ExchangeType::MainMode,
+            Flags::ENCRYPTION.0,
+            0,
+        )
+        .encode(&sealed);
         self.say("-> main mode 6: the server has renewed phase 1");
-        let sa = Sa { cky_i: c.cky_i, cky_r: c.cky_r, keys, last_block, nat: c.nat, last_reply: reply.clone() };
+        let sa = Sa {
+            cky_i: c.cky_i,
+            cky_r: c.cky_r,
+            keys,
+            last_block,
+            nat: c.nat,
+            last_reply: reply.clone(),
+        };
         if let Some(old) = self.ike.sa.replace(sa) {
             self.ike.old.push(old);
         }
@@ -204,7 +282,12 @@ impl Peer {
         let id = head.message_id;
         let spi = (self.rng.u64() as u32) | 0x1000;
         let (entropy, ours) = (self.rng.array::<64>(), self.rng.bytes(16));
-        let sa = self.ike.sa.iter().chain(&self.ike.old).find(|s| (s.cky_i, s.cky_r) == cookies)?;
+        let sa = self
+            .ike
+            .sa
+            .iter()
+            .chain(&self.ike.old)
+            .find(|s| (s.cky_i, s.cky_r) == cookies)?;
         let (plain, iv) = sa.keys.open(body, &sa.keys.iv_for(&sa.last_block, id))?;
         let payloads = chain(head.next, &plain).ok()?;
         let first = payloads.first().filter(|p| p.kind == PayloadType::Hash)?;
@@ -234,8 +317,14 @@ impl Peer {
         let nonces = (nonce.as_slice(), ours.as_slice());
         let keys_in = sa.keys.keymat(&gxy, spi, nonces, len);
         let keys_out = sa.keys.keymat(&gxy, outbound, nonces, len);
-        let reply =
-            header(cookies, PayloadType::Hash, ExchangeType::QuickMode, Flags::ENCRYPTION.0, id).encode(&sealed);
+        let reply = header(
+            cookies,
+            PayloadType::Hash,
+            ExchangeType::QuickMode,
+            Flags::ENCRYPTION.0,
+            id,
+        )
+        .encode(&sealed);
         let udp = matches!(number(&t, 4)?, 4 | 61444);
         self.say(format!("<- quick mode 1: {} (the server's own)", raw_names(&payloads)));
         Some(Answer {
@@ -245,29 +334,59 @@ impl Peer {
             iv,
             request: bytes.to_vec(),
             reply,
-            pair: Some((spi, outbound, suite, keys_in, keys_out, udp)),
+            pair: Some(Agreed {
+                inbound: spi,
+                outbound,
+                suite,
+                keys: (keys_in, keys_out),
+                udp,
+            }),
             repeat: Repeat::new(self.now, FIRST_PAUSE, TRIES),
         })
     }
 
     fn asked_3(&mut self, a: &mut Answer, head: &Header, body: &[u8]) {
         let cookies = a.cookies;
-        let Some(sa) = self.ike.sa.iter().chain(&self.ike.old).find(|s| (s.cky_i, s.cky_r) == cookies) else { return };
-        let Some((plain, _)) = sa.keys.open(body, &a.iv) else { return };
+        let Some(sa) = self
+            .ike
+            .sa
+            .iter()
+            .chain(&self.ike.old)
+            .find(|s| (s.cky_i, s.cky_r) == cookies)
+        else {
+            return;
+        };
+        let Some((plain, _)) = sa.keys.open(body, &a.iv) else {
+            return;
+        };
         let Ok(payloads) = chain(head.next, &plain) else { return };
-        let expected = sa.keys.hash.mac(&sa.keys.a, &[&[0], &a.id.to_be_bytes(), &a.nonces.0, &a.nonces.1]);
+        let expected = sa
+            .keys
+            .hash
+            .mac(&sa.keys.a, &[&[0], &a.id.to_be_bytes(), &a.nonces.0, &a.nonces.1]);
         if find(&payloads, PayloadType::Hash) != Some(expected.as_slice()) {
             return;
         }
-        let Some((spi, outbound, suite, keys_in, keys_out, udp)) = a.pair.take() else { return };
+        let Some(Agreed {
+            inbound,
+            outbound,
+            suite,
+            keys,
+            udp,
+        }) = a.pair.take()
+        else {
+            return;
+        };
         self.say("<- quick mode 3: the server has renewed phase 2");
-        self.esp.install(spi, outbound, suite, (&keys_in, &keys_out), udp);
+        self.esp.install(inbound, outbound, suite, (&keys.0, &keys.1), udp);
         self.plan_esp();
     }
 
     pub(super) fn answer_timeout(&mut self) {
         let now = self.now;
-        let Some(answer) = self.ike.answer.as_mut().filter(|a| a.pair.is_some()) else { return };
+        let Some(answer) = self.ike.answer.as_mut().filter(|a| a.pair.is_some()) else {
+            return;
+        };
         match answer.repeat.fire(now) {
             Some(true) => {
                 let reply = answer.reply.clone();

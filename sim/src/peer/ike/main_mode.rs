@@ -1,0 +1,264 @@
+//! Main Mode as the initiator (RFC 2409 §5.4).
+
+use super::*;
+
+impl Peer {
+    pub(in crate::peer) fn begin_main_mode(&mut self) {
+        let cky_i = self.rng.array::<8>();
+        let transforms = self
+            .manner
+            .phase1
+            .iter()
+            .enumerate()
+            .map(|(i, (enc, bits, hash, group))| {
+                let mut attributes = vec![short(1, *enc)];
+                attributes.extend(bits.map(|b| short(14, b)));
+                attributes.extend([
+                    short(2, *hash),
+                    short(4, *group),
+                    short(3, 1),
+                    short(11, 1),
+                    short(12, self.manner.lives.0),
+                ]);
+                Transform {
+                    number: i as u8 + 1,
+                    id: 1,
+                    attributes,
+                }
+            });
+        let proposals = vec![Proposal {
+            number: 1,
+            protocol: Protocol::Isakmp,
+            spi: vec![],
+            transforms: transforms.collect(),
+        }];
+        let sa_body = SecurityAssociation {
+            doi: 1,
+            situation: 1,
+            proposals,
+        }
+        .encode();
+        let mut payloads = vec![(PayloadType::Sa, sa_body.clone())];
+        payloads.push((PayloadType::VendorId, vendor::DPD.to_vec()));
+        if self.manner.natt {
+            payloads.push((PayloadType::VendorId, vendor::NAT_T_RFC3947.to_vec()));
+        }
+        let message = clear((cky_i, [0; 8]), &payloads);
+        let port = if self.manner.rekeys_on_500 {
+            500
+        } else {
+            self.ike_port()
+        };
+        self.ike.phase1 = Some(Phase1 {
+            cky_i,
+            cky_r: [0; 8],
+            sa_body,
+            nonce: self.rng.bytes(24),
+            agreed: None,
+            pair: None,
+            keys: None,
+            publics: (vec![], vec![]),
+            natt: false,
+            nat: false,
+            last: message.clone(),
+            last_port: port,
+            repeat: Repeat::new(self.now, FIRST_PAUSE, TRIES),
+        });
+        self.say(format!("-> main mode 1: {}", names(&payloads)));
+        self.send_ike(port, &message);
+    }
+
+    pub(super) fn on_main_mode(&mut self, head: &Header, body: &[u8], bytes: &[u8], port: u16) {
+        let ours =
+            |p1: &mut Phase1| head.initiator.0 == p1.cky_i && (p1.cky_r == [0; 8] || head.responder.0 == p1.cky_r);
+        let Some(mut p1) = self.ike.phase1.take_if(ours) else {
+            self.on_called(head, body, bytes, port);
+            return;
+        };
+        let done = if p1.agreed.is_none() {
+            self.on_message_2(&mut p1, head, body)
+        } else if p1.keys.is_none() {
+            self.on_message_4(&mut p1, head, body)
+        } else {
+            self.on_message_6(&mut p1, head, body, bytes)
+        };
+        if done != Some(true) {
+            self.ike.phase1 = Some(p1);
+        }
+    }
+
+    pub(super) fn next_message(&mut self, p1: &mut Phase1, port: u16, message: Vec<u8>) {
+        p1.last = message.clone();
+        p1.last_port = port;
+        p1.repeat = Repeat::new(self.now, FIRST_PAUSE, TRIES);
+        self.send_ike(port, &message);
+    }
+
+    pub(super) fn on_message_2(&mut self, p1: &mut Phase1, head: &Header, body: &[u8]) -> Option<bool> {
+        let payloads = chain(head.next, body).ok()?;
+        let sa = SecurityAssociation::decode(find(&payloads, PayloadType::Sa)?).ok()?;
+        let t = sa.proposals.first()?.transforms.first()?;
+        let n = |kind: u16| {
+            t.attribute(kind)
+                .and_then(Attribute::as_u64)
+                .and_then(|v| u16::try_from(v).ok())
+        };
+        let cipher = IkeCipher::from_ike(n(1)?, n(14))?;
+        let (hash, group) = (Hash::from_ike(n(2)?)?, Group::from_ike(n(4)?)?);
+        p1.agreed = Some((cipher, hash, group));
+        p1.cky_r = head.responder.0;
+        p1.natt = payloads
+            .iter()
+            .any(|p| p.kind == PayloadType::VendorId && p.body == vendor::NAT_T_RFC3947);
+        self.say(format!("<- main mode 2: {cipher:?} {hash:?} {group:?}"));
+        let pair = KeyPair::generate(group, &self.rng.array::<64>());
+        p1.publics.0 = pair.public().to_vec();
+        p1.pair = Some(pair);
+        let mut out = vec![
+            (PayloadType::KeyExchange, p1.publics.0.clone()),
+            (PayloadType::Nonce, p1.nonce.clone()),
+        ];
+        if p1.natt {
+            let cookies = (&p1.cky_i, &p1.cky_r);
+            let server = SocketAddr::new(self.server, p1.last_port);
+            let mut own = nat_hash(hash, cookies, SocketAddr::new(self.address, p1.last_port));
+            if self.manner.pretends_nat {
+                own = self.rng.bytes(own.len());
+            }
+            out.push((PayloadType::NatD, nat_hash(hash, cookies, server)));
+            out.push((PayloadType::NatD, own));
+        }
+        let message = clear((p1.cky_i, p1.cky_r), &out);
+        self.say(format!("-> main mode 3: {}", names(&out)));
+        self.next_message(p1, p1.last_port, message);
+        Some(false)
+    }
+
+    pub(super) fn on_message_4(&mut self, p1: &mut Phase1, head: &Header, body: &[u8]) -> Option<bool> {
+        let payloads = chain(head.next, body).ok()?;
+        let public = find(&payloads, PayloadType::KeyExchange)?;
+        let nonce = find(&payloads, PayloadType::Nonce)?;
+        let (cipher, hash, _) = p1.agreed?;
+        p1.publics.1 = public.to_vec();
+        let gxy = p1.pair.as_ref()?.shared(public).ok()?;
+        let mut keys = Keys::new(
+            &self.manner.psk,
+            (cipher, hash),
+            (&p1.nonce, nonce),
+            (&p1.cky_i, &p1.cky_r),
+            gxy.expose(),
+        );
+        keys.iv = hash.digest(&[&p1.publics.0, &p1.publics.1]);
+        keys.iv.truncate(cipher.block_len());
+        if p1.natt {
+            let d: Vec<&[u8]> = payloads
+                .iter()
+                .filter(|p| p.kind == PayloadType::NatD)
+                .map(|p| p.body)
+                .collect();
+            let cookies = (&p1.cky_i, &p1.cky_r);
+            let own = nat_hash(hash, cookies, SocketAddr::new(self.address, p1.last_port));
+            let server = nat_hash(hash, cookies, SocketAddr::new(self.server, p1.last_port));
+            p1.nat = self.manner.pretends_nat
+                || d.first().is_none_or(|h| *h != own.as_slice())
+                || !d.iter().skip(1).any(|h| *h == server.as_slice());
+        }
+        let found = if p1.nat { " (NAT found)" } else { "" };
+        self.say(format!(
+            "<- main mode 4: {}{found}",
+            crate::peer::words::raw_names(&payloads)
+        ));
+        let (kind, data) = address_octets(self.address);
+        let id = self.tampered(
+            Layer::Payloads,
+            Identification {
+                kind,
+                protocol: 17,
+                port: 500,
+                data,
+            }
+            .encode(),
+        );
+        let proof = hash.mac(
+            &keys.skeyid,
+            &[&p1.publics.0, &p1.publics.1, &p1.cky_i, &p1.cky_r, &p1.sa_body, &id],
+        );
+        let mut out = vec![(PayloadType::Identification, id), (PayloadType::Hash, proof)];
+        // Only a client that has no SA yet remembers nothing.
+        if self.manner.initial_contact && self.ike.sa.is_none() {
+            let n = Notification {
+                doi: 1,
+                protocol: Protocol::Isakmp,
+                spi: [p1.cky_i, p1.cky_r].concat(),
+                kind: NotifyType::InitialContact,
+                data: vec![],
+            };
+            out.push((PayloadType::Notification, n.encode()));
+        }
+        self.say(format!("-> main mode 5: {}", names(&out)));
+        let (sealed, last) = keys.seal(encode_chain(&out), &keys.iv.clone());
+        keys.iv = last;
+        p1.keys = Some(keys);
+        let message = header(
+            (p1.cky_i, p1.cky_r),
+            PayloadType::Identification,
+            ExchangeType::MainMode,
+            Flags::ENCRYPTION.0,
+            0,
+        )
+        .encode(&sealed);
+        let port = if p1.nat { 4500 } else { p1.last_port };
+        self.next_message(p1, port, message);
+        Some(false)
+    }
+
+    pub(super) fn on_message_6(&mut self, p1: &mut Phase1, head: &Header, body: &[u8], bytes: &[u8]) -> Option<bool> {
+        let keys = p1.keys.clone()?;
+        let (plain, last_block) = keys.open(body, &keys.iv)?;
+        let payloads = chain(head.next, &plain).ok()?;
+        let id = find(&payloads, PayloadType::Identification)?;
+        let proof = find(&payloads, PayloadType::Hash)?;
+        let expected = keys.hash.mac(
+            &keys.skeyid,
+            &[&p1.publics.1, &p1.publics.0, &p1.cky_r, &p1.cky_i, &p1.sa_body, id],
+        );
+        if proof != expected.as_slice() {
+            return None;
+        }
+        let identity = Identification::decode(id).ok()?;
+        let dialled = address_octets(self.server).1 == identity.data;
+        self.say(format!(
+            "<- main mode 6: ID {}",
+            if dialled {
+                "is the address dialled"
+            } else {
+                "is another address"
+            }
+        ));
+        let sa = Sa {
+            cky_i: p1.cky_i,
+            cky_r: p1.cky_r,
+            keys,
+            last_block,
+            nat: p1.nat,
+            last_reply: bytes.to_vec(),
+        };
+        let renewed = self.ike.sa.replace(sa).map(|old| self.ike.old.push(old)).is_some();
+        if self.manner.renews {
+            let life = Duration::from_secs(u64::from(self.manner.lives.0));
+            self.ike.plan.0 = Some(self.now.after(life * 4 / 5));
+        }
+        if self.stage == Stage::Phase1 {
+            self.stage = Stage::Phase2;
+        }
+        if p1.nat && self.keepalive.is_none() {
+            self.keepalive = Some(self.now.after(Duration::from_secs(20)));
+        }
+        if renewed && self.manner.phase1_alone {
+            self.delete_old_ike();
+        } else {
+            self.begin_quick_mode();
+        }
+        Some(true)
+    }
+}

@@ -730,12 +730,13 @@ impl Client {
     fn authenticate(&mut self, attempt: &ppp::Attempt, cx: &mut Context<'_>) {
         let Some(pp) = self.pp(cx) else { return };
         let mut verdict = aaa::check(&pp.users, attempt);
-        if let ppp::Verdict::Accept { user, .. } = &verdict {
-            if pp.multi_connect_prohibit && cx.pool.has(user) {
-                verdict = ppp::Verdict::Reject {
-                    why: ppp::Why::AlreadyConnected,
-                };
-            }
+        if let ppp::Verdict::Accept { user, .. } = &verdict
+            && pp.multi_connect_prohibit
+            && cx.pool.has(user)
+        {
+            verdict = ppp::Verdict::Reject {
+                why: ppp::Why::AlreadyConnected,
+            };
         }
         let Some(call) = &mut self.call else { return };
         match &verdict {
@@ -756,7 +757,7 @@ impl Client {
     }
 
     fn lend(&mut self, user: &str, asked: Option<Ipv4Addr>, cx: &mut Context<'_>) {
-        let fixed = asked.or(self.pp(cx).and_then(|pp| pp.remote_address));
+        let fixed = asked.or_else(|| self.pp(cx).and_then(|pp| pp.remote_address));
         let Some(call) = &mut self.call else { return };
         if let Some(old) = call.address.take() {
             cx.pool.give_back(old);
@@ -1146,7 +1147,7 @@ fn own_address(pp: &Pp, config: &Config, endpoint: Endpoint) -> Ipv4Addr {
     if let Some((own, _)) = pp.address {
         return own;
     }
-    let lent = pp.remote_address.or(pp.pool.first().map(|r| r.0));
+    let lent = pp.remote_address.or_else(|| pp.pool.first().map(|r| r.0));
     let around = lent.and_then(|a| config.lans.values().find(|l| covers(l, a)));
     let lan = around.or_else(|| config.lans.values().find(|l| l.address.is_some()));
     match (lan.and_then(|l| l.address), endpoint.local.ip()) {

@@ -2,7 +2,7 @@
 
 use crate::client::{Client, Context, Fate, Tickets, Waiting, free_spi};
 use crate::event::{Event, Instance};
-use crate::ike::fragment::Fragments;
+use crate::ike::fragment::{Fragments, NoFragment};
 use crate::ike::initiate::Renewal;
 use crate::ike::informational::News;
 use crate::ike::keys::Cookies;
@@ -36,6 +36,8 @@ const MOST_KEYS: usize = 32;
 const MOST_OCTETS: usize = 16 * 1024;
 /// A refusal is told once for a source within this time.
 const TELL_AGAIN: Duration = Duration::from_secs(60);
+/// Beginnings of phase 1 that are told in a second; anybody can cause one with a forged address.
+const MOST_BEGUN: u32 = 100;
 /// Sources whose refusals are remembered.
 const MOST_TOLD: usize = 1024;
 
@@ -119,6 +121,10 @@ pub struct Engine {
     agenda_of: BTreeMap<u32, Instant>,
     fragments: Fragments,
     told: BTreeMap<(IpAddr, u8), (Instant, u32)>,
+    /// Before this moment nothing that `told` holds is old enough to be forgotten.
+    told_full_until: Instant,
+    /// Beginnings of phase 1 told within the second that began then.
+    begun: (Instant, u32),
     spis: BTreeSet<u32>,
     stopping: bool,
 }
@@ -157,6 +163,8 @@ impl Engine {
             agenda_of: BTreeMap::new(),
             fragments: Fragments::default(),
             told: BTreeMap::new(),
+            told_full_until: Instant::default(),
+            begun: (Instant::default(), 0),
             spis: BTreeSet::new(),
             stopping: false,
         }
@@ -301,11 +309,8 @@ impl Engine {
             Some((_, count)) => *count,
             None => 0,
         };
-        if self.told.len() >= MOST_TOLD {
-            self.told.retain(|_, (since, _)| now.since(*since) < TELL_AGAIN);
-            if self.told.len() >= MOST_TOLD {
-                self.told.pop_first();
-            }
+        if !self.told.contains_key(&key) && !self.has_room_to_tell(now) {
+            return;
         }
         self.told.insert(key, (now, 0));
         out.push(Output::Event(Event::IkeRefused {
@@ -326,7 +331,7 @@ impl Engine {
             Err(e) => return self.refuse(endpoint, e.into(), now, out),
         };
         match self.fragments.take(endpoint.peer, &header, body, now) {
-            Err(()) => self.on_message(endpoint, &header, body, bytes, now, out),
+            Err(NoFragment) => self.on_message(endpoint, &header, body, bytes, now, out),
             Ok(None) => {}
             Ok(Some(whole)) => match Header::decode(&whole) {
                 Ok((h, b)) => self.on_message(endpoint, &h, b, &whole, now, out),
@@ -461,9 +466,13 @@ impl Engine {
                 self.by_initiator.insert(name, mm.cookies());
                 self.half_open_order.push_back((mm.expires(), mm.cookies()));
                 self.half_open.insert(mm.cookies(), (mm, name));
-                out.push(Output::Event(Event::RespondIsakmp {
-                    peer: endpoint.peer.ip(),
-                }));
+                if now.since(self.begun.0) >= Duration::from_secs(1) {
+                    self.begun = (now, 0);
+                }
+                self.begun.1 += 1;
+                if self.begun.1 <= MOST_BEGUN {
+                    out.push(Output::Event(Event::RespondIsakmp { peer: endpoint.peer.ip() }));
+                }
                 out.push(Output::Send { endpoint, bytes: reply });
             }
             Err(why) => {
@@ -478,19 +487,29 @@ impl Engine {
         }
     }
 
-    /// Whether a source was told of this kind within the last minute; notes it if not.
+    /// Whether a source was told of this kind within the last minute; notes it if not. While too many sources are
+    /// remembered, as in a flood of forged addresses, nothing more is told.
     fn told_recently(&mut self, peer: IpAddr, kind: u8, now: Instant) -> bool {
-        if self
-            .told
-            .get(&(peer, kind))
-            .is_some_and(|(since, _)| now.since(*since) < TELL_AGAIN)
-        {
+        if self.told.get(&(peer, kind)).is_some_and(|(since, _)| now.since(*since) < TELL_AGAIN) {
             return true;
         }
-        if self.told.len() < MOST_TOLD {
-            self.told.insert((peer, kind), (now, 0));
+        if !self.has_room_to_tell(now) {
+            return true;
         }
+        self.told.insert((peer, kind), (now, 0));
         false
+    }
+
+    /// Whether another source can be remembered; forgets those of more than a minute ago.
+    fn has_room_to_tell(&mut self, now: Instant) -> bool {
+        if self.told.len() >= MOST_TOLD && !now.reached(self.told_full_until) {
+            return false;
+        }
+        if self.told.len() >= MOST_TOLD {
+            self.told.retain(|_, (since, _)| now.since(*since) < TELL_AGAIN);
+            self.told_full_until = now.after(Duration::from_secs(1));
+        }
+        self.told.len() < MOST_TOLD
     }
 
     fn expire_half_open(&mut self, now: Instant) {
@@ -998,10 +1017,10 @@ impl Engine {
             if call.inside.prefix.is_some_and(|prefix| !self.prefixes.is_free(prefix)) {
                 return Err(Refused::Taken("inside prefix"));
             }
-            if let (Some(user), Some(address)) = (&call.user, call.address) {
-                if !self.pool.take(user, address) {
-                    return Err(Refused::Taken("inside address"));
-                }
+            if let (Some(user), Some(address)) = (&call.user, call.address)
+                && !self.pool.take(user, address)
+            {
+                return Err(Refused::Taken("inside address"));
             }
             if let Some(prefix) = call.inside.prefix {
                 self.prefixes.take(call.user.as_deref().unwrap_or_default(), prefix);

@@ -44,7 +44,10 @@ fn a_client_without_nat_connects_over_plain_esp() {
     let (field, room) = (Field::open(), Room::new("plain"));
     let server = room.serve(&field.server);
     let mut client = Client::new(&field.clients, OUTSIDE[0], Manner::default(), 1);
+    let start = Instant::now();
     client.connect();
+    // Nothing had to be sent twice: LCP's timer alone is three seconds.
+    assert!(start.elapsed() < Duration::from_millis(2500), "{:?}", start.elapsed());
     assert_eq!(client.inside().to_string(), "192.168.100.200");
     assert_eq!(client.peer.dns(), [*ECHO.ip()]);
     assert!(client.reaches(ECHO), "{}", client.story());

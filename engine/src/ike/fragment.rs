@@ -25,6 +25,10 @@ struct Assembly {
     since: Instant,
 }
 
+/// A datagram that is no fragment, and so a whole message already.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct NoFragment;
+
 /// All messages of which some fragments have come.
 #[derive(Default)]
 pub struct Fragments {
@@ -33,16 +37,16 @@ pub struct Fragments {
 
 impl Fragments {
     /// Takes a datagram. `Ok(None)`: it was a fragment and more are needed. `Ok(Some(m))`: this message is whole now.
-    /// `Err(())`: not a fragment at all.
+    /// `Err`: not a fragment at all.
     pub fn take(
         &mut self,
         peer: SocketAddr,
         header: &Header,
         body: &[u8],
         now: Instant,
-    ) -> Result<Option<Vec<u8>>, ()> {
+    ) -> Result<Option<Vec<u8>>, NoFragment> {
         if header.next != PayloadType::Fragment {
-            return Err(());
+            return Err(NoFragment);
         }
         let Some(fragment) = wire::isakmp::chain(header.next, body)
             .ok()

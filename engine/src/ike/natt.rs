@@ -106,6 +106,6 @@ pub fn detect(with: Hash, cookies: &Cookies, payloads: &[&[u8]], local: SocketAd
     let seen = hash(with, cookies, peer);
     Found {
         server: *ours != hash(with, cookies, local).as_slice(),
-        client: !theirs.iter().any(|h| *h == seen.as_slice()),
+        client: !theirs.contains(&seen.as_slice()),
     }
 }

@@ -855,7 +855,8 @@ mod tests {
             preferred: None,
             ..wanted(&none, false)
         };
-        let order: [(u8, &[(u16, u16)], &str); 11] = [
+        type Case = (u8, &'static [(u16, u16)], &'static str);
+        let order: [Case; 11] = [
             (20, &[(6, 256), (4, 2)], "esp aes256-gcm"),
             (20, &[(6, 128), (4, 2)], "esp aes-gcm"),
             (20, &[(6, 192), (4, 2)], "esp aes192-gcm"),

@@ -9,7 +9,7 @@ use super::proposal::{self, Phase1};
 use super::quick_mode::{self, Quick};
 use super::{Computed, Endpoint, Job, Refusal};
 use crate::rng::Rng;
-use crate::time::{Instant, earliest};
+use crate::time::Instant;
 use core::time::Duration;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, VecDeque};
@@ -428,7 +428,7 @@ impl Sa {
     /// When message 2 of a Quick Mode must be sent again, or the SA ends.
     pub fn poll_timeout(&self) -> Option<Instant> {
         let due = self.quick.values().filter_map(Quick::due).chain(self.started.values().filter_map(Start::due));
-        due.fold(Some(self.expires), |a, b| earliest(a, Some(b)))
+        Some(due.fold(self.expires, Instant::min))
     }
 
     /// Sends again what is due.

@@ -2,7 +2,7 @@
 
 use super::sum::{long_at, word_at};
 use super::table::Seen as Traffic;
-use super::{ClientId, Drop, Encap, L2TP_PORT, NOTE_EVERY, Note, Seen, Worker};
+use super::{ClientId, Drop, Encap, L2TP_PORT, NOTE_EVERY, Note, Seen, SessionPath, Worker};
 use crate::time::Instant;
 use core::net::{IpAddr, Ipv4Addr, SocketAddr};
 use core::ops::Range;
@@ -218,13 +218,16 @@ impl Worker {
                 session_id,
                 frame,
             } => {
-                let data = self
-                    .table
-                    .clients
-                    .get(client)
-                    .and_then(|client| client.session.as_ref());
-                data.filter(|session| session.local_tunnel_id == tunnel_id && session.local_session_id == session_id)
-                    .ok_or(Drop::WrongSession)?;
+                let known = self.table.clients.get(client);
+                let session = known.and_then(|client| client.session.as_ref());
+                // A client sends its first frames right behind ICCN, before the engine can have told of the session: they
+                // follow ICCN to it.
+                let is_other = |session: &SessionPath| {
+                    session.local_tunnel_id != tunnel_id || session.local_session_id != session_id
+                };
+                if session.is_some_and(is_other) {
+                    return Err(Drop::WrongSession);
+                }
                 self.receive_frame(client, arrival.bytes, shifted(frame, start), now)
             }
         }

@@ -552,6 +552,17 @@ fn a_ppp_frame_that_is_not_ip_becomes_a_note() {
 }
 
 #[test]
+fn the_first_frames_of_a_session_that_is_not_told_yet_become_notes() {
+    let (mut worker, mut mirror) = worker();
+    worker.apply(Update::SessionGone { client: FIRST }, NOW);
+    let ppp = vec![0xff, 0x03, 0xc0, 0x21, 1, 1, 0, 4];
+    assert_eq!(arrive_one(&mut worker, mirror.send_ppp(&ppp)), Verdict::Noted);
+    assert_eq!(notes_but_traffic(&mut worker), [Note::Frame { client: FIRST, ppp }]);
+    let packet = mirror.send_ip(&udp4(&[3; 20]));
+    assert_eq!(arrive_one(&mut worker, packet), Verdict::Dropped(Drop::WrongSession));
+}
+
+#[test]
 fn a_dhcp_message_inside_the_link_becomes_a_note() {
     let (mut worker, mut mirror) = worker();
     let packet = ipv4(CLIENT, [255; 4], 17, &[0, 68, 0, 67, 0, 9, 0, 0, 1]);

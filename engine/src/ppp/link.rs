@@ -56,6 +56,7 @@ struct Granted {
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[allow(clippy::large_enum_variant, reason = "nearly every link is in the largest one")]
 enum Stage {
     /// LCP is not open: not yet, or not any more.
     Establish,

@@ -23,12 +23,7 @@ pub(crate) fn all(config: &Config) -> Vec<Problem> {
         .filter(|transport| transport.allows_l2tp())
         .map(|transport| transport.policy)
         .collect();
-    let mut check = Check {
-        config,
-        open,
-        templates: BTreeMap::new(),
-        problems: Vec::new(),
-    };
+    let mut check = Check { config, open, templates: BTreeMap::new(), problems: Vec::new() };
     check.templates();
     check.interface(PpRef::Anonymous, &config.anonymous);
     for (number, pp) in &config.pps {
@@ -93,28 +88,16 @@ impl Check<'_> {
 
     /// The line of a tunnel that is nearest to some row: its own, or that of its template.
     fn of_tunnel(&self, number: u32, words: &str) -> (usize, usize) {
-        let mut places = vec![
-            (Scope::Tunnel(number), words),
-            (Scope::Tunnel(number), "tunnel encapsulation"),
-        ];
+        let mut places = vec![(Scope::Tunnel(number), words), (Scope::Tunnel(number), "tunnel encapsulation")];
         if let Some(source) = self.templates.get(&number) {
-            places.extend([
-                (Scope::Tunnel(*source), words),
-                (Scope::Tunnel(*source), "tunnel template"),
-            ]);
+            places.extend([(Scope::Tunnel(*source), words), (Scope::Tunnel(*source), "tunnel template")]);
         }
         places.push((Scope::Tunnel(number), "tunnel enable"));
         self.first_of(&places)
     }
 
     fn tell(&mut self, severity: Severity, (line, column): (usize, usize), word: &str, message: String) {
-        self.problems.push(Problem {
-            line,
-            column,
-            word: word.to_owned(),
-            message,
-            severity,
-        });
+        self.problems.push(Problem { line, column, word: word.to_owned(), message, severity });
     }
 
     /// A template gives its `ipsec` lines only where their numbers equal its own.
@@ -127,9 +110,7 @@ impl Check<'_> {
                 continue;
             };
             let policy = tunnel.policy;
-            let gateway = policy
-                .and_then(|p| self.config.policies.get(&p))
-                .map(|policy| policy.gateway);
+            let gateway = policy.and_then(|p| self.config.policies.get(&p)).map(|policy| policy.gateway);
             let wrong = [policy, gateway].into_iter().flatten().any(|number| number != source);
             if wrong {
                 let at = self.of_tunnel(source, "tunnel template");
@@ -142,10 +123,8 @@ impl Check<'_> {
         let transports: BTreeSet<u32> = self.config.transports.keys().copied().collect();
         let mut lost = Vec::new();
         for (key, entry) in self.config.script.of_row(number_of("ipsec transport template")) {
-            if let Some(Value::Number(id)) = key
-                .2
-                .first()
-                .filter(|id| !matches!(id, Value::Number(n) if transports.contains(n)))
+            if let Some(Value::Number(id)) =
+                key.2.first().filter(|id| !matches!(id, Value::Number(n) if transports.contains(n)))
             {
                 lost.push((*id, entry.line, entry.column));
             }
@@ -164,12 +143,7 @@ impl Check<'_> {
         if pp.bind.is_empty() {
             if pp.enabled && which == PpRef::Anonymous {
                 let message = "no tunnel is bound to pp anonymous, so nobody can call; add pp bind tunnel1".to_owned();
-                self.tell(
-                    Severity::Warning,
-                    self.first_of(&[(scope, "pp enable")]),
-                    &pp_name,
-                    message,
-                );
+                self.tell(Severity::Warning, self.first_of(&[(scope, "pp enable")]), &pp_name, message);
             }
             return;
         }
@@ -258,12 +232,7 @@ impl Check<'_> {
         let everybody_has_one = !pp.users.is_empty() && pp.users.iter().all(|user| user.address.is_some());
         if !written && !everybody_has_one {
             let message = format!("pp {} has no address to give to a caller; add {remedy}", name(which));
-            self.tell(
-                Severity::Error,
-                self.first_of(&[(scope, "pp bind")]),
-                &name(which),
-                message,
-            );
+            self.tell(Severity::Error, self.first_of(&[(scope, "pp bind")]), &name(which), message);
         }
         let at = self.first_of(&[(scope, row), (scope, "pp bind")]);
         let mut ranges: Vec<(Ipv4Addr, Ipv4Addr, (usize, usize))> = Vec::new();
@@ -273,17 +242,8 @@ impl Check<'_> {
         }
         ranges.extend(pp.remote_address.iter().map(|address| (*address, *address, at)));
         for user in &pp.users {
-            let key = (
-                scope,
-                number_of("pp auth username"),
-                vec![Value::Text(user.name.clone())],
-            );
-            let line = self
-                .config
-                .script
-                .entries
-                .get(&key)
-                .map_or(at, |entry| (entry.line, entry.column));
+            let key = (scope, number_of("pp auth username"), vec![Value::Text(user.name.clone())]);
+            let line = self.config.script.entries.get(&key).map_or(at, |entry| (entry.line, entry.column));
             ranges.extend(user.address.iter().map(|address| (*address, *address, line)));
         }
         for (first, last, at) in ranges {
@@ -292,11 +252,7 @@ impl Check<'_> {
     }
 
     fn pool(&mut self, pp: &Pp, at: (usize, usize)) {
-        let size: u64 = pp
-            .pool
-            .iter()
-            .map(|(first, last)| u64::from(u32::from(*last) - u32::from(*first)) + 1)
-            .sum();
+        let size: u64 = pp.pool.iter().map(|(first, last)| u64::from(u32::from(*last) - u32::from(*first)) + 1).sum();
         if size > 0 && size < pp.bind.len() as u64 {
             let message = format!(
                 "the pool has {size} addresses for {} tunnels, so not all can be used at once; give a larger pool, or bind fewer tunnels",
@@ -306,9 +262,8 @@ impl Check<'_> {
         }
         let mut sorted = pp.pool.clone();
         sorted.sort_unstable();
-        if let Some([_, (first, _)]) = sorted
-            .windows(2)
-            .find(|pair| matches!(pair, [(_, last), (first, _)] if first <= last))
+        if let Some([_, (first, _)]) =
+            sorted.windows(2).find(|pair| matches!(pair, [(_, last), (first, _)] if first <= last))
         {
             let message = format!("{first} stands in the pool twice; write each address once");
             self.tell(Severity::Warning, at, &first.to_string(), message);
@@ -316,17 +271,9 @@ impl Check<'_> {
     }
 
     fn range(&mut self, first: Ipv4Addr, last: Ipv4Addr, at: (usize, usize)) {
-        let shown = if first == last {
-            first.to_string()
-        } else {
-            format!("{first}-{last}")
-        };
+        let shown = if first == last { first.to_string() } else { format!("{first}-{last}") };
         let mut inside = false;
-        for (lan, (address, bits)) in self
-            .config
-            .lans
-            .iter()
-            .filter_map(|(lan, l)| l.address.map(|a| (lan.clone(), a)))
+        for (lan, (address, bits)) in self.config.lans.iter().filter_map(|(lan, l)| l.address.map(|a| (lan.clone(), a)))
         {
             if (first..=last).contains(&address) {
                 let message =
@@ -379,9 +326,7 @@ impl Check<'_> {
                 groups.entry(Finding::Undefined).or_default().push(*number);
                 continue;
             };
-            let serving = owners
-                .iter()
-                .any(|which| config.pp(*which).is_some_and(|pp| pp.enabled));
+            let serving = owners.iter().any(|which| config.pp(*which).is_some_and(|pp| pp.enabled));
             for finding in self.findings(*number, tunnel, serving) {
                 groups.entry(finding).or_default().push(*number);
             }
@@ -455,10 +400,7 @@ impl Check<'_> {
         let tunnel = self.config.tunnels.get(&number);
         let policy = tunnel.and_then(|t| t.policy).unwrap_or(number);
         let gateway = self.config.policies.get(&policy).map_or(number, |p| p.gateway);
-        let owner = bound
-            .get(&number)
-            .and_then(|owners| owners.first().copied())
-            .unwrap_or(PpRef::Anonymous);
+        let owner = bound.get(&number).and_then(|owners| owners.first().copied()).unwrap_or(PpRef::Anonymous);
         let (one, several, remedy) = finding.words(number, policy, gateway, owner);
         let at = match finding {
             Finding::Undefined | Finding::BoundTwice => self.first_of(&[(Scope::Pp(owner), "pp bind")]),
@@ -483,26 +425,14 @@ impl Check<'_> {
             );
             self.tell(Severity::Warning, at, &gateway.to_string(), message);
         }
-        let open: Vec<_> = ready
-            .iter()
-            .filter(|tunnel| tunnel.gateway.remote == Remote::Any)
-            .collect();
+        let open: Vec<_> = ready.iter().filter(|tunnel| tunnel.gateway.remote == Remote::Any).collect();
         let odd = open.windows(2).find_map(|pair| match pair {
             [one, other] if one.gateway.key != other.gateway.key => Some((one.gateway.id, other.gateway.id)),
             _ => None,
         });
         if let Some((one, other)) = odd {
-            let key = (
-                Scope::Global,
-                number_of("ipsec ike pre-shared-key"),
-                vec![Value::Number(other)],
-            );
-            let at = self
-                .config
-                .script
-                .entries
-                .get(&key)
-                .map_or((0, 1), |entry| (entry.line, entry.column));
+            let key = (Scope::Global, number_of("ipsec ike pre-shared-key"), vec![Value::Number(other)]);
+            let at = self.config.script.entries.get(&key).map_or((0, 1), |entry| (entry.line, entry.column));
             let message = format!(
                 "gateways {one} and {other} both take any address but have different keys, and a client cannot be told apart before its key is needed; give all of them one key"
             );
@@ -520,11 +450,7 @@ impl Check<'_> {
         let service = self.first_of(&[(Scope::Global, "l2tp service")]);
         match (wanted, self.config.l2tp_service) {
             (Some(tunnel), false) => {
-                let at = if service.0 > 0 {
-                    service
-                } else {
-                    self.of_tunnel(tunnel, "tunnel enable")
-                };
+                let at = if service.0 > 0 { service } else { self.of_tunnel(tunnel, "tunnel enable") };
                 self.tell(
                     Severity::Warning,
                     at,
@@ -553,12 +479,7 @@ impl Check<'_> {
         for (kind, words) in [("cipher", CIPHERS), ("hash", HASHES), ("group", GROUPS)] {
             if words.iter().all(|word| self.config.refused.contains(*word)) {
                 let row = number_of("ipsec ike refuse");
-                let at = self
-                    .config
-                    .script
-                    .of_row(row)
-                    .next()
-                    .map_or((0, 1), |(_, entry)| (entry.line, entry.column));
+                let at = self.config.script.of_row(row).next().map_or((0, 1), |(_, entry)| (entry.line, entry.column));
                 let message = format!(
                     "every {kind} is refused, so no client can connect; take one out, such as no ipsec ike refuse {}",
                     words.last().unwrap_or(&"")
@@ -604,10 +525,7 @@ mod tests {
                 &[(" pp auth username vpnuser vpn-Passw0rd\n", "")],
                 "line 11, column 2: Warning: pp anonymous knows no user",
             ),
-            (
-                &[(" ppp ipcp ipaddress on\n", "")],
-                "line 4, column 2: Warning: callers are not given an address",
-            ),
+            (&[(" ppp ipcp ipaddress on\n", "")], "line 4, column 2: Warning: callers are not given an address"),
             (
                 &[("ppp ipcp ipaddress on", "ppp ipcp ipaddress off")],
                 "line 7, column 2: Warning: callers are not given an address",
@@ -637,17 +555,11 @@ mod tests {
                 "line 10, column 2: Warning: 10.0.0.1-10.0.0.50 lies in the network of no LAN",
             ),
             (
-                &[(
-                    "pool 192.168.100.200-192.168.100.250",
-                    "pool 192.168.100.200-192.168.100.203",
-                )],
+                &[("pool 192.168.100.200-192.168.100.250", "pool 192.168.100.200-192.168.100.203")],
                 "Warning: the pool has 4 addresses for 8 tunnels",
             ),
             (
-                &[(
-                    "pool 192.168.100.200-192.168.100.250",
-                    "pool 192.168.100.200-192.168.100.250 192.168.100.210",
-                )],
+                &[("pool 192.168.100.200-192.168.100.250", "pool 192.168.100.200-192.168.100.250 192.168.100.210")],
                 "Warning: 192.168.100.210 stands in the pool twice",
             ),
             (
@@ -666,10 +578,7 @@ mod tests {
                 &[(" pp enable anonymous\n", "")],
                 "line 4, column 2: Warning: pp anonymous has tunnels but lets nobody in",
             ),
-            (
-                &[(" pp bind tunnel1-tunnel8\n", "")],
-                "line 11, column 2: Warning: no tunnel is bound to pp anonymous",
-            ),
+            (&[(" pp bind tunnel1-tunnel8\n", "")], "line 11, column 2: Warning: no tunnel is bound to pp anonymous"),
             (
                 &[("  ipsec ike pre-shared-key 1 text interop-psk\n", "")],
                 "line 16, column 2: Error: tunnels 1-8 have no pre-shared key; add ipsec ike pre-shared-key 1 text KEY",
@@ -682,18 +591,12 @@ mod tests {
                 &[("  ipsec ike nat-traversal 1 on\n", "")],
                 "line 16, column 2: Warning: tunnels 1-8 do not do NAT traversal",
             ),
-            (
-                &[(" ipsec tunnel 1\n", "")],
-                "Error: tunnel 1 has no SA policy; add ipsec tunnel 1",
-            ),
+            (&[(" ipsec tunnel 1\n", "")], "Error: tunnel 1 has no SA policy; add ipsec tunnel 1"),
             (
                 &[("  ipsec sa policy 1 1 esp aes-cbc sha-hmac\n", "")],
                 "Error: tunnels 1-8 use SA policies that are not there; add ipsec sa policy 1 1 esp",
             ),
-            (
-                &[("1 1 esp aes-cbc sha-hmac", "1 1 ah sha-hmac")],
-                "Error: tunnels 1-8 use AH policies",
-            ),
+            (&[("1 1 esp aes-cbc sha-hmac", "1 1 ah sha-hmac")], "Error: tunnels 1-8 use AH policies"),
             (
                 &[("ipsec transport template 1 2-8\n", "")],
                 "line 16, column 2: Error: tunnels 2-8 have no ipsec transport for their policies",
@@ -702,10 +605,7 @@ mod tests {
                 &[("ipsec transport 1 1 udp 1701\n", "")],
                 "Error: ipsec transport template copies ipsec transport 1, which is not there",
             ),
-            (
-                &[("udp 1701", "udp 1702")],
-                "Error: tunnels 1-8 have no ipsec transport",
-            ),
+            (&[("udp 1701", "udp 1702")], "Error: tunnels 1-8 have no ipsec transport"),
             (
                 &[
                     (" ipsec tunnel 1\n", " ipsec tunnel 101\n"),
@@ -718,18 +618,9 @@ mod tests {
                 &[(" l2tp tunnel disconnect time off\n", "")],
                 "line 15, column 2: Warning: tunnels 1-8 are cut after 60 seconds",
             ),
-            (
-                &[("l2tp service on\n", "")],
-                "Warning: L2TP is not served; write l2tp service on",
-            ),
-            (
-                &[("l2tp service on", "l2tp service off")],
-                "line 34, column 1: Warning: L2TP is not served",
-            ),
-            (
-                &[("l2tp service on", "l2tp service on l2tpv3")],
-                "L2TPv3 is not there yet",
-            ),
+            (&[("l2tp service on\n", "")], "Warning: L2TP is not served; write l2tp service on"),
+            (&[("l2tp service on", "l2tp service off")], "line 34, column 1: Warning: L2TP is not served"),
+            (&[("l2tp service on", "l2tp service on l2tpv3")], "L2TPv3 is not there yet"),
             (
                 &[("l2tp service on", "l2tp service on\nipsec use off")],
                 "line 35, column 1: Warning: IPsec is switched off",
@@ -738,23 +629,14 @@ mod tests {
                 &[(" tunnel encapsulation l2tp\n", "")],
                 "Warning: tunnels 1-8 are bound but their encapsulation is not l2tp",
             ),
-            (
-                &[(" tunnel enable 1\n", "")],
-                "Warning: tunnels 1-8 are bound but not enabled; add tunnel enable 1",
-            ),
+            (&[(" tunnel enable 1\n", "")], "Warning: tunnels 1-8 are bound but not enabled; add tunnel enable 1"),
             (
                 &[("dns server 192.168.100.10\n", "")],
                 "Warning: callers are told the servers of dns server, but there are none",
             ),
+            (&[("dns notice order msext server\n", "")], "Warning: callers ask this host itself for names first"),
             (
-                &[("dns notice order msext server\n", "")],
-                "Warning: callers ask this host itself for names first",
-            ),
-            (
-                &[(
-                    "l2tp service on",
-                    "l2tp service on\nipsec ike pre-shared-key 3 text other",
-                )],
+                &[("l2tp service on", "l2tp service on\nipsec ike pre-shared-key 3 text other")],
                 "line 35, column 1: Warning: gateways 2 and 3 both take any address but have different keys",
             ),
             (
@@ -766,17 +648,11 @@ mod tests {
                 "Error: tunnel 1 is bound to two interfaces",
             ),
             (
-                &[(
-                    "l2tp service on",
-                    "l2tp service on\nipsec ike refuse md5 sha sha256 sha384 sha512",
-                )],
+                &[("l2tp service on", "l2tp service on\nipsec ike refuse md5 sha sha256 sha384 sha512")],
                 "line 35, column 1: Error: every hash is refused",
             ),
             (
-                &[
-                    ("pp select anonymous", "pp select 1"),
-                    ("pp enable anonymous", "pp enable 1"),
-                ],
+                &[("pp select anonymous", "pp select 1"), ("pp enable anonymous", "pp enable 1")],
                 "Error: only pp anonymous can have several tunnels",
             ),
         ] {

@@ -218,13 +218,7 @@ pub struct Syslog {
 
 impl Default for Syslog {
     fn default() -> Self {
-        Self {
-            notice: false,
-            info: true,
-            debug: false,
-            facility: 1,
-            hosts: Vec::new(),
-        }
+        Self { notice: false, info: true, debug: false, facility: 1, hosts: Vec::new() }
     }
 }
 
@@ -245,13 +239,7 @@ pub struct Console {
 
 impl Default for Console {
     fn default() -> Self {
-        Self {
-            japanese: false,
-            columns: 80,
-            lines: Some(24),
-            prompt: None,
-            info: false,
-        }
+        Self { japanese: false, columns: 80, lines: Some(24), prompt: None, info: false }
     }
 }
 
@@ -310,12 +298,7 @@ impl Config {
         for (number, pp) in self.pps.iter().rev() {
             bound.extend(pp.bind.iter().map(|tunnel| (*tunnel, PpRef::Number(*number))));
         }
-        let open: BTreeSet<u32> = self
-            .transports
-            .values()
-            .filter(|t| t.allows_l2tp())
-            .map(|t| t.policy)
-            .collect();
+        let open: BTreeSet<u32> = self.transports.values().filter(|t| t.allows_l2tp()).map(|t| t.policy).collect();
         let mut ready = Vec::new();
         for (number, tunnel) in &self.tunnels {
             if !tunnel.enabled || tunnel.encapsulation != Encapsulation::L2tp {

@@ -64,11 +64,7 @@ fn word(chars: &[char], start: usize) -> Result<(Word, usize), Unreadable> {
                     at += 1;
                 }
                 Some(_) | None => {
-                    return Err(fault(
-                        at - 1,
-                        c,
-                        "nothing follows the backslash; write \\\\ for a backslash itself",
-                    ));
+                    return Err(fault(at - 1, c, "nothing follows the backslash; write \\\\ for a backslash itself"));
                 }
             },
             ('\'' | '"', None) => quote = Some((c, at - 1)),
@@ -105,13 +101,7 @@ fn word(chars: &[char], start: usize) -> Result<(Word, usize), Unreadable> {
             open,
             &format!("the quotation that begins with {open} does not end; write \\{open} for the character itself"),
         )),
-        None => Ok((
-            Word {
-                text,
-                column: start + 1,
-            },
-            at,
-        )),
+        None => Ok((Word { text, column: start + 1 }, at)),
     }
 }
 
@@ -140,11 +130,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn split(line: &str) -> Vec<String> {
-        words(line)
-            .unwrap_or_else(|why| panic!("{}", why.message))
-            .into_iter()
-            .map(|w| w.text)
-            .collect()
+        words(line).unwrap_or_else(|why| panic!("{}", why.message)).into_iter().map(|w| w.text).collect()
     }
 
     #[test]
@@ -173,14 +159,9 @@ mod tests {
 
     #[test]
     fn what_would_be_misread_is_refused_with_its_column() {
-        for (line, column) in [
-            ("a b#c", 4),
-            ("a 'b", 3),
-            ("a\\", 2),
-            ("show config | grep x", 13),
-            ("a\u{3000}b", 2),
-            ("a\u{7}", 2),
-        ] {
+        for (line, column) in
+            [("a b#c", 4), ("a 'b", 3), ("a\\", 2), ("show config | grep x", 13), ("a\u{3000}b", 2), ("a\u{7}", 2)]
+        {
             assert_eq!(words(line).err().map(|why| why.column), Some(column), "{line}");
         }
     }

@@ -57,11 +57,7 @@ fn usage(row: &Row) -> String {
         .filter(|slot| usage.contains(slot.name))
         .filter_map(|slot| slot.kind.bounds().map(|bounds| format!("{} {bounds}", slot.name)))
         .collect();
-    if bounds.is_empty() {
-        usage
-    } else {
-        format!("{usage} ({})", bounds.join(", "))
-    }
+    if bounds.is_empty() { usage } else { format!("{usage} ({})", bounds.join(", ")) }
 }
 
 /// A bar would end the cell.

@@ -35,27 +35,21 @@ pub fn parse(text: &str) -> (Config, Vec<Problem>) {
 
 /// Reads one line that an operator typed at a running server.
 pub fn parse_request(line: &str) -> Result<Request, Problem> {
-    let reader = Reader {
-        line: 1,
-        ..Reader::default()
-    };
+    let reader = Reader { line: 1, ..Reader::default() };
     let words = reader.words(line)?;
     let Some(first) = words.first() else {
-        return Err(reader.fault(
-            None,
-            "Invalid command name: nothing was typed; help tells what can be asked".to_owned(),
-        ));
+        return Err(
+            reader.fault(None, "Invalid command name: nothing was typed; help tells what can be asked".to_owned())
+        );
     };
     let found = find(&words).map_err(|(at, message)| reader.fault(words.get(at), message))?;
     let args = fill(found.row, found.named.clone(), &words, found.depth)
         .map_err(|(at, message)| reader.fault(words.get(at), message))?;
     match found.row.effect {
         Effect::Ask(ask) => Ok(ask(Args(&args))),
-        Effect::Kept(_) => Err(reader.problem(
-            Some(first),
-            Severity::Pending,
-            format!("{} is not there yet", found.row.words),
-        )),
+        Effect::Kept(_) => {
+            Err(reader.problem(Some(first), Severity::Pending, format!("{} is not there yet", found.row.words)))
+        }
         Effect::Global(_) | Effect::Pp(_) | Effect::Tunnel(_) | Effect::Gateway(_) | Effect::Act(_) => Err(reader
             .fault(
                 Some(first),
@@ -78,12 +72,7 @@ struct Reader {
 
 impl Default for Reader {
     fn default() -> Self {
-        Self {
-            script: Script::default(),
-            scope: Some(Scope::Global),
-            line: 0,
-            problems: Vec::new(),
-        }
+        Self { script: Script::default(), scope: Some(Scope::Global), line: 0, problems: Vec::new() }
     }
 }
 
@@ -117,10 +106,7 @@ impl Reader {
 
     fn words(&self, line: &str) -> Result<Vec<Word>, Problem> {
         if line.trim().chars().count() > LINE {
-            return Err(self.fault(
-                None,
-                format!("Parameter out of range: the line is longer than {LINE} characters"),
-            ));
+            return Err(self.fault(None, format!("Parameter out of range: the line is longer than {LINE} characters")));
         }
         lex::words(line).map_err(|why| Problem {
             line: self.line,
@@ -135,11 +121,7 @@ impl Reader {
         let all = self.words(line)?;
         let Some(first) = all.first() else { return Ok(()) };
         let negative = first.text.eq_ignore_ascii_case("no");
-        let words = if negative {
-            all.get(1..).unwrap_or_default()
-        } else {
-            &all[..]
-        };
+        let words = if negative { all.get(1..).unwrap_or_default() } else { &all[..] };
         let fault = |reader: &Self, (at, message): Fault| {
             reader.fault(words.get(at).or_else(|| words.last()).or(Some(first)), message)
         };
@@ -160,14 +142,8 @@ impl Reader {
             );
             return Err(self.fault(Some(first), message));
         }
-        let scope = self
-            .scope_of(found.row)
-            .map_err(|message| self.fault(Some(first), message))?;
-        let done = if negative {
-            self.remove(scope, &found, words)
-        } else {
-            self.set(scope, &found, words, first)
-        };
+        let scope = self.scope_of(found.row).map_err(|message| self.fault(Some(first), message))?;
+        let done = if negative { self.remove(scope, &found, words) } else { self.set(scope, &found, words, first) };
         done.map_err(|why| {
             let mut problem = fault(self, why);
             if found.row.is_secret() {
@@ -203,39 +179,22 @@ impl Reader {
             if remark.severity == Severity::Error {
                 return Err((at, remark.message));
             }
-            let problem = self.problem(
-                words.get(at),
-                remark.severity,
-                format!("{}: {}", row.words, remark.message),
-            );
+            let problem = self.problem(words.get(at), remark.severity, format!("{}: {}", row.words, remark.message));
             self.problems.push(problem);
         }
         if !row.is_effective() {
-            let message = format!(
-                "{} is kept, but has no effect yet",
-                before(words, found.depth).to_ascii_lowercase()
-            );
+            let message = format!("{} is kept, but has no effect yet", before(words, found.depth).to_ascii_lowercase());
             let problem = self.problem(Some(first), Severity::Pending, message);
             self.problems.push(problem);
         }
         let Some(scope) = scope else { return Ok(()) };
         let entries = match row.form {
-            Form::Each => Args(&args)
-                .list(0)
-                .iter()
-                .map(|value| vec![Value::List(vec![value.clone()])])
-                .collect(),
+            Form::Each => Args(&args).list(0).iter().map(|value| vec![Value::List(vec![value.clone()])]).collect(),
             Form::One | Form::Many(_) | Form::Do => vec![args],
         };
         for args in entries {
-            let entry = Entry {
-                args,
-                line: self.line,
-                column: first.column,
-            };
-            self.script
-                .entries
-                .insert((scope, found.number, row.key(&entry.args)), entry);
+            let entry = Entry { args, line: self.line, column: first.column };
+            self.script.entries.insert((scope, found.number, row.key(&entry.args)), entry);
         }
         Ok(())
     }
@@ -250,20 +209,12 @@ impl Reader {
             Form::Each if words.len() > found.depth => {
                 let args = fill(row, None, words, found.depth)?;
                 for value in Args(&args).list(0) {
-                    self.script
-                        .entries
-                        .remove(&(scope, found.number, vec![Value::List(vec![value.clone()])]));
+                    self.script.entries.remove(&(scope, found.number, vec![Value::List(vec![value.clone()])]));
                 }
             }
-            Form::Each => self
-                .script
-                .entries
-                .retain(|(s, number, _), _| (*s, *number) != (scope, found.number)),
+            Form::Each => self.script.entries.retain(|(s, number, _), _| (*s, *number) != (scope, found.number)),
             Form::Many(key) => {
-                let selecting = Row {
-                    slots: row.slots.get(..key).unwrap_or(row.slots),
-                    ..*row
-                };
+                let selecting = Row { slots: row.slots.get(..key).unwrap_or(row.slots), ..*row };
                 let key = fill_loosely(&selecting, found.named.clone(), words, found.depth)?;
                 self.script.entries.remove(&(scope, found.number, key));
             }
@@ -302,11 +253,8 @@ impl Reader {
                     self.script.entries.remove(&key);
                 }
                 (_, on, false) => {
-                    let entry = Entry {
-                        args: vec![Value::Word(if on { "on" } else { "off" })],
-                        line: self.line,
-                        column,
-                    };
+                    let entry =
+                        Entry { args: vec![Value::Word(if on { "on" } else { "off" })], line: self.line, column };
                     self.script.entries.insert(key, entry);
                 }
             }
@@ -333,18 +281,11 @@ fn find(words: &[Word]) -> Result<Found, Fault> {
     let mut depth = 0;
     loop {
         if let Some((number, row, _)) = left.iter().find(|(_, _, keywords)| keywords.len() == depth) {
-            found = Some(Found {
-                row,
-                number: *number,
-                depth,
-                named: named.clone(),
-            });
+            found = Some(Found { row, number: *number, depth, named: named.clone() });
         }
         left.retain(|(_, _, keywords)| keywords.len() > depth);
-        let next: BTreeSet<&'static str> = left
-            .iter()
-            .filter_map(|(_, _, keywords)| keywords.get(depth).copied())
-            .collect();
+        let next: BTreeSet<&'static str> =
+            left.iter().filter_map(|(_, _, keywords)| keywords.get(depth).copied()).collect();
         let Some(word) = words.get(depth) else {
             return found.ok_or_else(|| (depth, follow(words, depth, &next)));
         };
@@ -358,11 +299,8 @@ fn find(words: &[Word]) -> Result<Found, Fault> {
             }
             Chosen::None => return found.ok_or_else(|| (depth, unknown(words, depth, &next))),
             Chosen::Several(several) => {
-                let message = format!(
-                    "Invalid command name: {} may mean {}; write more of it",
-                    shown(&word.text),
-                    or(&several)
-                );
+                let message =
+                    format!("Invalid command name: {} may mean {}; write more of it", shown(&word.text), or(&several));
                 return found.ok_or((depth, message));
             }
         }
@@ -373,11 +311,7 @@ fn find(words: &[Word]) -> Result<Found, Fault> {
 fn keywords() -> impl Iterator<Item = (usize, &'static Row, &'static [&'static str])> {
     static KEYWORDS: LazyLock<Vec<Vec<&'static str>>> =
         LazyLock::new(|| table().iter().map(|row| row.words.split(' ').collect()).collect());
-    table()
-        .iter()
-        .zip(KEYWORDS.iter())
-        .enumerate()
-        .map(|(number, (row, keywords))| (number, row, keywords.as_slice()))
+    table().iter().zip(KEYWORDS.iter()).enumerate().map(|(number, (row, keywords))| (number, row, keywords.as_slice()))
 }
 
 enum Chosen {
@@ -394,11 +328,8 @@ fn choose(word: &str, next: &BTreeSet<&'static str>) -> Chosen {
     if next.contains("LAN") && is_interface(&lower) {
         return Chosen::One("LAN");
     }
-    let begun: Vec<&'static str> = next
-        .iter()
-        .copied()
-        .filter(|k| !lower.is_empty() && *k != "LAN" && k.starts_with(&lower))
-        .collect();
+    let begun: Vec<&'static str> =
+        next.iter().copied().filter(|k| !lower.is_empty() && *k != "LAN" && k.starts_with(&lower)).collect();
     match begun.as_slice() {
         [] => Chosen::None,
         [one] => Chosen::One(one),
@@ -407,28 +338,16 @@ fn choose(word: &str, next: &BTreeSet<&'static str>) -> Chosen {
 }
 
 fn before(words: &[Word], depth: usize) -> String {
-    words
-        .iter()
-        .take(depth)
-        .map(|word| word.text.as_str())
-        .collect::<Vec<_>>()
-        .join(" ")
+    words.iter().take(depth).map(|word| word.text.as_str()).collect::<Vec<_>>().join(" ")
 }
 
 fn listed(next: &BTreeSet<&'static str>) -> String {
-    let names: Vec<&str> = next
-        .iter()
-        .map(|keyword| if *keyword == "LAN" { "lan1" } else { keyword })
-        .collect();
+    let names: Vec<&str> = next.iter().map(|keyword| if *keyword == "LAN" { "lan1" } else { keyword }).collect();
     or(&names)
 }
 
 fn follow(words: &[Word], depth: usize, next: &BTreeSet<&'static str>) -> String {
-    format!(
-        "Insufficient or too many parameters: {} must be followed by {}",
-        before(words, depth),
-        listed(next)
-    )
+    format!("Insufficient or too many parameters: {} must be followed by {}", before(words, depth), listed(next))
 }
 
 fn unknown(words: &[Word], depth: usize, next: &BTreeSet<&'static str>) -> String {
@@ -436,10 +355,9 @@ fn unknown(words: &[Word], depth: usize, next: &BTreeSet<&'static str>) -> Strin
     let names: Vec<&str> = next.iter().copied().filter(|keyword| *keyword != "LAN").collect();
     let meant = nearest(&word.to_ascii_lowercase(), &names);
     match (depth, meant) {
-        (0, Some(meant)) => format!(
-            "Invalid command name: no command begins with {}; did you mean {meant}?",
-            shown(word)
-        ),
+        (0, Some(meant)) => {
+            format!("Invalid command name: no command begins with {}; did you mean {meant}?", shown(word))
+        }
         (0, None) => format!("Invalid command name: no command begins with {}", shown(word)),
         (_, Some(meant)) => {
             format!(
@@ -479,11 +397,7 @@ type Placed = (Vec<Value>, Vec<Option<usize>>);
 fn fill_and_place(row: &Row, named: Option<Value>, words: &[Word], depth: usize) -> Result<Placed, Fault> {
     place_all(row, named, words, depth).map_err(|(at, message)| {
         let usage = row.usage();
-        if message.contains(&usage) {
-            (at, message)
-        } else {
-            (at, format!("{message} (write {usage})"))
-        }
+        if message.contains(&usage) { (at, message) } else { (at, format!("{message} (write {usage})")) }
     })
 }
 
@@ -499,13 +413,7 @@ fn place_all(row: &Row, named: Option<Value>, words: &[Word], depth: usize) -> R
     while let Some(word) = words.get(at) {
         if let Some((place, value)) = option(row, &word.text).map_err(|message| (at, message))? {
             if places.get(place).copied().flatten().is_some() {
-                return Err((
-                    at,
-                    format!(
-                        "Insufficient or too many parameters: {} is given twice",
-                        shown(&word.text)
-                    ),
-                ));
+                return Err((at, format!("Insufficient or too many parameters: {} is given twice", shown(&word.text))));
             }
             args[place] = value;
             places[place] = Some(at);
@@ -539,10 +447,7 @@ fn place_all(row: &Row, named: Option<Value>, words: &[Word], depth: usize) -> R
     if missing {
         return Err((
             words.len(),
-            format!(
-                "Insufficient or too many parameters: something is missing; write {}",
-                row.usage()
-            ),
+            format!("Insufficient or too many parameters: something is missing; write {}", row.usage()),
         ));
     }
     Ok((args, places))
@@ -580,10 +485,7 @@ fn next_value(
                 let behind = words.get(at + 1..at + 1 + count).ok_or_else(|| {
                     (
                         words.len(),
-                        format!(
-                            "Insufficient or too many parameters: {head} must be followed by {}",
-                            slot.name
-                        ),
+                        format!("Insufficient or too many parameters: {head} must be followed by {}", slot.name),
                     )
                 })?;
                 let values = behind.iter().map(|w| Value::Text(w.text.clone())).collect();
@@ -598,25 +500,17 @@ fn next_value(
                     Need::Several(least, _) => least > 0 && !filled,
                 };
                 if needed {
-                    return Err((
-                        at,
-                        first.filter(|_| !matches!(slot.kind, Kind::Switch)).unwrap_or(message),
-                    ));
+                    return Err((at, first.filter(|_| !matches!(slot.kind, Kind::Switch)).unwrap_or(message)));
                 }
                 first = first.or(Some(message));
             }
         }
     }
     let too_many = || match row.is_secret() {
-        true => format!(
-            "Insufficient or too many parameters: write {}; a word with blanks stands in quotes",
-            row.usage()
-        ),
-        false => format!(
-            "Insufficient or too many parameters: {} is too much; write {}",
-            shown(word),
-            row.usage()
-        ),
+        true => {
+            format!("Insufficient or too many parameters: write {}; a word with blanks stands in quotes", row.usage())
+        }
+        false => format!("Insufficient or too many parameters: {} is too much; write {}", shown(word), row.usage()),
     };
     Err((at, first.unwrap_or_else(too_many)))
 }
@@ -638,11 +532,7 @@ mod tests {
 
     /// The only error of a text.
     fn error(text: &str) -> Problem {
-        let errors: Vec<_> = parse(text)
-            .1
-            .into_iter()
-            .filter(|p| p.severity == Severity::Error)
-            .collect();
+        let errors: Vec<_> = parse(text).1.into_iter().filter(|p| p.severity == Severity::Error).collect();
         assert_eq!(errors.len(), 1, "{text}: {errors:?}");
         errors[0].clone()
     }
@@ -676,27 +566,9 @@ mod tests {
                 "ipsce",
                 "Invalid command name: no command begins with \"ipsce\"; did you mean ipsec?",
             ),
-            (
-                "xyzzy",
-                1,
-                1,
-                "xyzzy",
-                "Invalid command name: no command begins with \"xyzzy\"",
-            ),
-            (
-                "l2tp service onn",
-                1,
-                14,
-                "onn",
-                "Illegal keyword: \"onn\" is not on or off; did you mean on?",
-            ),
-            (
-                "pp select anonymous\n pp auth request mschapv2",
-                2,
-                18,
-                "mschapv2",
-                "did you mean mschap-v2?",
-            ),
+            ("xyzzy", 1, 1, "xyzzy", "Invalid command name: no command begins with \"xyzzy\""),
+            ("l2tp service onn", 1, 14, "onn", "Illegal keyword: \"onn\" is not on or off; did you mean on?"),
+            ("pp select anonymous\n pp auth request mschapv2", 2, 18, "mschapv2", "did you mean mschap-v2?"),
             (
                 "tunnel select 1\n l2tp keepalive use on 601",
                 2,
@@ -711,13 +583,7 @@ mod tests {
                 "ten",
                 "Parameter must be an integer: \"ten\" is not a number 1..600",
             ),
-            (
-                "ip lan1 address 192.168.100.300/24",
-                1,
-                17,
-                "192.168.100.300/24",
-                "Unrecognized IP address parameter",
-            ),
+            ("ip lan1 address 192.168.100.300/24", 1, 17, "192.168.100.300/24", "Unrecognized IP address parameter"),
             (
                 "ip lan1 address 192.168.100.1",
                 1,
@@ -739,35 +605,11 @@ mod tests {
                 "off",
                 "Insufficient or too many parameters: \"off\" is too much; write ipsec use on|off",
             ),
-            (
-                "ipsec ike",
-                1,
-                7,
-                "ike",
-                "Insufficient or too many parameters: ipsec ike must be followed by",
-            ),
-            (
-                "show stat",
-                1,
-                6,
-                "stat",
-                "show stat must be followed by l2tp, pp, pptp, tunnel or user",
-            ),
-            (
-                "i",
-                1,
-                1,
-                "i",
-                "Invalid command name: \"i\" may mean ip, ipsec or ipv6; write more of it",
-            ),
+            ("ipsec ike", 1, 7, "ike", "Insufficient or too many parameters: ipsec ike must be followed by"),
+            ("show stat", 1, 6, "stat", "show stat must be followed by l2tp, pp, pptp, tunnel or user"),
+            ("i", 1, 1, "i", "Invalid command name: \"i\" may mean ip, ipsec or ipv6; write more of it"),
             ("no", 1, 1, "no", "no must be followed by a command"),
-            (
-                "show config",
-                1,
-                1,
-                "show",
-                "is done at once and has no place in a configuration",
-            ),
+            ("show config", 1, 1, "show", "is done at once and has no place in a configuration"),
             (
                 "ipsec ike nat-traversal 1 on keepalive=5",
                 1,
@@ -775,21 +617,9 @@ mod tests {
                 "keepalive=5",
                 "Parameter out of range: 5 is not within 30..100000",
             ),
-            (
-                "ipsec ike nat-traversal 1 on force=on force=on",
-                1,
-                39,
-                "force=on",
-                "given twice",
-            ),
+            ("ipsec ike nat-traversal 1 on force=on force=on", 1, 39, "force=on", "given twice"),
             ("ipsec ike refuse des md6", 1, 22, "md6", "did you mean md5?"),
-            (
-                "ipsec ike group 1 modp1025",
-                1,
-                19,
-                "modp1025",
-                "did you mean modp1024?",
-            ),
+            ("ipsec ike group 1 modp1025", 1, 19, "modp1025", "did you mean modp1024?"),
             ("a#b", 1, 2, "#", "# inside a word begins a comment"),
         ] {
             let problem = error(text);
@@ -804,26 +634,14 @@ mod tests {
 
     #[test]
     fn a_line_that_needs_a_selection_says_so() {
-        assert!(
-            error("pp bind tunnel1")
-                .message
-                .starts_with("Execute pp select command beforehand: pp bind")
-        );
-        assert!(
-            error("tunnel select 1\npp bind tunnel1")
-                .message
-                .starts_with("Execute pp select command beforehand")
-        );
+        assert!(error("pp bind tunnel1").message.starts_with("Execute pp select command beforehand: pp bind"));
+        assert!(error("tunnel select 1\npp bind tunnel1").message.starts_with("Execute pp select command beforehand"));
         assert!(
             error("pp select 1\nno pp select\nppp lcp mru off")
                 .message
                 .starts_with("Execute pp select command beforehand")
         );
-        assert!(
-            error("pp select 1\nl2tp syslog on")
-                .message
-                .starts_with("Execute tunnel select command beforehand")
-        );
+        assert!(error("pp select 1\nl2tp syslog on").message.starts_with("Execute tunnel select command beforehand"));
     }
 
     #[test]
@@ -850,15 +668,7 @@ mod tests {
         assert_eq!(config.show(), "ipsec use on\n");
         let text =
             "pp select anonymous\npp auth username a x\npp auth username b y\nno pp auth username a whatever follows";
-        assert_eq!(
-            good(text)
-                .anonymous
-                .users
-                .iter()
-                .map(|u| u.name.as_str())
-                .collect::<Vec<_>>(),
-            ["b"]
-        );
+        assert_eq!(good(text).anonymous.users.iter().map(|u| u.name.as_str()).collect::<Vec<_>>(), ["b"]);
         let text = "ipsec auto refresh on\nipsec auto refresh 2 off\nno ipsec auto refresh";
         assert_eq!(good(text).show(), "ipsec auto refresh 2 off\n");
         let text =
@@ -871,10 +681,7 @@ mod tests {
     fn refused_words_add_up_and_each_can_be_taken_out() {
         let text = "ipsec ike refuse des-cbc md5\nipsec ike refuse 3des-cbc modp768\nno ipsec ike refuse md5 modp768";
         let config = good(text);
-        assert_eq!(
-            config.refused.iter().map(String::as_str).collect::<Vec<_>>(),
-            ["3des-cbc", "des-cbc"]
-        );
+        assert_eq!(config.refused.iter().map(String::as_str).collect::<Vec<_>>(), ["3des-cbc", "des-cbc"]);
         assert_eq!(config.show(), "ipsec ike refuse 3des-cbc des-cbc\n");
         assert!(good(&format!("{text}\nno ipsec ike refuse")).refused.is_empty());
     }
@@ -883,12 +690,7 @@ mod tests {
     fn enable_and_disable_take_numbers_ranges_and_all() {
         let enabled = |text: &str| {
             let config = good(text);
-            config
-                .tunnels
-                .iter()
-                .filter(|(_, t)| t.enabled)
-                .map(|(n, _)| *n)
-                .collect::<Vec<_>>()
+            config.tunnels.iter().filter(|(_, t)| t.enabled).map(|(n, _)| *n).collect::<Vec<_>>()
         };
         assert_eq!(enabled("tunnel enable 1 3-5\nno tunnel enable 4"), [1, 3, 5]);
         assert_eq!(enabled("tunnel enable 1-3\ntunnel disable 2"), [1, 3]);
@@ -940,12 +742,7 @@ mod tests {
         );
         let pp = &config.pps[&3];
         assert_eq!((pp.lcp.mru, pp.multi_connect_prohibit, pp.ipv6cp), (None, true, false));
-        assert_eq!(
-            pp.keepalive
-                .as_ref()
-                .map(|k| (k.interval_s, k.retry_interval_s, k.count)),
-            Some((20, 1, 4))
-        );
+        assert_eq!(pp.keepalive.as_ref().map(|k| (k.interval_s, k.retry_interval_s, k.count)), Some((20, 1, 4)));
         assert_eq!(pp.tcp_mss, crate::Mss::Fixed(1300));
         let tunnel = &config.tunnels[&2];
         assert_eq!(tunnel.endpoint_remote, Some([192, 0, 2, 1].into()));
@@ -953,27 +750,11 @@ mod tests {
         assert_eq!(tunnel.l2tp.auth.as_ref().map(|a| a.as_str()), Some("Sekisho"));
         let gateway = &config.gateways[&2];
         assert_eq!(gateway.key.as_slice(), [0, 0xff, 0x10]);
-        assert_eq!(
-            (
-                gateway.nat_keepalive_s,
-                gateway.force_encapsulation,
-                gateway.nat_traversal_type
-            ),
-            (None, true, 2)
-        );
-        assert_eq!(
-            (gateway.dpd, gateway.isakmp_lifetime_s, gateway.ipsec_lifetime_s),
-            (Some((20, 3)), 3600, 28800)
-        );
-        assert_eq!(
-            gateway.group,
-            (crate::IkeGroup::Modp2048, Some(crate::IkeGroup::Modp1536))
-        );
+        assert_eq!((gateway.nat_keepalive_s, gateway.force_encapsulation, gateway.nat_traversal_type), (None, true, 2));
+        assert_eq!((gateway.dpd, gateway.isakmp_lifetime_s, gateway.ipsec_lifetime_s), (Some((20, 3)), 3600, 28800));
+        assert_eq!(gateway.group, (crate::IkeGroup::Modp2048, Some(crate::IkeGroup::Modp1536)));
         assert_eq!(gateway.log.len(), 2);
-        assert_eq!(
-            (config.ike_retry.count, config.syslog.facility, config.syslog.debug),
-            (3, 19, true)
-        );
+        assert_eq!((config.ike_retry.count, config.syslog.facility, config.syslog.debug), (3, 19, true));
         assert_eq!(config.syslog.hosts, ["192.0.2.9", "log.example.jp"]);
         assert_eq!(config.dns_servers.len(), 2);
     }
@@ -982,11 +763,7 @@ mod tests {
     fn neither_debug_output_nor_a_complaint_shows_a_secret() {
         let text = "pp select anonymous\npp auth username bob geheim1 10.0.0.1\ntunnel select 1\nl2tp tunnel auth on geheim2\nipsec ike pre-shared-key 1 text geheim3\nradius secret geheim4\npp select anonymous\npp auth username eve geheim5 geheim6 geheim7 geheim8\nipsec ike pre-shared-key 2 geheim9\nipsec ike pre-shared-key geheim\nipsec ike pre-shared-key 2 geheim geheim";
         let (config, problems) = parse(text);
-        assert_eq!(
-            problems.iter().filter(|p| p.severity == Severity::Error).count(),
-            4,
-            "{problems:?}"
-        );
+        assert_eq!(problems.iter().filter(|p| p.severity == Severity::Error).count(), 4, "{problems:?}");
         assert!(!format!("{config:?}{problems:?}").contains("geheim"));
         assert!(config.show().contains("geheim1"));
     }
@@ -999,32 +776,12 @@ mod tests {
         assert_eq!(parse_request("show config"), Ok(Request::ShowConfig));
         assert_eq!(parse_request("help"), Ok(Request::Help));
         assert_eq!(parse_request("disconnect all"), Ok(Request::Disconnect(Which::All)));
-        assert_eq!(
-            parse_request("disconnect anonymous"),
-            Ok(Request::Disconnect(Which::AllAnonymous))
-        );
-        assert_eq!(
-            parse_request("disconnect ANONYMOUS02"),
-            Ok(Request::Disconnect(Which::Anonymous(2)))
-        );
+        assert_eq!(parse_request("disconnect anonymous"), Ok(Request::Disconnect(Which::AllAnonymous)));
+        assert_eq!(parse_request("disconnect ANONYMOUS02"), Ok(Request::Disconnect(Which::Anonymous(2))));
         assert_eq!(parse_request("disconnect pp 3"), Ok(Request::Disconnect(Which::Pp(3))));
-        assert_eq!(
-            parse_request("show log").map_err(|p| p.severity),
-            Err(Severity::Pending)
-        );
-        for wrong in [
-            "",
-            "show status l2pt",
-            "l2tp service on",
-            "disconnect bob",
-            "disconnect",
-            "show config now",
-        ] {
-            assert_eq!(
-                parse_request(wrong).map_err(|p| p.severity),
-                Err(Severity::Error),
-                "{wrong}"
-            );
+        assert_eq!(parse_request("show log").map_err(|p| p.severity), Err(Severity::Pending));
+        for wrong in ["", "show status l2pt", "l2tp service on", "disconnect bob", "disconnect", "show config now"] {
+            assert_eq!(parse_request(wrong).map_err(|p| p.severity), Err(Severity::Error), "{wrong}");
         }
     }
 
@@ -1072,11 +829,9 @@ mod tests {
             Kind::Tunnels => format!("tunnel{}-tunnel{}", 1 + pick % 50, 51 + pick % 50),
             Kind::Named(name, inner) => format!("{name}={}", sample(*inner, pick)),
             Kind::Group("rekey", _) => "rekey 75%".to_owned(),
-            Kind::Group(head, count) => [head]
-                .into_iter()
-                .chain(["a"; 4].into_iter().take(count))
-                .collect::<Vec<_>>()
-                .join(" "),
+            Kind::Group(head, count) => {
+                [head].into_iter().chain(["a"; 4].into_iter().take(count)).collect::<Vec<_>>().join(" ")
+            }
             Kind::Interface => of(&["lan1", "lan2/3", "bridge1"]),
             Kind::Session => "all".to_owned(),
             Kind::Free => of(&["12", "007", "*", "udp", r#""two words""#, "80-90"]),

@@ -16,19 +16,11 @@ impl Config {
         let mut gateways: BTreeMap<u32, Vec<(&Key, &Entry)>> = BTreeMap::new();
         for (key, entry) in &self.script.entries {
             let row = table().get(key.1).filter(|row| row.place == Place::Gateway);
-            if let Some(id) = row
-                .and_then(|row| row.gateway_slot())
-                .and_then(|slot| Args(&entry.args).number(slot))
-            {
+            if let Some(id) = row.and_then(|row| row.gateway_slot()).and_then(|slot| Args(&entry.args).number(slot)) {
                 gateways.entry(id).or_default().push((key, entry));
             }
         }
-        let mut printer = Printer {
-            config: self,
-            out: String::new(),
-            gateways,
-            printed: BTreeSet::new(),
-        };
+        let mut printer = Printer { config: self, out: String::new(), gateways, printed: BTreeSet::new() };
         printer.global(|place| place < Place::PpBind);
         printer.scopes(true);
         printer.scopes(false);
@@ -78,9 +70,7 @@ impl<'a> Printer<'a> {
             let text = match (row.effect, scope) {
                 (Effect::Act(act), _) => switch(act, *scope, entry),
                 _ if group.len() > 1 => {
-                    let all = group
-                        .iter()
-                        .flat_map(|(_, entry)| Args(&entry.args).list(0).iter().cloned());
+                    let all = group.iter().flat_map(|(_, entry)| Args(&entry.args).list(0).iter().cloned());
                     row.line(&[Value::List(all.collect())])
                 }
                 _ => row.line(&entry.args),
@@ -113,13 +103,7 @@ impl<'a> Printer<'a> {
             };
             self.line(0, &select);
             let from = (scope, 0, Vec::new());
-            for (key, entry) in self
-                .config
-                .script
-                .entries
-                .range(from..)
-                .take_while(|(key, _)| key.0 == scope)
-            {
+            for (key, entry) in self.config.script.entries.range(from..).take_while(|(key, _)| key.0 == scope) {
                 self.lines(1, &[(key, entry)]);
                 if key.1 == number_of("ipsec tunnel") {
                     self.policy(entry);
@@ -150,16 +134,8 @@ fn name(which: PpRef) -> String {
 }
 
 fn switch(act: Act, scope: Scope, entry: &Entry) -> String {
-    let kind = if matches!(act, Act::PpSelect | Act::PpEnable | Act::PpDisable) {
-        "pp"
-    } else {
-        "tunnel"
-    };
-    let word = if entry.args.first() == Some(&Value::Word("on")) {
-        "enable"
-    } else {
-        "disable"
-    };
+    let kind = if matches!(act, Act::PpSelect | Act::PpEnable | Act::PpDisable) { "pp" } else { "tunnel" };
+    let word = if entry.args.first() == Some(&Value::Word("on")) { "enable" } else { "disable" };
     let which = match scope {
         Scope::Global => "all".to_owned(),
         Scope::Pp(which) => name(which),

@@ -57,10 +57,7 @@ impl Script {
 
     /// The typed values: templates expanded, then each entry applied in table order.
     pub(crate) fn config(&self) -> Config {
-        let mut config = Config {
-            script: self.clone(),
-            ..Config::default()
-        };
+        let mut config = Config { script: self.clone(), ..Config::default() };
         let mut switches = Switches::default();
         for ((scope, row, _), args) in template::expanded(self) {
             let Some(row) = table().get(row) else { continue };
@@ -87,13 +84,7 @@ fn apply(
         (Effect::Tunnel(set), Scope::Tunnel(number)) => set(config.tunnels.entry(number).or_default(), values),
         (Effect::Gateway(set), _) => {
             if let Some(id) = gateway.and_then(|slot| values.number(slot)) {
-                set(
-                    config.gateways.entry(id).or_insert_with(|| Gateway {
-                        id,
-                        ..Gateway::default()
-                    }),
-                    values,
-                );
+                set(config.gateways.entry(id).or_insert_with(|| Gateway { id, ..Gateway::default() }), values);
             }
         }
         (Effect::Act(act), _) => switches.set(config, act, scope, values.on(0)),

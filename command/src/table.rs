@@ -111,11 +111,7 @@ pub(crate) struct Remark {
 
 impl Remark {
     pub(crate) fn new(severity: Severity, slot: usize, message: &str) -> Self {
-        Self {
-            severity,
-            slot,
-            message: message.to_owned(),
-        }
+        Self { severity, slot, message: message.to_owned() }
     }
 }
 
@@ -303,11 +299,8 @@ impl Row {
     pub(crate) fn line(&self, args: &[Value]) -> String {
         let mut words: Vec<String> = self.words.split(' ').map(str::to_owned).collect();
         for (slot, value) in self.slots.iter().zip(args) {
-            let named = if matches!(slot.kind, Kind::Interface) {
-                words.iter_mut().find(|w| *w == "LAN")
-            } else {
-                None
-            };
+            let named =
+                if matches!(slot.kind, Kind::Interface) { words.iter_mut().find(|w| *w == "LAN") } else { None };
             match (named, value) {
                 (_, Value::Nothing) => {}
                 (Some(word), name) => *word = slot.kind.write(name),
@@ -431,10 +424,7 @@ impl<'a> Args<'a> {
     }
 
     pub(crate) fn ipv4s(self, at: usize) -> Vec<Ipv4Addr> {
-        self.list(at)
-            .iter()
-            .filter_map(|value| if let Value::Ip(a) = value { ipv4(*a) } else { None })
-            .collect()
+        self.list(at).iter().filter_map(|value| if let Value::Ip(a) = value { ipv4(*a) } else { None }).collect()
     }
 
     pub(crate) fn ipv6s(self, at: usize) -> Vec<Ipv6Addr> {
@@ -458,10 +448,7 @@ fn ipv4(address: IpAddr) -> Option<Ipv4Addr> {
 /// All rows in the order of printing.
 pub(crate) fn table() -> &'static [Row] {
     static TABLE: LazyLock<Vec<Row>> = LazyLock::new(|| {
-        let mut rows: Vec<Row> = rows::families()
-            .iter()
-            .flat_map(|(_, rows)| rows.iter().copied())
-            .collect();
+        let mut rows: Vec<Row> = rows::families().iter().flat_map(|(_, rows)| rows.iter().copied()).collect();
         rows.sort_by_key(|row| row.place);
         rows
     });
@@ -470,10 +457,7 @@ pub(crate) fn table() -> &'static [Row] {
 
 /// A row's number in the table, by its keywords; the number of rows where there is none.
 pub(crate) fn number_of(words: &str) -> usize {
-    table()
-        .iter()
-        .position(|row| row.words == words)
-        .unwrap_or_else(|| table().len())
+    table().iter().position(|row| row.words == words).unwrap_or_else(|| table().len())
 }
 
 #[cfg(test)]
@@ -485,18 +469,8 @@ mod tests {
     #[test]
     fn every_row_explains_itself_in_both_languages() {
         for row in table() {
-            assert!(
-                row.english.len() > 4 && row.english.is_ascii(),
-                "{}: {}",
-                row.words,
-                row.english
-            );
-            assert!(
-                !row.japanese.is_empty() && !row.japanese.is_ascii(),
-                "{}: {}",
-                row.words,
-                row.japanese
-            );
+            assert!(row.english.len() > 4 && row.english.is_ascii(), "{}: {}", row.words, row.english);
+            assert!(!row.japanese.is_empty() && !row.japanese.is_ascii(), "{}: {}", row.words, row.japanese);
             assert!(!row.english.ends_with('.'), "{}", row.words);
         }
     }
@@ -512,10 +486,7 @@ mod tests {
     #[test]
     fn an_interface_in_the_words_is_the_first_value() {
         for row in table() {
-            let first = row
-                .slots
-                .first()
-                .is_some_and(|slot| matches!(slot.kind, Kind::Interface));
+            let first = row.slots.first().is_some_and(|slot| matches!(slot.kind, Kind::Interface));
             assert!(first || row.words.split(' ').all(|w| w != "LAN"), "{}", row.words);
         }
     }

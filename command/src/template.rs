@@ -8,11 +8,8 @@ use crate::value::Value;
 
 /// Every entry with its values, those that templates add among them; what is written for a target itself goes before.
 pub(crate) fn expanded(script: &Script) -> BTreeMap<Key, Vec<Value>> {
-    let mut all: BTreeMap<Key, Vec<Value>> = script
-        .entries
-        .iter()
-        .map(|(key, entry)| (key.clone(), entry.args.clone()))
-        .collect();
+    let mut all: BTreeMap<Key, Vec<Value>> =
+        script.entries.iter().map(|(key, entry)| (key.clone(), entry.args.clone())).collect();
     for (source, targets) in tunnel_templates(script) {
         let copied = copies(script, source);
         for target in targets.into_iter().filter(|target| *target != source) {
@@ -32,8 +29,7 @@ pub(crate) fn expanded(script: &Script) -> BTreeMap<Key, Vec<Value>> {
             for place in args.iter_mut().take(2) {
                 *place = Value::Number(target);
             }
-            all.entry((Scope::Global, transport, vec![Value::Number(target)]))
-                .or_insert(args);
+            all.entry((Scope::Global, transport, vec![Value::Number(target)])).or_insert(args);
         }
     }
     all
@@ -66,11 +62,7 @@ pub(crate) fn numbers(list: Option<&Value>) -> Vec<u32> {
 }
 
 fn range(value: &Value) -> impl Iterator<Item = u32> {
-    let ends = if let Value::Numbers(first, last) = value {
-        Some((*first, *last))
-    } else {
-        None
-    };
+    let ends = if let Value::Numbers(first, last) = value { Some((*first, *last)) } else { None };
     ends.into_iter().flat_map(|(first, last)| first..=last)
 }
 
@@ -125,13 +117,7 @@ fn copies(script: &Script, source: u32) -> Vec<Copy> {
         };
         let Some(numbers) = numbers else { continue };
         let named = (row.words == "ipsec ike remote name").then_some(1);
-        copies.push(Copy {
-            scope: *scope,
-            row: *number,
-            args: entry.args.clone(),
-            numbers,
-            named,
-        });
+        copies.push(Copy { scope: *scope, row: *number, args: entry.args.clone(), numbers, named });
     }
     copies
 }
@@ -185,10 +171,7 @@ mod tests {
         assert_eq!(config.tunnels.keys().copied().collect::<Vec<_>>(), [1, 2, 4, 5]);
         let fourth = &config.tunnels[&4];
         assert!(fourth.enabled && fourth.encapsulation == Encapsulation::L2tp);
-        assert_eq!(
-            (fourth.endpoint_remote, fourth.description.as_deref(), fourth.mtu),
-            (None, None, 1280)
-        );
+        assert_eq!((fourth.endpoint_remote, fourth.description.as_deref(), fourth.mtu), (None, None, 1280));
         assert!(!config.gateways.contains_key(&3));
     }
 
@@ -229,10 +212,7 @@ mod tests {
         let text =
             "ipsec transport 1 1 udp 1701 *\nipsec transport 11 111 udp 1701\nipsec transport template 1 2 10-12\n";
         let config = config(text);
-        assert_eq!(
-            config.transports.keys().copied().collect::<Vec<_>>(),
-            [1, 2, 10, 11, 12]
-        );
+        assert_eq!(config.transports.keys().copied().collect::<Vec<_>>(), [1, 2, 10, 11, 12]);
         assert_eq!(config.transports[&12].policy, 12);
         assert_eq!(config.transports[&11].policy, 111);
         assert!(config.transports.values().all(crate::Transport::allows_l2tp));

@@ -139,29 +139,17 @@ pub(crate) struct Slot {
 
 /// A place that must be filled.
 pub(crate) const fn must(name: &'static str, kind: Kind) -> Slot {
-    Slot {
-        name,
-        kind,
-        need: Need::Must,
-    }
+    Slot { name, kind, need: Need::Must }
 }
 
 /// A place that may stay empty.
 pub(crate) const fn may(name: &'static str, kind: Kind) -> Slot {
-    Slot {
-        name,
-        kind,
-        need: Need::May,
-    }
+    Slot { name, kind, need: Need::May }
 }
 
 /// A place for several values.
 pub(crate) const fn several(name: &'static str, kind: Kind, least: usize, most: usize) -> Slot {
-    Slot {
-        name,
-        kind,
-        need: Need::Several(least, most),
-    }
+    Slot { name, kind, need: Need::Several(least, most) }
 }
 
 /// `on` or `off`.
@@ -196,10 +184,9 @@ impl Kind {
             },
             Self::Gateway => number(word, 1, TUNNELS).map(Value::Number),
             Self::Ipv4 => ipv4(word).map(|a| Value::Ip(a.into())),
-            Self::Ip => word
-                .parse()
-                .map(Value::Ip)
-                .map_err(|_| no_address(word, "an IP address such as 192.168.100.1")),
+            Self::Ip => {
+                word.parse().map(Value::Ip).map_err(|_| no_address(word, "an IP address such as 192.168.100.1"))
+            }
             Self::Host(most, words) => host(word, most, words),
             Self::Net(words) => keyword(word, words).or_else(|_| net(word)),
             // `ra-prefix@lan2::1/64`: the prefix is learnt elsewhere.
@@ -325,16 +312,11 @@ fn keyword(word: &str, words: &[&'static str]) -> Result<Value, String> {
     if let Some(exact) = words.iter().find(|w| **w == lower) {
         return Ok(Value::Word(exact));
     }
-    let begun: Vec<&&str> = words
-        .iter()
-        .filter(|w| !lower.is_empty() && w.starts_with(&lower))
-        .collect();
+    let begun: Vec<&&str> = words.iter().filter(|w| !lower.is_empty() && w.starts_with(&lower)).collect();
     match begun.as_slice() {
         [one] => Ok(Value::Word(one)),
         [] => {
-            let hint = nearest(&lower, words)
-                .map(|w| format!("; did you mean {w}?"))
-                .unwrap_or_default();
+            let hint = nearest(&lower, words).map(|w| format!("; did you mean {w}?")).unwrap_or_default();
             Err(format!("Illegal keyword: {} is not {}{hint}", shown(word), or(words)))
         }
         several => Err(format!(
@@ -347,10 +329,7 @@ fn keyword(word: &str, words: &[&'static str]) -> Result<Value, String> {
 
 fn number(word: &str, least: u32, most: u32) -> Result<u32, String> {
     if word.is_empty() || !word.bytes().all(|b| b.is_ascii_digit()) {
-        return Err(format!(
-            "Parameter must be an integer: {} is not a number {least}..{most}",
-            shown(word)
-        ));
+        return Err(format!("Parameter must be an integer: {} is not a number {least}..{most}", shown(word)));
     }
     match word.parse() {
         Ok(number) if (least..=most).contains(&number) => Ok(number),
@@ -363,8 +342,7 @@ fn no_address(word: &str, right: &str) -> String {
 }
 
 fn ipv4(word: &str) -> Result<Ipv4Addr, String> {
-    word.parse()
-        .map_err(|_| no_address(word, "an IPv4 address such as 192.168.100.1"))
+    word.parse().map_err(|_| no_address(word, "an IPv4 address such as 192.168.100.1"))
 }
 
 fn host(word: &str, most: usize, words: &[&'static str]) -> Result<Value, String> {
@@ -377,40 +355,25 @@ fn host(word: &str, most: usize, words: &[&'static str]) -> Result<Value, String
     let label = |part: &str| {
         !part.is_empty()
             && part.len() <= 63
-            && part
-                .bytes()
-                .all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
+            && part.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
     };
     let digits = word.bytes().all(|b| b.is_ascii_digit() || b == b'.');
     if digits || word.len() > most || !word.trim_end_matches('.').split('.').all(label) {
-        let other = if words.is_empty() {
-            String::new()
-        } else {
-            format!(", or {}", or(words))
-        };
-        return Err(no_address(
-            word,
-            &format!("an address, a host name of at most {most} characters{other}"),
-        ));
+        let other = if words.is_empty() { String::new() } else { format!(", or {}", or(words)) };
+        return Err(no_address(word, &format!("an address, a host name of at most {most} characters{other}")));
     }
     Ok(Value::Text(word.to_owned()))
 }
 
 /// A keyword that may not be abbreviated, because any other word is a name.
 fn keyword_exact(word: &str, words: &[&'static str]) -> Result<Value, ()> {
-    words
-        .iter()
-        .find(|w| w.eq_ignore_ascii_case(word))
-        .map(|w| Value::Word(w))
-        .ok_or(())
+    words.iter().find(|w| w.eq_ignore_ascii_case(word)).map(|w| Value::Word(w)).ok_or(())
 }
 
 fn net(word: &str) -> Result<Value, String> {
     let right = "an address with its mask such as 192.168.100.1/24";
     let Some((address, mask)) = word.split_once('/') else {
-        return ipv4(word)
-            .map(|a| Value::Net(a.into(), None))
-            .map_err(|_| no_address(word, right));
+        return ipv4(word).map(|a| Value::Net(a.into(), None)).map_err(|_| no_address(word, right));
     };
     let address: Ipv4Addr = address.parse().map_err(|_| no_address(word, right))?;
     let bits = match mask.parse::<Ipv4Addr>() {
@@ -436,9 +399,7 @@ fn range(word: &str) -> Result<Value, String> {
     let (first, last) = word.split_once('-').unwrap_or((word, word));
     match (first.parse::<Ipv4Addr>(), last.parse::<Ipv4Addr>()) {
         (Ok(first), Ok(last)) if first <= last => Ok(Value::Range(first, last)),
-        (Ok(first), Ok(last)) => Err(format!(
-            "Parameter out of range: the range runs backwards; write {last}-{first}"
-        )),
+        (Ok(first), Ok(last)) => Err(format!("Parameter out of range: the range runs backwards; write {last}-{first}")),
         (Ok(_) | Err(_), Ok(_) | Err(_)) => Err(no_address(word, right)),
     }
 }
@@ -449,9 +410,7 @@ fn text(word: &str, least: usize, most: usize) -> Result<Value, String> {
         return Err("Insufficient or too many parameters: the text must not be empty".to_owned());
     }
     if length > most {
-        return Err(format!(
-            "Parameter out of range: the text has {length} characters, at most {most} are allowed"
-        ));
+        return Err(format!("Parameter out of range: the text has {length} characters, at most {most} are allowed"));
     }
     Ok(Value::Text(word.to_owned()))
 }
@@ -469,9 +428,7 @@ fn numbers(word: &str, most: u32) -> Result<Value, String> {
 
 fn ordered(first: u32, last: u32) -> Result<Value, String> {
     if first > last {
-        return Err(format!(
-            "Parameter out of range: the range runs backwards; write {last}-{first}"
-        ));
+        return Err(format!("Parameter out of range: the range runs backwards; write {last}-{first}"));
     }
     Ok(Value::Numbers(first, last))
 }
@@ -496,10 +453,7 @@ fn tunnels(word: &str) -> Result<Value, String> {
     let rest = lower.strip_prefix("tunnel").ok_or_else(wrong)?;
     let (first, last) = rest.split_once('-').unwrap_or((rest, rest));
     let last = last.strip_prefix("tunnel").unwrap_or(last);
-    if ![first, last]
-        .iter()
-        .all(|n| !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit()))
-    {
+    if ![first, last].iter().all(|n| !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit())) {
         return Err(wrong());
     }
     ordered(number(first, 1, TUNNELS)?, number(last, 1, TUNNELS)?)
@@ -558,9 +512,7 @@ pub(crate) fn nearest<'a>(word: &str, words: &[&'a str]) -> Option<&'a str> {
 }
 
 fn hint(word: &str, words: &[&str]) -> String {
-    nearest(&word.to_ascii_lowercase(), words)
-        .map(|meant| format!("; did you mean {meant}?"))
-        .unwrap_or_default()
+    nearest(&word.to_ascii_lowercase(), words).map(|meant| format!("; did you mean {meant}?")).unwrap_or_default()
 }
 
 /// The number of letters to insert, remove, replace or swap with their neighbour (optimal string alignment).
@@ -600,10 +552,7 @@ mod tests {
         assert_eq!(read(AUTH, "MSCHAP-V2"), "mschap-v2");
         assert_eq!(read(AUTH, "mschap"), "mschap");
         assert_eq!(read(AUTH, "p"), "pap");
-        assert_eq!(
-            read(AUTH, "m"),
-            "! Illegal keyword: \"m\" may mean mschap or mschap-v2; write more of it"
-        );
+        assert_eq!(read(AUTH, "m"), "! Illegal keyword: \"m\" may mean mschap or mschap-v2; write more of it");
         assert_eq!(
             read(AUTH, "mschapv2"),
             "! Illegal keyword: \"mschapv2\" is not pap, chap, mschap, mschap-v2 or chap-pap; did you mean mschap-v2?"
@@ -613,28 +562,19 @@ mod tests {
     #[test]
     fn numbers_say_their_range() {
         assert_eq!(read(Kind::Number(1, 600), "10"), "10");
-        assert_eq!(
-            read(Kind::Number(1, 600), "601"),
-            "! Parameter out of range: 601 is not within 1..600"
-        );
+        assert_eq!(read(Kind::Number(1, 600), "601"), "! Parameter out of range: 601 is not within 1..600");
         assert_eq!(
             read(Kind::Number(1, 600), "99999999999"),
             "! Parameter out of range: 99999999999 is not within 1..600"
         );
-        assert_eq!(
-            read(Kind::Number(1, 600), "+1"),
-            "! Parameter must be an integer: \"+1\" is not a number 1..600"
-        );
+        assert_eq!(read(Kind::Number(1, 600), "+1"), "! Parameter must be an integer: \"+1\" is not a number 1..600");
         assert_eq!(read(Kind::NumberOr(1, 9, &["off"]), "of"), "off");
     }
 
     #[test]
     fn ranges_and_lists_are_read() {
         assert_eq!(read(Kind::Numbers(100), "2-8"), "2-8");
-        assert_eq!(
-            read(Kind::Numbers(100), "8-2"),
-            "! Parameter out of range: the range runs backwards; write 2-8"
-        );
+        assert_eq!(read(Kind::Numbers(100), "8-2"), "! Parameter out of range: the range runs backwards; write 2-8");
         assert_eq!(read(Kind::OpenNumbers(100, &["all"]), "7-"), "7-100");
         assert_eq!(read(Kind::OpenNumbers(100, &["all"]), "-7"), "1-7");
         assert_eq!(read(Kind::Tunnels, "TUNNEL3"), "tunnel3");
@@ -649,10 +589,7 @@ mod tests {
         assert_eq!(read(Kind::Net(&[]), "192.168.100.1/255.255.255.0"), "192.168.100.1/24");
         assert_eq!(read(Kind::Net(&[]), "192.168.100.1/0.0.0.0"), "192.168.100.1/0");
         for wrong in ["192.168.100.1/33", "192.168.100/24", "192.168.100.1/255.0.255.0", "/"] {
-            assert!(
-                read(Kind::Net(&[]), wrong).starts_with("! Unrecognized IP address"),
-                "{wrong}"
-            );
+            assert!(read(Kind::Net(&[]), wrong).starts_with("! Unrecognized IP address"), "{wrong}");
         }
         assert_eq!(read(Kind::Host(255, &["any"]), "any"), "any");
         assert_eq!(read(Kind::Host(255, &["any"]), "a.example.jp"), "a.example.jp");

@@ -4,16 +4,8 @@
 use command::{AuthRequest, Config, Encapsulation, PpRef, Remote, Severity, parse};
 
 const ALL: &[(&str, &str, usize)] = &[
-    (
-        "one_fixed_client",
-        include_str!("configurations/one_fixed_client.conf"),
-        1,
-    ),
-    (
-        "several_clients",
-        include_str!("configurations/several_clients.conf"),
-        2,
-    ),
+    ("one_fixed_client", include_str!("configurations/one_fixed_client.conf"), 1),
+    ("several_clients", include_str!("configurations/several_clients.conf"), 2),
     ("nat_traversal", include_str!("configurations/nat_traversal.conf"), 1),
     ("with_pptp", include_str!("configurations/with_pptp.conf"), 1),
     ("template", include_str!("configurations/template.conf"), 20),
@@ -32,11 +24,8 @@ fn config(name: &str) -> Config {
 fn every_configuration_is_taken_without_an_error_and_serves_its_tunnels() {
     for (name, text, tunnels) in ALL {
         let (config, problems) = parse(text);
-        let errors: Vec<_> = problems
-            .iter()
-            .filter(|p| p.severity == Severity::Error)
-            .map(ToString::to_string)
-            .collect();
+        let errors: Vec<_> =
+            problems.iter().filter(|p| p.severity == Severity::Error).map(ToString::to_string).collect();
         assert!(errors.is_empty(), "{name}: {errors:#?}");
         let ready = config.l2tp_tunnels();
         assert_eq!(ready.len(), *tunnels, "{name}");
@@ -51,10 +40,7 @@ fn what_is_shown_gives_an_equal_configuration() {
         let (first, _) = parse(text);
         let shown = first.show();
         let (second, problems) = parse(&shown);
-        assert!(
-            problems.iter().all(|p| p.severity != Severity::Error),
-            "{name}: {problems:?}"
-        );
+        assert!(problems.iter().all(|p| p.severity != Severity::Error), "{name}: {problems:?}");
         assert!(first == second, "{name}\n{shown}");
         assert_eq!(shown, second.show(), "{name}");
     }
@@ -63,14 +49,7 @@ fn what_is_shown_gives_an_equal_configuration() {
 /// The lines that the router prints before its blocks are ours to add; all others come out as they went in.
 #[test]
 fn a_configuration_in_the_routers_order_is_shown_as_it_was_written() {
-    for name in [
-        "one_fixed_client",
-        "nat_traversal",
-        "template",
-        "published",
-        "acceptance",
-        "lab",
-    ] {
+    for name in ["one_fixed_client", "nat_traversal", "template", "published", "acceptance", "lab"] {
         let text = ALL.iter().find(|(known, ..)| *known == name).expect("a known name").1;
         let shown: String = config(name)
             .show()
@@ -91,15 +70,9 @@ fn the_acceptance_file_means_what_it_says() {
     assert_eq!(config.dns_notice_msext, [command::DnsSource::Server]);
     let pp = &config.anonymous;
     assert!(pp.enabled && pp.ipcp_ipaddress && pp.ipcp_msext);
+    assert_eq!((pp.auth_request, pp.mtu, pp.bind.len()), (Some(AuthRequest::MsChapV2), 1400, 8));
     assert_eq!(
-        (pp.auth_request, pp.mtu, pp.bind.len()),
-        (Some(AuthRequest::MsChapV2), 1400, 8)
-    );
-    assert_eq!(
-        pp.users
-            .iter()
-            .map(|u| (u.name.as_str(), u.password.as_str()))
-            .collect::<Vec<_>>(),
+        pp.users.iter().map(|u| (u.name.as_str(), u.password.as_str())).collect::<Vec<_>>(),
         [("vpnuser", "vpn-Passw0rd")]
     );
     assert_eq!(pp.pool, [([192, 168, 100, 200].into(), [192, 168, 100, 250].into())]);
@@ -112,10 +85,7 @@ fn the_acceptance_file_means_what_it_says() {
         assert_eq!((tunnel.pp, &tunnel.gateway.remote), (PpRef::Anonymous, &Remote::Any));
         assert_eq!(tunnel.gateway.key.as_slice(), b"interop-psk");
         assert!(tunnel.gateway.nat_traversal && tunnel.policy.anti_replay);
-        assert_eq!(
-            (tunnel.l2tp.disconnect_time_s, tunnel.l2tp.keepalive),
-            (None, Some((10, 6)))
-        );
+        assert_eq!((tunnel.l2tp.disconnect_time_s, tunnel.l2tp.keepalive), (None, Some((10, 6))));
         assert!(tunnel.l2tp.syslog && tunnel.l2tp.keepalive_log && tunnel.l2tp.auth.is_none());
     }
 }
@@ -134,36 +104,18 @@ fn the_fixed_client_has_a_numbered_interface() {
 #[test]
 fn odd_characters_in_secrets_survive() {
     let config = config("lab_secrets");
-    let names: Vec<_> = config
-        .anonymous
-        .users
-        .iter()
-        .map(|u| (u.name.as_str(), u.password.as_str()))
-        .collect();
+    let names: Vec<_> = config.anonymous.users.iter().map(|u| (u.name.as_str(), u.password.as_str())).collect();
     assert_eq!(names, [("u2", "\"q\""), ("u3", ""), ("user one", "p#ss")]);
     let tunnel = &config.l2tp_tunnels()[15];
     assert_eq!(tunnel.gateway.key.as_slice(), b"x y#z|\\>");
-    assert_eq!(
-        tunnel.l2tp.auth.as_ref().map(|secret| secret.as_str()),
-        Some("a'b\"c?d")
-    );
+    assert_eq!(tunnel.l2tp.auth.as_ref().map(|secret| secret.as_str()), Some("a'b\"c?d"));
 }
 
 #[test]
 fn pptp_tunnels_are_kept_beside_the_others() {
     let config = config("lab_everything");
-    assert_eq!(
-        config
-            .tunnels
-            .values()
-            .filter(|t| t.encapsulation == Encapsulation::Pptp)
-            .count(),
-        4
-    );
-    assert_eq!(
-        config.refused.iter().map(String::as_str).collect::<Vec<_>>(),
-        ["des-cbc", "md5"]
-    );
+    assert_eq!(config.tunnels.values().filter(|t| t.encapsulation == Encapsulation::Pptp).count(), 4);
+    assert_eq!(config.refused.iter().map(String::as_str).collect::<Vec<_>>(), ["des-cbc", "md5"]);
     assert_eq!(config.anonymous.lcp.mru, Some(1400));
 }
 

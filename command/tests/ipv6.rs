@@ -14,17 +14,10 @@ fn ipv6_lines_become_values_and_are_shown_as_they_were_written() {
     let (config, problems) = parse(TEXT);
     assert!(problems.iter().all(|p| p.severity == Severity::Warning), "{problems:?}");
     let address = |text: &str| Some(text.parse().unwrap());
-    assert_eq!(
-        config.lans["lan1"].address6,
-        Some((address("2001:db8:100::1").unwrap(), 64))
-    );
+    assert_eq!(config.lans["lan1"].address6, Some((address("2001:db8:100::1").unwrap(), 64)));
     assert_eq!(config.lans["lan1"].address.unwrap().1, 24);
     let pp = &config.anonymous;
-    assert_eq!(
-        pp.prefix_pool,
-        Some((address("2001:db8:200::").unwrap(), 56)),
-        "what is behind the prefix is cleared"
-    );
+    assert_eq!(pp.prefix_pool, Some((address("2001:db8:200::").unwrap(), 56)), "what is behind the prefix is cleared");
     let prefixes: Vec<_> = pp.users.iter().map(|u| u.prefix).collect();
     assert_eq!(prefixes, [address("2001:db8:7:7::"), address("2001:db8:7:8::"), None]);
     assert!(pp.users[0].address.is_some() && pp.users[1].address.is_none());
@@ -34,10 +27,7 @@ fn ipv6_lines_become_values_and_are_shown_as_they_were_written() {
     assert_eq!(config.dns_notice_dhcpv6, Some(vec![DnsSource::None]));
     assert_eq!(config.dns_domain.as_deref(), Some("lan.test"));
     let shown = config.show();
-    assert!(
-        shown.contains("pp auth username bob secret 2001:db8:7:8::1/64\n"),
-        "{shown}"
-    );
+    assert!(shown.contains("pp auth username bob secret 2001:db8:7:8::1/64\n"), "{shown}");
     assert!(parse(&shown).0 == config, "{shown}");
 }
 
@@ -45,37 +35,15 @@ fn ipv6_lines_become_values_and_are_shown_as_they_were_written() {
 fn slips_in_ipv6_lines_are_told_with_what_is_right() {
     for (line, severity, words) in [
         ("ipv6 lan1 address 2001:db8::1", Severity::Error, "2001:db8:100::1/64"),
-        (
-            "ipv6 lan1 address 192.168.1.1/24",
-            Severity::Error,
-            "2001:db8:100::1/64",
-        ),
+        ("ipv6 lan1 address 192.168.1.1/24", Severity::Error, "2001:db8:100::1/64"),
         ("ipv6 lan1 address auto", Severity::Pending, "only an address"),
-        (
-            "ipv6 lan1 address ra-prefix@lan2::1/64",
-            Severity::Pending,
-            "only an address",
-        ),
-        (
-            "pp select anonymous\n ipv6 pp remote prefix pool 2001:db8::/65",
-            Severity::Error,
-            "/56",
-        ),
-        (
-            "pp select anonymous\n ipv6 pp remote prefix pool 10.0.0.0/8",
-            Severity::Error,
-            "/64",
-        ),
-        (
-            "pp select anonymous\n pp auth username a b 2001:db8::/60",
-            Severity::Error,
-            "64 bits",
-        ),
+        ("ipv6 lan1 address ra-prefix@lan2::1/64", Severity::Pending, "only an address"),
+        ("pp select anonymous\n ipv6 pp remote prefix pool 2001:db8::/65", Severity::Error, "/56"),
+        ("pp select anonymous\n ipv6 pp remote prefix pool 10.0.0.0/8", Severity::Error, "/64"),
+        ("pp select anonymous\n pp auth username a b 2001:db8::/60", Severity::Error, "64 bits"),
     ] {
         let problems = parse(&format!("{line}\n")).1;
-        let told = problems
-            .iter()
-            .any(|p| p.severity == severity && p.message.contains(words));
+        let told = problems.iter().any(|p| p.severity == severity && p.message.contains(words));
         assert!(told, "{line}: {problems:?}");
     }
 }

@@ -14,11 +14,7 @@ const SUITES: [(EspCipher, EspAuth); 5] = [
     (EspCipher::Aes128, EspAuth::HmacMd5_96),
 ];
 
-const LEVELS: [(&str, Level); 3] = [
-    ("portable", Level::Portable),
-    ("aesni", Level::AesNi),
-    ("avx512", Level::Avx512),
-];
+const LEVELS: [(&str, Level); 3] = [("portable", Level::Portable), ("aesni", Level::AesNi), ("avx512", Level::Avx512)];
 
 /// What L2TP, UDP and PPP add to an IP packet before ESP, in octets.
 const INNER_HEADERS: usize = 22;
@@ -35,21 +31,14 @@ struct Traffic {
 
 impl Traffic {
     fn new(suite: Suite, octets: usize, batch: usize) -> Self {
-        let keymats: Vec<Vec<u8>> = (0..batch)
-            .map(|sa| (0..suite.key_material_len()).map(|at| (at * 7 + sa) as u8).collect())
-            .collect();
+        let keymats: Vec<Vec<u8>> =
+            (0..batch).map(|sa| (0..suite.key_material_len()).map(|at| (at * 7 + sa) as u8).collect()).collect();
         let payload_len = octets + INNER_HEADERS;
         Self {
             suite,
             payload_len,
-            seal_keys: keymats
-                .iter()
-                .filter_map(|keymat| SealKey::new(suite, keymat))
-                .collect(),
-            open_keys: keymats
-                .iter()
-                .filter_map(|keymat| OpenKey::new(suite, keymat))
-                .collect(),
+            seal_keys: keymats.iter().filter_map(|keymat| SealKey::new(suite, keymat)).collect(),
+            open_keys: keymats.iter().filter_map(|keymat| OpenKey::new(suite, keymat)).collect(),
             packets: vec![vec![0; suite.padded_len(payload_len)]; batch],
             ivs: Ivs::new([0; 32]),
         }
@@ -60,12 +49,7 @@ impl Traffic {
             .packets
             .iter_mut()
             .zip(&self.seal_keys)
-            .map(|(packet, key)| Seal {
-                key,
-                packet,
-                payload_len: self.payload_len,
-                next_header: 17,
-            })
+            .map(|(packet, key)| Seal { key, packet, payload_len: self.payload_len, next_header: 17 })
             .collect();
         seal_with(units, &mut batch, &mut self.ivs);
     }
@@ -79,19 +63,11 @@ impl Traffic {
         let mut batch: Vec<Open<'_>> = copies
             .iter_mut()
             .zip(&self.open_keys)
-            .map(|(packet, key)| Open {
-                key,
-                packet,
-                result: Err(OpenError::NotTried),
-            })
+            .map(|(packet, key)| Open { key, packet, result: Err(OpenError::NotTried) })
             .collect();
         open_with(units, &mut batch);
         let taken = start.elapsed();
-        assert!(
-            batch.iter().all(|item| item.result.is_ok()),
-            "{}: packets open",
-            self.suite
-        );
+        assert!(batch.iter().all(|item| item.result.is_ok()), "{}: packets open", self.suite);
         taken
     }
 }

@@ -11,12 +11,7 @@ use crate::Secret;
 /// Computes the response of CHAP with MD5: identifier, secret and challenge hashed (RFC 1994 §4.1).
 #[must_use]
 pub fn md5_response(id: u8, secret: &[u8], challenge: &[u8]) -> [u8; 16] {
-    Md5::new()
-        .chain_update([id])
-        .chain_update(secret)
-        .chain_update(challenge)
-        .finalize()
-        .into()
+    Md5::new().chain_update([id]).chain_update(secret).chain_update(challenge).finalize().into()
 }
 
 /// Hashes a password as Windows does: MD4 over UTF-16 in little-endian order (RFC 2759 §8.3).
@@ -38,12 +33,7 @@ pub fn lm_password_hash(password: &str) -> Secret<[u8; 16]> {
     let upper = password.bytes().map(|octet| octet.to_ascii_uppercase());
     key.expose_mut().iter_mut().zip(upper).for_each(|(to, from)| *to = from);
     let mut out = [0; 16];
-    for (block, half) in out
-        .as_chunks_mut::<8>()
-        .0
-        .iter_mut()
-        .zip(key.expose().as_chunks::<7>().0)
-    {
+    for (block, half) in out.as_chunks_mut::<8>().0.iter_mut().zip(key.expose().as_chunks::<7>().0) {
         *block = des(half, b"KGS!@#$%");
     }
     Secret::new(out)
@@ -66,10 +56,7 @@ pub fn mschapv1_lm_response(challenge: &[u8; 8], hash: &Secret<[u8; 16]>) -> [u8
 /// Takes a leading `DOMAIN\` off a user's name; MS-CHAPv2 computes with what remains (RFC 2759 §8.2).
 #[must_use]
 pub fn without_domain(user: &[u8]) -> &[u8] {
-    user.iter()
-        .position(|octet| *octet == b'\\')
-        .and_then(|at| user.get(at + 1..))
-        .unwrap_or(user)
+    user.iter().position(|octet| *octet == b'\\').and_then(|at| user.get(at + 1..)).unwrap_or(user)
 }
 
 /// Computes the challenge MS-CHAPv2 really uses, from both sides' challenges and the name (RFC 2759 §8.2).
@@ -95,10 +82,7 @@ pub fn mschapv2_nt_response(
     user: &[u8],
     hash: &Secret<[u8; 16]>,
 ) -> [u8; 24] {
-    challenge_response(
-        &mschapv2_challenge_hash(peer_challenge, authenticator_challenge, user),
-        hash,
-    )
+    challenge_response(&mschapv2_challenge_hash(peer_challenge, authenticator_challenge, user), hash)
 }
 
 /// Computes by what an MS-CHAPv2 authenticator proves that it knows the password too (RFC 2759 §8.7).
@@ -135,17 +119,9 @@ pub fn mschapv2_authenticator_response(
 /// Encrypts a challenge under the hash as three DES keys, the last padded with zeros (RFC 2759 §8.5).
 fn challenge_response(challenge: &[u8; 8], hash: &Secret<[u8; 16]>) -> [u8; 24] {
     let mut keys = Secret::new([0; 21]);
-    keys.expose_mut()
-        .iter_mut()
-        .zip(hash.expose())
-        .for_each(|(to, from)| *to = *from);
+    keys.expose_mut().iter_mut().zip(hash.expose()).for_each(|(to, from)| *to = *from);
     let mut out = [0; 24];
-    for (block, key) in out
-        .as_chunks_mut::<8>()
-        .0
-        .iter_mut()
-        .zip(keys.expose().as_chunks::<7>().0)
-    {
+    for (block, key) in out.as_chunks_mut::<8>().0.iter_mut().zip(keys.expose().as_chunks::<7>().0) {
         *block = des(key, challenge);
     }
     out
@@ -177,24 +153,15 @@ mod tests {
     #[test]
     fn md5_responses_are_hashes_of_identifier_secret_and_challenge() {
         // RFC 1321 §A.5: the digest of "abc" and of "message digest", cut in three.
-        assert_eq!(
-            md5_response(b'a', b"b", b"c"),
-            octets("900150983cd24fb0d6963f7d28e17f72")
-        );
-        assert_eq!(
-            md5_response(b'm', b"essage", b" digest"),
-            octets("f96b697d7cb7938d525a2f31aaf161d0")
-        );
+        assert_eq!(md5_response(b'a', b"b", b"c"), octets("900150983cd24fb0d6963f7d28e17f72"));
+        assert_eq!(md5_response(b'm', b"essage", b" digest"), octets("f96b697d7cb7938d525a2f31aaf161d0"));
     }
 
     #[test]
     fn md4_gives_the_digests_of_rfc_1320() {
         assert_eq!(Md4::digest(b"")[..], hex("31d6cfe0d16ae931b73c59d7e0c089c0"));
         assert_eq!(Md4::digest(b"abc")[..], hex("a448017aaf21d8525fc10ae87aa6729d"));
-        assert_eq!(
-            Md4::digest(b"message digest")[..],
-            hex("d9130a8164549fe818874806e1c7014b")
-        );
+        assert_eq!(Md4::digest(b"message digest")[..], hex("d9130a8164549fe818874806e1c7014b"));
     }
 
     /// RFC 2759 §9.2.
@@ -202,10 +169,7 @@ mod tests {
     fn mschapv2_gives_the_example_of_its_rfc() {
         let authenticator = octets("5B5D7C7D7B3F2F3E3C2C602132262628");
         let peer = octets("21402324255E262A28295F2B3A337C7E");
-        assert_eq!(
-            mschapv2_challenge_hash(&peer, &authenticator, b"User"),
-            octets("D02E4386BCE91226")
-        );
+        assert_eq!(mschapv2_challenge_hash(&peer, &authenticator, b"User"), octets("D02E4386BCE91226"));
         let hash = nt_password_hash("clientPass");
         assert_eq!(*hash.expose(), octets("44EBBA8D5312B8D611474411F56989AE"));
         assert_eq!(Md4::digest(hash.expose())[..], hex("41C00C584BD2D91C4017A2A12FA59F3F"));
@@ -235,18 +199,9 @@ mod tests {
         let (lm, nt) = (lm_password_hash("Password"), nt_password_hash("Password"));
         assert_eq!(*lm.expose(), octets("e52cac67419a9a224a3b108f3fa6cb6d"));
         assert_eq!(*nt.expose(), octets("a4f49c406510bdcab6824ee7c30fd852"));
-        assert_eq!(
-            mschapv1_lm_response(&challenge, &lm),
-            octets("98def7b87f88aa5dafe2df779688a172def11c7d5ccdef13")
-        );
-        assert_eq!(
-            mschapv1_nt_response(&challenge, &nt),
-            octets("67c43011f30298a2ad35ece64f16331c44bdbed927841f94")
-        );
-        assert_eq!(
-            *lm_password_hash("").expose(),
-            octets("aad3b435b51404eeaad3b435b51404ee")
-        );
+        assert_eq!(mschapv1_lm_response(&challenge, &lm), octets("98def7b87f88aa5dafe2df779688a172def11c7d5ccdef13"));
+        assert_eq!(mschapv1_nt_response(&challenge, &nt), octets("67c43011f30298a2ad35ece64f16331c44bdbed927841f94"));
+        assert_eq!(*lm_password_hash("").expose(), octets("aad3b435b51404eeaad3b435b51404ee"));
         assert_eq!(lm_password_hash("PASSWORD"), lm);
         assert_eq!(lm_password_hash("fourteen octets"), lm_password_hash("fourteen octet"));
     }
@@ -255,10 +210,7 @@ mod tests {
     fn passwords_are_hashed_as_utf_16_with_surrogates() {
         let clef = nt_password_hash("\u{1d11e}é");
         assert_eq!(clef.expose()[..], Md4::digest([0x34, 0xd8, 0x1e, 0xdd, 0xe9, 0x00])[..]);
-        assert_eq!(
-            *nt_password_hash("").expose(),
-            octets("31d6cfe0d16ae931b73c59d7e0c089c0")
-        );
+        assert_eq!(*nt_password_hash("").expose(), octets("31d6cfe0d16ae931b73c59d7e0c089c0"));
     }
 
     #[test]
@@ -274,10 +226,9 @@ mod tests {
     #[test]
     fn seven_octets_are_spread_over_eight() {
         let challenge = octets("0123456789abcdef");
-        for (raw, corrected) in [
-            ("FC156AF7EDCD6C", octets::<8>("FD0B5B5E7F6E34D9")),
-            ("0EDDE3337D427F", octets("0E6E796737EA08FE")),
-        ] {
+        for (raw, corrected) in
+            [("FC156AF7EDCD6C", octets::<8>("FD0B5B5E7F6E34D9")), ("0EDDE3337D427F", octets("0E6E796737EA08FE"))]
+        {
             let mut block = challenge.into();
             Des::new(&corrected.into()).encrypt_block(&mut block);
             assert_eq!(des(&octets(raw), &challenge), <[u8; 8]>::from(block));

@@ -193,12 +193,7 @@ mod tests {
     use super::*;
     use crate::testing::hex;
 
-    const ALL: [IkeCipher; 4] = [
-        IkeCipher::TripleDes,
-        IkeCipher::Aes128,
-        IkeCipher::Aes192,
-        IkeCipher::Aes256,
-    ];
+    const ALL: [IkeCipher; 4] = [IkeCipher::TripleDes, IkeCipher::Aes128, IkeCipher::Aes192, IkeCipher::Aes256];
 
     #[track_caller]
     fn check(cipher: IkeCipher, key: &str, iv: &str, clear: &[u8], sealed: &str) {
@@ -287,11 +282,9 @@ mod tests {
             "2079c3d53aa763e193b79e2569ab5262516570481f25b50f73c0bda85c8e0da7",
         );
         // SP 800-67 Appendix B, block by block: one block of CBC with an empty vector is the cipher itself.
-        for (clear, sealed) in [
-            (b"The qufc", "a826fd8ce53b855f"),
-            (b"k brown ", "cce21c8112256fe6"),
-            (b"fox jump", "68d5c05dd9b6b900"),
-        ] {
+        for (clear, sealed) in
+            [(b"The qufc", "a826fd8ce53b855f"), (b"k brown ", "cce21c8112256fe6"), (b"fox jump", "68d5c05dd9b6b900")]
+        {
             check(IkeCipher::TripleDes, key, "0000000000000000", clear, sealed);
         }
     }
@@ -329,19 +322,10 @@ mod tests {
             let mut data = vec![3; cipher.block_len() * 2];
             for run in [IkeCipher::encrypt, IkeCipher::decrypt] {
                 let short = cipher.key_len() - 1;
-                assert_eq!(
-                    run(&cipher, &key[1..], &iv, &mut data),
-                    Err(CipherError::KeyLength { len: short })
-                );
-                assert_eq!(
-                    run(&cipher, &key, &[], &mut data),
-                    Err(CipherError::IvLength { len: 0 })
-                );
+                assert_eq!(run(&cipher, &key[1..], &iv, &mut data), Err(CipherError::KeyLength { len: short }));
+                assert_eq!(run(&cipher, &key, &[], &mut data), Err(CipherError::IvLength { len: 0 }));
                 let odd = data.len() - 1;
-                assert_eq!(
-                    run(&cipher, &key, &iv, &mut data[1..]),
-                    Err(CipherError::DataLength { len: odd })
-                );
+                assert_eq!(run(&cipher, &key, &iv, &mut data[1..]), Err(CipherError::DataLength { len: odd }));
             }
             assert_eq!(data, vec![3; cipher.block_len() * 2]);
         }

@@ -1,8 +1,5 @@
 //! Diffie-Hellman in the groups of IKE: MODP (RFC 2409 §6, RFC 3526) with short exponents, and elliptic curves.
-#![allow(
-    unsafe_code,
-    reason = "the big numbers come from a C library; `power` is the only door to it"
-)]
+#![allow(unsafe_code, reason = "the big numbers come from a C library; `power` is the only door to it")]
 
 mod primes;
 
@@ -183,11 +180,7 @@ impl KeyPair {
                 (Secret::new(scalar.to_vec()), public)
             }
         };
-        Self {
-            group,
-            exponent,
-            public,
-        }
+        Self { group, exponent, public }
     }
 
     /// The group the pair belongs to.
@@ -252,9 +245,7 @@ impl Number {
     pub(crate) fn from_octets(octets: &[u8]) -> Self {
         // SAFETY: the pointer and the length are those of one slice; a null third argument asks for a new number,
         // which belongs to the value made here.
-        Self(allocated(unsafe {
-            sys::BN_bin2bn(octets.as_ptr(), octets.len(), ptr::null_mut())
-        }))
+        Self(allocated(unsafe { sys::BN_bin2bn(octets.as_ptr(), octets.len(), ptr::null_mut()) }))
     }
 }
 
@@ -287,11 +278,8 @@ impl Drop for Scratch {
 /// The base must be less than the prime. Like any allocation in Rust, one that fails ends the process.
 fn power(base: &[u8], exponent: &[u8], prime: &'static [u8]) -> Vec<u8> {
     let scratch = Scratch::new();
-    let (base, exponent, modulus) = (
-        Number::from_octets(base),
-        Number::from_octets(exponent),
-        Number::from_octets(prime),
-    );
+    let (base, exponent, modulus) =
+        (Number::from_octets(base), Number::from_octets(exponent), Number::from_octets(prime));
     let result = Number::from_octets(&[]);
     let mut out = vec![0; prime.len()];
     // SAFETY: all five pointers are to live objects of the library; `result` is distinct from the inputs and borrowed
@@ -404,11 +392,7 @@ mod tests {
                 odd += 2;
                 let mut term = Self(power.0.clone());
                 term.divide(odd);
-                if odd % 4 == 3 {
-                    sum.subtract(&term)
-                } else {
-                    sum.add(&term)
-                }
+                if odd % 4 == 3 { sum.subtract(&term) } else { sum.add(&term) }
             }
             sum
         }
@@ -422,10 +406,7 @@ mod tests {
         let digits = 8192 / 32 + 8;
         let mut pi = Fixed::arctan(16, 5, digits);
         pi.subtract(&Fixed::arctan(4, 239, digits));
-        for (group, c) in ALL
-            .into_iter()
-            .zip([129_093, 741_804, 124_476, 1_690_314, 240_904, 929_484, 4_743_158])
-        {
+        for (group, c) in ALL.into_iter().zip([129_093, 741_804, 124_476, 1_690_314, 240_904, 929_484, 4_743_158]) {
             let prime = prime(group);
             let bits = prime.len() * 8;
             // The highest 128 bits are those before the point; what lies behind the first n - 130 bits is cut off.
@@ -493,20 +474,13 @@ mod tests {
                 "a05049b4a9b2644b9bac8ec398e76dbecd0349354f53d7debfaf9b95f8196478",
             ),
         ] {
-            let (ours, theirs) = (
-                KeyPair::generate(group, &entropy(0)),
-                KeyPair::generate(group, &entropy(0x80)),
-            );
+            let (ours, theirs) = (KeyPair::generate(group, &entropy(0)), KeyPair::generate(group, &entropy(0x80)));
             assert_eq!(ours.public().len(), group.public_len());
             assert_eq!(Hash::Sha256.digest(&[ours.public()]), hex(public), "{group:?}");
             let secret = ours.shared(theirs.public()).unwrap();
             assert_eq!(secret.expose().len(), group.public_len());
             assert_eq!(Hash::Sha256.digest(&[secret.expose()]), hex(shared), "{group:?}");
-            assert_eq!(
-                secret,
-                theirs.shared(ours.public()).unwrap(),
-                "{group:?}: both sides agree"
-            );
+            assert_eq!(secret, theirs.shared(ours.public()).unwrap(), "{group:?}: both sides agree");
         }
     }
 
@@ -518,10 +492,7 @@ mod tests {
         let pair = KeyPair::generate(Group::Modp1024, &entropy);
         assert_eq!((pair.public().len(), pair.public()[0]), (128, 0));
         let other = KeyPair::generate(Group::Modp1024, &[9; 64]);
-        assert_eq!(
-            pair.shared(other.public()).unwrap(),
-            other.shared(pair.public()).unwrap()
-        );
+        assert_eq!(pair.shared(other.public()).unwrap(), other.shared(pair.public()).unwrap());
     }
 
     #[test]
@@ -542,10 +513,7 @@ mod tests {
             for bad in [small(0), small(1), near(1), near(0), vec![0xff; prime.len()]] {
                 assert_eq!(pair.shared(&bad).unwrap_err(), BadPublic::Range, "{group:?}");
             }
-            assert!(
-                pair.shared(&small(2)).is_ok() && pair.shared(&near(2)).is_ok(),
-                "{group:?}"
-            );
+            assert!(pair.shared(&small(2)).is_ok() && pair.shared(&near(2)).is_ok(), "{group:?}");
             for len in [0, 1, prime.len() - 1, prime.len() + 1] {
                 assert_eq!(pair.shared(&vec![2; len]).unwrap_err(), BadPublic::Length { len });
             }
@@ -579,10 +547,7 @@ mod tests {
             "e172449c55d133ea6d23f1ee1500063cedc3d65de1bc69cebc71bf13d48d1d20",
             "eedd883da0a9451593dc0a38e583fb770fa27dbbed209c20404e075e68c4f0c9",
         ]) {
-            let (ours, theirs) = (
-                KeyPair::generate(group, &entropy(0)),
-                KeyPair::generate(group, &entropy(0x80)),
-            );
+            let (ours, theirs) = (KeyPair::generate(group, &entropy(0)), KeyPair::generate(group, &entropy(0x80)));
             assert_eq!(ours.public().len(), group.public_len());
             assert_eq!(Hash::Sha256.digest(&[ours.public()]), hex(public), "{group:?}");
             let secret = ours.shared(theirs.public()).unwrap();

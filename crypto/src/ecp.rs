@@ -55,9 +55,8 @@ impl Curve {
     pub(crate) fn generate(self, entropy: &[u8; 64]) -> (Secret<Vec<u8>>, Vec<u8>) {
         // SAFETY: pointer and length are those of one array, the group is a static of the library; the key returned
         // belongs to the value made here.
-        let key = Key(allocated(unsafe {
-            sys::EC_KEY_derive_from_secret(self.group(), entropy.as_ptr(), entropy.len())
-        }));
+        let key =
+            Key(allocated(unsafe { sys::EC_KEY_derive_from_secret(self.group(), entropy.as_ptr(), entropy.len()) }));
         let mut scalar = Secret::new(vec![0; self.field_len()]);
         let out = scalar.expose_mut();
         // SAFETY: the key lives, and with it its scalar, which is not null in a key that was derived; `out` has the
@@ -86,13 +85,7 @@ impl Curve {
         // SAFETY: key and point live and are of one group; `room` has the room that is named. Without a function for
         // deriving keys the library copies the coordinate, as long as the field is.
         let written = unsafe {
-            sys::ECDH_compute_key(
-                room.as_mut_ptr().cast(),
-                room.len(),
-                point.0.as_ptr(),
-                key.0.as_ptr(),
-                None,
-            )
+            sys::ECDH_compute_key(room.as_mut_ptr().cast(), room.len(), point.0.as_ptr(), key.0.as_ptr(), None)
         };
         (usize::try_from(written) == Ok(self.field_len())).then_some(out)
     }
@@ -109,13 +102,7 @@ impl Curve {
         // SAFETY: the point lives and is of this group; pointer and length are those of one vector; without scratch
         // space the library makes its own. It refuses coordinates that are not below the prime or not on the curve.
         let read: c_int = unsafe {
-            sys::EC_POINT_oct2point(
-                self.group(),
-                point.0.as_ptr(),
-                encoded.as_ptr(),
-                encoded.len(),
-                ptr::null_mut(),
-            )
+            sys::EC_POINT_oct2point(self.group(), point.0.as_ptr(), encoded.as_ptr(), encoded.len(), ptr::null_mut())
         };
         (read == 1).then_some(point)
     }
@@ -317,12 +304,7 @@ mod tests {
     fn scalars_that_are_none_make_no_secret() {
         for (curve, [_, public], ..) in RFC_5903 {
             let public = hex(public);
-            for bad in [
-                vec![],
-                vec![0; curve.field_len()],
-                vec![0xff; curve.field_len()],
-                vec![0xff; 200],
-            ] {
+            for bad in [vec![], vec![0; curve.field_len()], vec![0xff; curve.field_len()], vec![0xff; 200]] {
                 assert!(curve.shared(&bad, &public).is_none());
             }
         }

@@ -126,12 +126,7 @@ impl SealKey {
             EspCipher::Aes128 | EspCipher::Aes192 | EspCipher::Aes256 => mac.as_ref().and_then(Mac::pads),
             _ => None,
         };
-        Some(Self {
-            suite,
-            cipher,
-            mac,
-            lanes: lanes.and_then(|pads| lanes::Keys::sealing(encryption, pads)),
-        })
+        Some(Self { suite, cipher, mac, lanes: lanes.and_then(|pads| lanes::Keys::sealing(encryption, pads)) })
     }
 
     /// The transforms the key is for.
@@ -168,12 +163,7 @@ impl OpenKey {
             EspCipher::Aes128 | EspCipher::Aes192 | EspCipher::Aes256 => mac.as_ref().and_then(Mac::pads),
             _ => None,
         };
-        Some(Self {
-            suite,
-            cipher,
-            mac,
-            lanes: lanes.and_then(|pads| lanes::Keys::opening(encryption, pads)),
-        })
+        Some(Self { suite, cipher, mac, lanes: lanes.and_then(|pads| lanes::Keys::opening(encryption, pads)) })
     }
 
     /// The transforms the key is for.
@@ -201,11 +191,7 @@ impl Ivs {
     /// Seeds the generator, with octets that nobody can guess.
     #[must_use]
     pub fn new(seed: [u8; 32]) -> Self {
-        Self {
-            generator: ChaCha20Rng::from_seed(seed),
-            keystream: Box::new([0; REFILL]),
-            used: REFILL,
-        }
+        Self { generator: ChaCha20Rng::from_seed(seed), keystream: Box::new([0; REFILL]), used: REFILL }
     }
 
     /// Fills `out` with octets that cannot be predicted from those before.
@@ -436,19 +422,11 @@ fn measure(item: &mut Open<'_>) -> Result<Opened, OpenError> {
     let start = suite.payload_offset();
     let block = suite.cipher.block_len();
     let (message, _) = cut_icv(item.packet, suite).ok_or(OpenError::TooShort)?;
-    let len = message
-        .len()
-        .checked_sub(start)
-        .filter(|len| *len >= block)
-        .ok_or(OpenError::TooShort)?;
+    let len = message.len().checked_sub(start).filter(|len| *len >= block).ok_or(OpenError::TooShort)?;
     if len % block != 0 {
         return Err(OpenError::BadLength);
     }
-    Ok(Opened {
-        start,
-        len,
-        next_header: 0,
-    })
+    Ok(Opened { start, len, next_header: 0 })
 }
 
 /// Whether a packet's ICV is its authenticator, which is computed unless it is at hand.
@@ -486,19 +464,12 @@ fn decrypt(item: &mut Open<'_>, units: Units, keys: Option<&lanes::Keys>) -> Res
         Cipher::Null | Cipher::Cbc(_) | Cipher::Gcm(_) => {}
     }
     let (rest, [pad_length, next_header]) = inner.split_last_chunk::<TRAILER>().ok_or(OpenError::TooShort)?;
-    let len = rest
-        .len()
-        .checked_sub(usize::from(*pad_length))
-        .ok_or(OpenError::BadPadding)?;
+    let len = rest.len().checked_sub(usize::from(*pad_length)).ok_or(OpenError::BadPadding)?;
     let padding = rest.get(len..).ok_or(OpenError::BadPadding)?;
     if !padding.iter().zip(1..=u8::MAX).all(|(pad, count)| *pad == count) {
         return Err(OpenError::BadPadding);
     }
-    Ok(Opened {
-        start,
-        len,
-        next_header: *next_header,
-    })
+    Ok(Opened { start, len, next_header: *next_header })
 }
 
 /// Cuts a packet into what the ICV covers and the ICV.
@@ -535,20 +506,11 @@ mod tests {
         EspAuth::HmacSha384_192,
         EspAuth::HmacSha512_256,
     ];
-    const USUAL: Suite = Suite {
-        cipher: EspCipher::Aes128,
-        auth: EspAuth::HmacSha1_96,
-    };
+    const USUAL: Suite = Suite { cipher: EspCipher::Aes128, auth: EspAuth::HmacSha1_96 };
 
     fn suites() -> impl Iterator<Item = Suite> {
-        let gcm = GCM.map(|cipher| Suite {
-            cipher,
-            auth: EspAuth::None,
-        });
-        CIPHERS
-            .into_iter()
-            .flat_map(|cipher| AUTHS.map(|auth| Suite { cipher, auth }))
-            .chain(gcm)
+        let gcm = GCM.map(|cipher| Suite { cipher, auth: EspAuth::None });
+        CIPHERS.into_iter().flat_map(|cipher| AUTHS.map(|auth| Suite { cipher, auth })).chain(gcm)
     }
 
     fn keymat(suite: Suite) -> Vec<u8> {
@@ -578,24 +540,12 @@ mod tests {
     fn sealed(suite: Suite, keymat: &[u8], payload: &[u8], ivs: &mut Ivs) -> Vec<u8> {
         let key = SealKey::new(suite, keymat).unwrap();
         let mut packet = unsealed(suite, payload);
-        seal(
-            &mut [Seal {
-                key: &key,
-                packet: &mut packet,
-                payload_len: payload.len(),
-                next_header: 17,
-            }],
-            ivs,
-        );
+        seal(&mut [Seal { key: &key, packet: &mut packet, payload_len: payload.len(), next_header: 17 }], ivs);
         packet
     }
 
     fn opened(key: &OpenKey, packet: &mut [u8]) -> Result<Opened, OpenError> {
-        let mut batch = [Open {
-            key,
-            packet,
-            result: Err(OpenError::NotTried),
-        }];
+        let mut batch = [Open { key, packet, result: Err(OpenError::NotTried) }];
         open(&mut batch);
         batch[0].result
     }
@@ -682,11 +632,7 @@ mod tests {
         let (encryption, authentication) = keymat.split_at(suite.cipher.key_len());
         let mut inner = payload.to_vec();
         let mut pads = 0;
-        let block = if suite.cipher.block_cipher().is_some() {
-            iv.len()
-        } else {
-            4
-        };
+        let block = if suite.cipher.block_cipher().is_some() { iv.len() } else { 4 };
         while !(inner.len() + 2).is_multiple_of(block) {
             pads += 1;
             inner.push(pads);
@@ -723,11 +669,7 @@ mod tests {
             }
             for len in [0, 1, 2, 5, 6, 13, 14, 15, 16, 37, 40, 100, 111, 112, 113, 576, 1424] {
                 let packet = sealed(suite, &keymat, &payload(len), &mut known_iv(&iv));
-                assert_eq!(
-                    packet,
-                    sealed_by_hand(suite, &keymat, &iv, &payload(len)),
-                    "{suite} {len}"
-                );
+                assert_eq!(packet, sealed_by_hand(suite, &keymat, &iv, &payload(len)), "{suite} {len}");
             }
         }
     }
@@ -774,14 +716,7 @@ mod tests {
             assert_eq!(packet, hex(expected), "{suite}");
             let start = suite.payload_offset();
             let key = OpenKey::new(suite, &keymat(suite)).unwrap();
-            assert_eq!(
-                opened(&key, &mut packet),
-                Ok(Opened {
-                    start,
-                    len: 37,
-                    next_header: 17
-                })
-            );
+            assert_eq!(opened(&key, &mut packet), Ok(Opened { start, len: 37, next_header: 17 }));
             assert_eq!(packet[start..start + 37], *text);
         }
     }
@@ -842,25 +777,13 @@ mod tests {
             packet.resize(USUAL.padded_len(clear.len()), 0);
             let key = SealKey::new(USUAL, &keymat).unwrap();
             seal(
-                &mut [Seal {
-                    key: &key,
-                    packet: &mut packet,
-                    payload_len: clear.len(),
-                    next_header,
-                }],
+                &mut [Seal { key: &key, packet: &mut packet, payload_len: clear.len(), next_header }],
                 &mut known_iv(&hex(iv)),
             );
             assert_eq!(packet, expected);
             let key = OpenKey::new(USUAL, &keymat).unwrap();
             let found = opened(&key, &mut packet).unwrap();
-            assert_eq!(
-                found,
-                Opened {
-                    start: 24,
-                    len: clear.len(),
-                    next_header
-                }
-            );
+            assert_eq!(found, Opened { start: 24, len: clear.len(), next_header });
             assert_eq!(packet[24..24 + clear.len()], clear);
         }
     }
@@ -873,72 +796,17 @@ mod tests {
                              0a0b0c0d0e0f10111213141516171819");
         let jefe = b"what do ya want for nothing?";
         let cases: [(EspAuth, &[u8], &[u8], &str); 13] = [
-            (
-                EspAuth::HmacMd5_96,
-                &[0x0b; 16],
-                b"Hi There",
-                "9294727a3638bb1c13f48ef8158bfc9d",
-            ),
-            (
-                EspAuth::HmacMd5_96,
-                &[0xaa; 16],
-                &[0xdd; 50],
-                "56be34521d144c88dbb8c733f0e8b3f6",
-            ),
-            (
-                EspAuth::HmacMd5_96,
-                &[0x0c; 16],
-                b"Test With Truncation",
-                "56461ef2342edc00f9bab995",
-            ),
-            (
-                EspAuth::HmacSha1_96,
-                &[0x0b; 20],
-                b"Hi There",
-                "b617318655057264e28bc0b6fb378c8ef146be00",
-            ),
-            (
-                EspAuth::HmacSha1_96,
-                &[0xaa; 20],
-                &[0xdd; 50],
-                "125d7342b9ac11cd91a39af48aa17b4f63f175d3",
-            ),
-            (
-                EspAuth::HmacSha1_96,
-                &[0x0c; 20],
-                b"Test With Truncation",
-                "4c1a03424b55e07fe7f27be1",
-            ),
-            (
-                EspAuth::HmacSha256_128,
-                &[0x0b; 32],
-                b"Hi There",
-                "198a607eb44bfbc69903a0f1cf2bbdc5",
-            ),
-            (
-                EspAuth::HmacSha256_128,
-                b"JefeJefeJefeJefeJefeJefeJefeJefe",
-                jefe,
-                "167f928588c5cc2eef8e3093caa0e87c",
-            ),
-            (
-                EspAuth::HmacSha256_128,
-                &count,
-                &[0xcd; 50],
-                "372efcf9b40b35c2115b1346903d2ef4",
-            ),
-            (
-                EspAuth::HmacSha384_192,
-                &[0x0b; 48],
-                b"Hi There",
-                "b6a8d5636f5c6a7224f9977dcf7ee6c7fb6d0c48cbdee973",
-            ),
-            (
-                EspAuth::HmacSha384_192,
-                &count_384,
-                &[0xcd; 50],
-                "5b540085c6e6358096532b2493609ed1cb298f774f87bb5c",
-            ),
+            (EspAuth::HmacMd5_96, &[0x0b; 16], b"Hi There", "9294727a3638bb1c13f48ef8158bfc9d"),
+            (EspAuth::HmacMd5_96, &[0xaa; 16], &[0xdd; 50], "56be34521d144c88dbb8c733f0e8b3f6"),
+            (EspAuth::HmacMd5_96, &[0x0c; 16], b"Test With Truncation", "56461ef2342edc00f9bab995"),
+            (EspAuth::HmacSha1_96, &[0x0b; 20], b"Hi There", "b617318655057264e28bc0b6fb378c8ef146be00"),
+            (EspAuth::HmacSha1_96, &[0xaa; 20], &[0xdd; 50], "125d7342b9ac11cd91a39af48aa17b4f63f175d3"),
+            (EspAuth::HmacSha1_96, &[0x0c; 20], b"Test With Truncation", "4c1a03424b55e07fe7f27be1"),
+            (EspAuth::HmacSha256_128, &[0x0b; 32], b"Hi There", "198a607eb44bfbc69903a0f1cf2bbdc5"),
+            (EspAuth::HmacSha256_128, b"JefeJefeJefeJefeJefeJefeJefeJefe", jefe, "167f928588c5cc2eef8e3093caa0e87c"),
+            (EspAuth::HmacSha256_128, &count, &[0xcd; 50], "372efcf9b40b35c2115b1346903d2ef4"),
+            (EspAuth::HmacSha384_192, &[0x0b; 48], b"Hi There", "b6a8d5636f5c6a7224f9977dcf7ee6c7fb6d0c48cbdee973"),
+            (EspAuth::HmacSha384_192, &count_384, &[0xcd; 50], "5b540085c6e6358096532b2493609ed1cb298f774f87bb5c"),
             (
                 EspAuth::HmacSha512_256,
                 &[0x0b; 64],
@@ -954,11 +822,7 @@ mod tests {
         ];
         for (auth, key, data, expected) in cases {
             let expected = hex(expected);
-            assert_eq!(
-                Mac::new(auth, key).unwrap().compute(data)[..expected.len()],
-                expected,
-                "{auth:?}"
-            );
+            assert_eq!(Mac::new(auth, key).unwrap().compute(data)[..expected.len()], expected, "{auth:?}");
         }
     }
 
@@ -976,31 +840,16 @@ mod tests {
     }
 
     fn comes_back(suite: Suite, lens: impl Iterator<Item = usize>) {
-        let (seal_key, open_key) = (
-            SealKey::new(suite, &keymat(suite)).unwrap(),
-            OpenKey::new(suite, &keymat(suite)).unwrap(),
-        );
+        let (seal_key, open_key) =
+            (SealKey::new(suite, &keymat(suite)).unwrap(), OpenKey::new(suite, &keymat(suite)).unwrap());
         let mut ivs = Ivs::new([7; 32]);
         for len in lens {
             let payload = payload(len);
             let mut packet = unsealed(suite, &payload);
-            let item = Seal {
-                key: &seal_key,
-                packet: &mut packet,
-                payload_len: len,
-                next_header: 17,
-            };
+            let item = Seal { key: &seal_key, packet: &mut packet, payload_len: len, next_header: 17 };
             seal(&mut [item], &mut ivs);
             let start = suite.payload_offset();
-            assert_eq!(
-                opened(&open_key, &mut packet),
-                Ok(Opened {
-                    start,
-                    len,
-                    next_header: 17
-                }),
-                "{suite} {len}"
-            );
+            assert_eq!(opened(&open_key, &mut packet), Ok(Opened { start, len, next_header: 17 }), "{suite} {len}");
             assert_eq!(packet[start..start + len], payload, "{suite} {len}");
         }
     }
@@ -1020,39 +869,22 @@ mod tests {
     #[test]
     fn a_batch_may_mix_suites_keys_and_lengths() {
         let keys: Vec<(SealKey, OpenKey)> = suites()
-            .map(|suite| {
-                (
-                    SealKey::new(suite, &keymat(suite)).unwrap(),
-                    OpenKey::new(suite, &keymat(suite)).unwrap(),
-                )
-            })
+            .map(|suite| (SealKey::new(suite, &keymat(suite)).unwrap(), OpenKey::new(suite, &keymat(suite)).unwrap()))
             .collect();
-        let mut packets: Vec<Vec<u8>> = keys
-            .iter()
-            .enumerate()
-            .map(|(at, (key, _))| unsealed(key.suite(), &payload(at * 31)))
-            .collect();
+        let mut packets: Vec<Vec<u8>> =
+            keys.iter().enumerate().map(|(at, (key, _))| unsealed(key.suite(), &payload(at * 31))).collect();
         let mut batch: Vec<Seal<'_>> = keys
             .iter()
             .zip(&mut packets)
             .enumerate()
-            .map(|(at, ((key, _), packet))| Seal {
-                key,
-                packet,
-                payload_len: at * 31,
-                next_header: at as u8,
-            })
+            .map(|(at, ((key, _), packet))| Seal { key, packet, payload_len: at * 31, next_header: at as u8 })
             .collect();
         seal(&mut batch, &mut Ivs::new([1; 32]));
         packets[3][9] ^= 1;
         let mut batch: Vec<Open<'_>> = keys
             .iter()
             .zip(&mut packets)
-            .map(|((_, key), packet)| Open {
-                key,
-                packet,
-                result: Err(OpenError::NotTried),
-            })
+            .map(|((_, key), packet)| Open { key, packet, result: Err(OpenError::NotTried) })
             .collect();
         open(&mut batch);
         for (at, item) in batch.iter().enumerate() {
@@ -1102,11 +934,7 @@ mod tests {
                         if inner % suite.cipher.block_len() != 0 {
                             Err(OpenError::BadLength)
                         } else if len == packet.len() {
-                            Ok(Opened {
-                                start: suite.payload_offset(),
-                                len: 40,
-                                next_header: 17,
-                            })
+                            Ok(Opened { start: suite.payload_offset(), len: 40, next_header: 17 })
                         } else {
                             Err(OpenError::BadIcv)
                         }
@@ -1126,11 +954,7 @@ mod tests {
         let mut packet = vec![1; 8];
         packet.extend_from_slice(&iv);
         packet.extend(encrypted_by_hand(suite.cipher, encryption, &iv, inner));
-        let hash = if suite.auth == EspAuth::HmacSha1_96 {
-            Hash::Sha1
-        } else {
-            Hash::Md5
-        };
+        let hash = if suite.auth == EspAuth::HmacSha1_96 { Hash::Sha1 } else { Hash::Md5 };
         let icv = hash.mac(authentication, &[&packet]);
         packet.extend_from_slice(&icv[..12]);
         packet
@@ -1138,10 +962,7 @@ mod tests {
 
     #[test]
     fn padding_that_is_not_one_two_three_is_refused() {
-        let null = Suite {
-            cipher: EspCipher::Null,
-            auth: EspAuth::HmacMd5_96,
-        };
+        let null = Suite { cipher: EspCipher::Null, auth: EspAuth::HmacMd5_96 };
         for suite in [USUAL, null] {
             let key = OpenKey::new(suite, &keymat(suite)).unwrap();
             let check = |inner: [u8; 16]| opened(&key, &mut with_inner(suite, &inner)).map(|found| found.len);
@@ -1180,12 +1001,7 @@ mod tests {
         let mut batch: Vec<Seal<'_>> = packets
             .iter_mut()
             .zip([30, 30, usize::MAX])
-            .map(|(packet, payload_len)| Seal {
-                key: &key,
-                packet,
-                payload_len,
-                next_header: 17,
-            })
+            .map(|(packet, payload_len)| Seal { key: &key, packet, payload_len, next_header: 17 })
             .collect();
         seal(&mut batch, &mut Ivs::new([4; 32]));
         assert_eq!(packets[1], vec![0; len - 1]);
@@ -1270,12 +1086,7 @@ mod tests {
             for sequence in [1u32, 2, 0x0100_0000, u32::MAX] {
                 let mut packet = unsealed(suite, &payload(5));
                 packet[4..8].copy_from_slice(&sequence.to_be_bytes());
-                let item = Seal {
-                    key: &key,
-                    packet: &mut packet,
-                    payload_len: 5,
-                    next_header: 17,
-                };
+                let item = Seal { key: &key, packet: &mut packet, payload_len: 5, next_header: 17 };
                 seal(&mut [item], &mut ivs);
                 assert_eq!(packet[12..16], sequence.to_be_bytes(), "{suite}");
             }

@@ -3,10 +3,7 @@
 //! CBC encryption and hashing wait for themselves most of the time: one packet leaves the processor idle, and packets
 //! side by side do not. Sealing and opening give the same octets with every choice of [`Units`].
 
-#![cfg_attr(
-    not(target_arch = "x86_64"),
-    allow(dead_code, reason = "what kernels need, where there are none")
-)]
+#![cfg_attr(not(target_arch = "x86_64"), allow(dead_code, reason = "what kernels need, where there are none"))]
 
 mod cbc;
 mod hmac;
@@ -77,14 +74,7 @@ pub struct Units {
 }
 
 impl Units {
-    const NONE: Self = Self {
-        aes: None,
-        vaes256: None,
-        vaes512: None,
-        sha: None,
-        avx2: None,
-        avx512: None,
-    };
+    const NONE: Self = Self { aes: None, vaes256: None, vaes512: None, sha: None, avx2: None, avx512: None };
 
     /// Those that this process uses: all there are, or those up to the level in [`VARIABLE`], which is read once.
     #[must_use]
@@ -103,20 +93,10 @@ impl Units {
         if level == Level::Portable || aes.is_none() {
             return Self::NONE;
         }
-        let below = Self {
-            aes,
-            vaes256: Vaes256::detect(),
-            sha: ShaNi::detect(),
-            avx2: Avx2::detect(),
-            ..Self::NONE
-        };
+        let below = Self { aes, vaes256: Vaes256::detect(), sha: ShaNi::detect(), avx2: Avx2::detect(), ..Self::NONE };
         match level {
             Level::Portable | Level::AesNi => below,
-            Level::Avx512 => Self {
-                vaes512: Vaes512::detect(),
-                avx512: Avx512::detect(),
-                ..below
-            },
+            Level::Avx512 => Self { vaes512: Vaes512::detect(), avx512: Avx512::detect(), ..below },
         }
     }
 
@@ -125,11 +105,7 @@ impl Units {
     pub const fn level(self) -> Level {
         match self {
             Self { aes: None, .. } => Level::Portable,
-            Self {
-                vaes512: None,
-                avx512: None,
-                ..
-            } => Level::AesNi,
+            Self { vaes512: None, avx512: None, .. } => Level::AesNi,
             _ => Level::Avx512,
         }
     }
@@ -242,12 +218,7 @@ pub(crate) struct Keys {
 }
 
 /// Those of a place that holds no packet.
-static NO_KEYS: Keys = Keys {
-    schedule: Schedule::ZERO,
-    digest: Digest::Sha1,
-    inner: [0; 8],
-    outer: [0; 8],
-};
+static NO_KEYS: Keys = Keys { schedule: Schedule::ZERO, digest: Digest::Sha1, inner: [0; 8], outer: [0; 8] };
 
 impl Keys {
     /// Expands an AES key for encryption; `None` when the processor has no kernels for it, or it is no AES key.
@@ -319,11 +290,7 @@ impl<'a> Packet<'a> {
     fn job(&mut self) -> Option<cbc::Job<'_>> {
         let keys = self.keys;
         let (iv, text) = self.message_mut().get_mut(HEADER..)?.split_first_chunk_mut()?;
-        Some(cbc::Job {
-            schedule: &keys.schedule,
-            iv,
-            blocks: text.as_chunks_mut().0,
-        })
+        Some(cbc::Job { schedule: &keys.schedule, iv, blocks: text.as_chunks_mut().0 })
     }
 
     fn put_icv(&mut self, words: &[u32; 8]) {
@@ -346,15 +313,7 @@ pub(crate) struct Sealing<'a, const N: usize> {
 impl<'a, const N: usize> Sealing<'a, N> {
     pub(crate) fn new(units: Units) -> Self {
         const { assert!(N > 0 && N <= BATCH, "a batch holds a packet and no more than fit") };
-        Self {
-            units,
-            packets: core::array::from_fn(|_| Packet {
-                order: 0,
-                keys: &NO_KEYS,
-                octets: &mut [],
-            }),
-            held: 0,
-        }
+        Self { units, packets: core::array::from_fn(|_| Packet { order: 0, keys: &NO_KEYS, octets: &mut [] }), held: 0 }
     }
 
     /// Takes a packet that lacks only encryption and ICV; the units have AES, and the packet room for all its parts.
@@ -511,28 +470,15 @@ pub(crate) struct Authenticators<'a, const N: usize> {
 impl<'a, const N: usize> Authenticators<'a, N> {
     pub(crate) fn new() -> Self {
         const { assert!(N > 0 && N <= BATCH, "a batch holds a packet and no more than fit") };
-        let none = Sealed {
-            order: 0,
-            slot: 0,
-            keys: &NO_KEYS,
-            message: &[],
-        };
-        Self {
-            packets: [none; N],
-            held: 0,
-        }
+        let none = Sealed { order: 0, slot: 0, keys: &NO_KEYS, message: &[] };
+        Self { packets: [none; N], held: 0 }
     }
 
     /// Takes what the ICV of a packet covers, as number `slot` of those below `N`.
     pub(crate) fn push(&mut self, slot: usize, keys: &'a Keys, message: &'a [u8]) {
         if let Some(place) = self.packets.get_mut(self.held) {
             let length = u32::try_from(message.len()).unwrap_or(u32::MAX).min(0x0fff_ffff);
-            *place = Sealed {
-                order: (keys.digest as u32) << 30 | (0x0fff_ffff - length),
-                slot,
-                keys,
-                message,
-            };
+            *place = Sealed { order: (keys.digest as u32) << 30 | (0x0fff_ffff - length), slot, keys, message };
             self.held += 1;
         }
     }
@@ -579,22 +525,12 @@ impl Units {
             below,
             Self { sha: None, ..all },
             Self { vaes512: None, ..all },
-            Self {
-                vaes256: None,
-                vaes512: None,
-                sha: None,
-                ..all
-            },
+            Self { vaes256: None, vaes512: None, sha: None, ..all },
             Self { avx512: None, ..all },
             Self { sha: None, ..below },
             Self { vaes256: None, ..below },
             Self { avx2: None, ..below },
-            Self {
-                vaes256: None,
-                avx2: None,
-                sha: None,
-                ..below
-            },
+            Self { vaes256: None, avx2: None, sha: None, ..below },
         ]
     }
 }
@@ -661,11 +597,7 @@ mod tests {
                 let (cipher, auth) = SUITES[at % SUITES.len()];
                 let suite = Suite { cipher, auth };
                 let keymat = chance.octets(suite.key_material_len());
-                Sa {
-                    suite,
-                    seal: SealKey::new(suite, &keymat).unwrap(),
-                    open: OpenKey::new(suite, &keymat).unwrap(),
-                }
+                Sa { suite, seal: SealKey::new(suite, &keymat).unwrap(), open: OpenKey::new(suite, &keymat).unwrap() }
             })
             .collect()
     }
@@ -689,13 +621,7 @@ mod tests {
                 let from = chance.below(64);
                 let behind = chance.below(64);
                 let buffer = chance.octets(from + len + behind);
-                Case {
-                    sa,
-                    payload_len,
-                    from,
-                    len,
-                    buffer,
-                }
+                Case { sa, payload_len, from, len, buffer }
             })
             .collect()
     }
@@ -782,13 +708,7 @@ mod tests {
             let clear: Vec<Case> = (0..300)
                 .map(|payload_len| {
                     let len = found.suite.padded_len(payload_len);
-                    Case {
-                        sa,
-                        payload_len,
-                        from: payload_len % 64,
-                        len,
-                        buffer: chance.octets(payload_len % 64 + len),
-                    }
+                    Case { sa, payload_len, from: payload_len % 64, len, buffer: chance.octets(payload_len % 64 + len) }
                 })
                 .collect();
             let expected = sealed(Units::NONE, &sas, &clear);
@@ -798,12 +718,7 @@ mod tests {
                         // The vectors begin anew with every call, so the control does as well.
                         let (sealed, control) = (sealed(units, &sas, clear), sealed(Units::NONE, &sas, clear));
                         for (case, control) in sealed.iter().zip(&control) {
-                            assert!(
-                                case.buffer == control.buffer,
-                                "{units} {} {}",
-                                found.suite,
-                                case.payload_len
-                            );
+                            assert!(case.buffer == control.buffer, "{units} {} {}", found.suite, case.payload_len);
                         }
                         for (case, result) in opened(units, &sas, expected) {
                             assert_eq!(result.unwrap().len, case.payload_len, "{units} {}", found.suite);
@@ -841,11 +756,7 @@ mod tests {
 
     #[test]
     fn levels_have_names_and_units_tell_theirs() {
-        for (name, level) in [
-            ("portable", Level::Portable),
-            ("aesni", Level::AesNi),
-            ("avx512", Level::Avx512),
-        ] {
+        for (name, level) in [("portable", Level::Portable), ("aesni", Level::AesNi), ("avx512", Level::Avx512)] {
             assert_eq!(Level::from_name(name), Some(level));
             assert!(Units::up_to(level).level() <= level);
         }

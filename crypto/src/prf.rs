@@ -148,16 +148,8 @@ mod tests {
         for (hash, text, digest) in [
             (Hash::Sha1, "abc", "a9993e364706816aba3e25717850c26c9cd0d89d"),
             (Hash::Sha1, two_blocks, "84983e441c3bd26ebaae4aa1f95129e5e54670f1"),
-            (
-                Hash::Sha256,
-                "abc",
-                "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad",
-            ),
-            (
-                Hash::Sha256,
-                two_blocks,
-                "248d6a61d20638b8e5c026930c3e6039a33ce45964ff2167f6ecedd419db06c1",
-            ),
+            (Hash::Sha256, "abc", "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"),
+            (Hash::Sha256, two_blocks, "248d6a61d20638b8e5c026930c3e6039a33ce45964ff2167f6ecedd419db06c1"),
             (
                 Hash::Sha384,
                 "abc",
@@ -186,10 +178,7 @@ mod tests {
             assert_eq!(hash.digest(&[text.as_bytes()]), hex(digest), "{hash:?} {text}");
         }
         let million = vec![b'a'; 1_000_000];
-        assert_eq!(
-            Hash::Sha1.digest(&[&million]),
-            hex("34aa973cd4c4daa4f61eeb2bdbad27316534016f")
-        );
+        assert_eq!(Hash::Sha1.digest(&[&million]), hex("34aa973cd4c4daa4f61eeb2bdbad27316534016f"));
     }
 
     #[test]
@@ -203,66 +192,16 @@ mod tests {
             (Hash::Md5, b"Jefe", jefe.as_bytes(), "750c783e6ab0b503eaa86e310a5db738"),
             (Hash::Md5, &[0xaa; 16], &[0xdd; 50], "56be34521d144c88dbb8c733f0e8b3f6"),
             (Hash::Md5, &count, &[0xcd; 50], "697eaf0aca3a3aea3a75164746ffaa79"),
-            (
-                Hash::Md5,
-                &[0x0c; 16],
-                b"Test With Truncation",
-                "56461ef2342edc00f9bab995690efd4c",
-            ),
-            (
-                Hash::Md5,
-                &[0xaa; 80],
-                large.as_bytes(),
-                "6b1ab7fe4bd7bf8f0b62e6ce61b9d0cd",
-            ),
-            (
-                Hash::Md5,
-                &[0xaa; 80],
-                larger.as_bytes(),
-                "6f630fad67cda0ee1fb1f562db3aa53e",
-            ),
-            (
-                Hash::Sha1,
-                &[0x0b; 20],
-                b"Hi There",
-                "b617318655057264e28bc0b6fb378c8ef146be00",
-            ),
-            (
-                Hash::Sha1,
-                b"Jefe",
-                jefe.as_bytes(),
-                "effcdf6ae5eb2fa2d27416d5f184df9c259a7c79",
-            ),
-            (
-                Hash::Sha1,
-                &[0xaa; 20],
-                &[0xdd; 50],
-                "125d7342b9ac11cd91a39af48aa17b4f63f175d3",
-            ),
-            (
-                Hash::Sha1,
-                &count,
-                &[0xcd; 50],
-                "4c9007f4026250c6bc8414f9bf50c86c2d7235da",
-            ),
-            (
-                Hash::Sha1,
-                &[0x0c; 20],
-                b"Test With Truncation",
-                "4c1a03424b55e07fe7f27be1d58bb9324a9a5a04",
-            ),
-            (
-                Hash::Sha1,
-                &[0xaa; 80],
-                large.as_bytes(),
-                "aa4ae5e15272d00e95705637ce8a3b55ed402112",
-            ),
-            (
-                Hash::Sha1,
-                &[0xaa; 80],
-                larger.as_bytes(),
-                "e8e99d0f45237d786d6bbaa7965c7808bbff1a91",
-            ),
+            (Hash::Md5, &[0x0c; 16], b"Test With Truncation", "56461ef2342edc00f9bab995690efd4c"),
+            (Hash::Md5, &[0xaa; 80], large.as_bytes(), "6b1ab7fe4bd7bf8f0b62e6ce61b9d0cd"),
+            (Hash::Md5, &[0xaa; 80], larger.as_bytes(), "6f630fad67cda0ee1fb1f562db3aa53e"),
+            (Hash::Sha1, &[0x0b; 20], b"Hi There", "b617318655057264e28bc0b6fb378c8ef146be00"),
+            (Hash::Sha1, b"Jefe", jefe.as_bytes(), "effcdf6ae5eb2fa2d27416d5f184df9c259a7c79"),
+            (Hash::Sha1, &[0xaa; 20], &[0xdd; 50], "125d7342b9ac11cd91a39af48aa17b4f63f175d3"),
+            (Hash::Sha1, &count, &[0xcd; 50], "4c9007f4026250c6bc8414f9bf50c86c2d7235da"),
+            (Hash::Sha1, &[0x0c; 20], b"Test With Truncation", "4c1a03424b55e07fe7f27be1d58bb9324a9a5a04"),
+            (Hash::Sha1, &[0xaa; 80], large.as_bytes(), "aa4ae5e15272d00e95705637ce8a3b55ed402112"),
+            (Hash::Sha1, &[0xaa; 80], larger.as_bytes(), "e8e99d0f45237d786d6bbaa7965c7808bbff1a91"),
         ];
         for (hash, key, data, mac) in cases {
             assert_eq!(hash.mac(key, &[data]), hex(mac), "{hash:?} {mac}");
@@ -359,10 +298,7 @@ mod tests {
         for (hash, block) in ALL.into_iter().zip([64, 64, 64, 128, 128]) {
             let key = vec![7; block + 1];
             assert_eq!(hash.mac(&key, &[b"x"]), hash.mac(&hash.digest(&[&key]), &[b"x"]));
-            assert_ne!(
-                hash.mac(&key[1..], &[b"x"]),
-                hash.mac(&hash.digest(&[&key[1..]]), &[b"x"])
-            );
+            assert_ne!(hash.mac(&key[1..], &[b"x"]), hash.mac(&hash.digest(&[&key[1..]]), &[b"x"]));
         }
     }
 

@@ -81,10 +81,7 @@ mod tests {
     #[test]
     fn a_secret_is_not_told_by_debug() {
         assert_eq!(format!("{:?}", Secret::new(vec![1u8, 2, 3])), "Secret(..)");
-        assert_eq!(
-            format!("{:?}", Some(Secret::new(String::from("key")))),
-            "Some(Secret(..))"
-        );
+        assert_eq!(format!("{:?}", Some(Secret::new(String::from("key")))), "Some(Secret(..))");
     }
 
     #[test]

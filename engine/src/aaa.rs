@@ -20,41 +20,23 @@ pub fn check(users: &[User], attempt: &Attempt) -> Verdict {
         return Verdict::Reject { why: Why::UnknownUser };
     };
     if matches!(attempt.proof, Proof::MsChapV1 { use_nt: false, .. }) {
-        return Verdict::Reject {
-            why: Why::LanManagerOnly,
-        };
+        return Verdict::Reject { why: Why::LanManagerOnly };
     }
     match proves(&attempt.proof, &user.password, &attempt.user) {
-        None => Verdict::Reject {
-            why: Why::WrongPassword,
-        },
+        None => Verdict::Reject { why: Why::WrongPassword },
         Some(authenticator_response) => {
             let is_wild = user.name == WILD_CARD;
-            let name = if is_wild {
-                read(chap::without_domain(&attempt.user))
-            } else {
-                user.name.clone()
-            };
+            let name = if is_wild { read(chap::without_domain(&attempt.user)) } else { user.name.clone() };
             // An address under the wild card would be everybody's.
             let address = if is_wild { None } else { user.address };
-            Verdict::Accept {
-                user: name,
-                authenticator_response,
-                address,
-            }
+            Verdict::Accept { user: name, authenticator_response, address }
         }
     }
 }
 
 fn find<'a>(users: &'a [User], name: &[u8]) -> Option<&'a User> {
-    let named = |name: &[u8]| {
-        users
-            .iter()
-            .find(|u| u.name != WILD_CARD && readings(&u.name).iter().any(|r| r == name))
-    };
-    named(name)
-        .or_else(|| named(chap::without_domain(name)))
-        .or_else(|| users.iter().find(|u| u.name == WILD_CARD))
+    let named = |name: &[u8]| users.iter().find(|u| u.name != WILD_CARD && readings(&u.name).iter().any(|r| r == name));
+    named(name).or_else(|| named(chap::without_domain(name))).or_else(|| users.iter().find(|u| u.name == WILD_CARD))
 }
 
 /// A name for people to read: UTF-8, else Latin-1.
@@ -69,11 +51,7 @@ fn read(name: &[u8]) -> String {
 fn readings(text: &str) -> Vec<Vec<u8>> {
     let mut all = vec![text.as_bytes().to_vec()];
     if !text.is_ascii() {
-        all.extend(
-            text.chars()
-                .map(|c| u8::try_from(u32::from(c)).ok())
-                .collect::<Option<Vec<u8>>>(),
-        );
+        all.extend(text.chars().map(|c| u8::try_from(u32::from(c)).ok()).collect::<Option<Vec<u8>>>());
     }
     all
 }
@@ -92,36 +70,23 @@ fn nt_readings(password: &str) -> Vec<Secret<String>> {
 fn proves(proof: &Proof, password: &str, user: &[u8]) -> Option<Option<String>> {
     match proof {
         Proof::Pap { password: sent } => {
+            let fits = readings(password).iter().fold(false, |fits, reading| equal(reading, sent.expose()) | fits);
+            fits.then_some(None)
+        }
+        Proof::ChapMd5 { id, challenge, response } => {
             let fits = readings(password)
                 .iter()
-                .fold(false, |fits, reading| equal(reading, sent.expose()) | fits);
+                .fold(false, |fits, reading| equal(&chap::md5_response(*id, reading, challenge), response) | fits);
             fits.then_some(None)
         }
-        Proof::ChapMd5 {
-            id,
-            challenge,
-            response,
-        } => {
-            let fits = readings(password).iter().fold(false, |fits, reading| {
-                equal(&chap::md5_response(*id, reading, challenge), response) | fits
-            });
-            fits.then_some(None)
-        }
-        Proof::MsChapV1 {
-            challenge, nt_response, ..
-        } => {
+        Proof::MsChapV1 { challenge, nt_response, .. } => {
             let fits = nt_readings(password).iter().fold(false, |fits, reading| {
                 let hash = chap::nt_password_hash(reading.expose());
                 equal(&chap::mschapv1_nt_response(challenge, &hash), nt_response) | fits
             });
             fits.then_some(None)
         }
-        Proof::MsChapV2 {
-            challenge,
-            peer_challenge,
-            nt_response,
-            ..
-        } => {
+        Proof::MsChapV2 { challenge, peer_challenge, nt_response, .. } => {
             // RFC 2759 §8.2 hashes the name without the domain; a client that leaves it there is understood too.
             let names = [chap::without_domain(user), user];
             let mut answer = None;
@@ -156,33 +121,16 @@ mod tests {
     const PEER: [u8; 16] = [4; 16];
 
     fn user(name: &str, password: &str) -> User {
-        User {
-            name: name.to_owned(),
-            password: password.to_owned().into(),
-            address: None,
-            prefix: None,
-        }
+        User { name: name.to_owned(), password: password.to_owned().into(), address: None, prefix: None }
     }
 
     fn pap(name: &[u8], password: &[u8]) -> Attempt {
-        Attempt {
-            user: name.to_vec(),
-            proof: Proof::Pap {
-                password: Secret::new(password.to_vec()),
-            },
-        }
+        Attempt { user: name.to_vec(), proof: Proof::Pap { password: Secret::new(password.to_vec()) } }
     }
 
     fn md5(name: &[u8], password: &[u8]) -> Attempt {
         let response = chap::md5_response(7, password, &CHALLENGE);
-        Attempt {
-            user: name.to_vec(),
-            proof: Proof::ChapMd5 {
-                id: 7,
-                challenge: CHALLENGE.to_vec(),
-                response,
-            },
-        }
+        Attempt { user: name.to_vec(), proof: Proof::ChapMd5 { id: 7, challenge: CHALLENGE.to_vec(), response } }
     }
 
     fn v1(name: &[u8], password: &str, use_nt: bool) -> Attempt {
@@ -190,12 +138,7 @@ mod tests {
         let nt_response = chap::mschapv1_nt_response(&[5; 8], &hash).to_vec();
         Attempt {
             user: name.to_vec(),
-            proof: Proof::MsChapV1 {
-                challenge: [5; 8],
-                lm_response: vec![0; 24],
-                nt_response,
-                use_nt,
-            },
+            proof: Proof::MsChapV1 { challenge: [5; 8], lm_response: vec![0; 24], nt_response, use_nt },
         }
     }
 
@@ -206,12 +149,7 @@ mod tests {
         let name = name.to_vec();
         Attempt {
             user: name.clone(),
-            proof: Proof::MsChapV2 {
-                challenge: CHALLENGE,
-                peer_challenge: PEER,
-                nt_response,
-                name,
-            },
+            proof: Proof::MsChapV2 { challenge: CHALLENGE, peer_challenge: PEER, nt_response, name },
         }
     }
 
@@ -234,80 +172,40 @@ mod tests {
         for attempt in right {
             assert_eq!(accepted(&users, &attempt).as_deref(), Some("taro"), "{attempt:?}");
         }
-        let wrong = [
-            pap(b"taro", b"other"),
-            md5(b"taro", b""),
-            v1(b"taro", "Himitsu", true),
-            v2(b"taro", b"taro", "himitsu "),
-        ];
+        let wrong =
+            [pap(b"taro", b"other"), md5(b"taro", b""), v1(b"taro", "Himitsu", true), v2(b"taro", b"taro", "himitsu ")];
         for attempt in wrong {
-            assert_eq!(
-                check(&users, &attempt),
-                Verdict::Reject {
-                    why: Why::WrongPassword
-                },
-                "{attempt:?}"
-            );
+            assert_eq!(check(&users, &attempt), Verdict::Reject { why: Why::WrongPassword }, "{attempt:?}");
         }
-        assert_eq!(
-            check(&users, &pap(b"Taro", b"himitsu")),
-            Verdict::Reject { why: Why::UnknownUser }
-        );
-        assert_eq!(
-            check(&[], &v2(b"taro", b"taro", "")),
-            Verdict::Reject { why: Why::UnknownUser }
-        );
+        assert_eq!(check(&users, &pap(b"Taro", b"himitsu")), Verdict::Reject { why: Why::UnknownUser });
+        assert_eq!(check(&[], &v2(b"taro", b"taro", "")), Verdict::Reject { why: Why::UnknownUser });
     }
 
     #[test]
     fn the_server_proves_itself_in_mschapv2() {
-        let Verdict::Accept {
-            authenticator_response: Some(proof),
-            ..
-        } = check(&[user("taro", "himitsu")], &v2(b"taro", b"taro", "himitsu"))
+        let Verdict::Accept { authenticator_response: Some(proof), .. } =
+            check(&[user("taro", "himitsu")], &v2(b"taro", b"taro", "himitsu"))
         else {
             panic!("accepted with a proof")
         };
         assert_eq!((proof.len(), proof.starts_with("S=")), (42, true));
-        assert!(
-            proof
-                .bytes()
-                .skip(2)
-                .all(|b| b.is_ascii_digit() || (b'A'..=b'F').contains(&b))
-        );
+        assert!(proof.bytes().skip(2).all(|b| b.is_ascii_digit() || (b'A'..=b'F').contains(&b)));
     }
 
     #[test]
     fn the_lan_manager_answer_alone_is_not_enough() {
         let users = [user("taro", "himitsu")];
-        assert_eq!(
-            check(&users, &v1(b"taro", "himitsu", false)),
-            Verdict::Reject {
-                why: Why::LanManagerOnly
-            }
-        );
+        assert_eq!(check(&users, &v1(b"taro", "himitsu", false)), Verdict::Reject { why: Why::LanManagerOnly });
     }
 
     #[test]
     fn a_windows_domain_before_the_name_is_no_part_of_it() {
         let users = [user("taro", "himitsu")];
-        assert_eq!(
-            accepted(&users, &v2(b"CORP\\taro", b"taro", "himitsu")).as_deref(),
-            Some("taro")
-        );
-        assert_eq!(
-            accepted(&users, &v2(b"CORP\\taro", b"CORP\\taro", "himitsu")).as_deref(),
-            Some("taro")
-        );
-        assert_eq!(
-            accepted(&users, &pap(b"CORP\\taro", b"himitsu")).as_deref(),
-            Some("taro")
-        );
+        assert_eq!(accepted(&users, &v2(b"CORP\\taro", b"taro", "himitsu")).as_deref(), Some("taro"));
+        assert_eq!(accepted(&users, &v2(b"CORP\\taro", b"CORP\\taro", "himitsu")).as_deref(), Some("taro"));
+        assert_eq!(accepted(&users, &pap(b"CORP\\taro", b"himitsu")).as_deref(), Some("taro"));
         let users = [user("CORP\\taro", "b"), user("taro", "a")];
-        assert_eq!(
-            accepted(&users, &v2(b"CORP\\taro", b"taro", "b")).as_deref(),
-            Some("CORP\\taro")
-        );
+        assert_eq!(accepted(&users, &v2(b"CORP\\taro", b"taro", "b")).as_deref(), Some("CORP\\taro"));
         assert_eq!(accepted(&users, &pap(b"taro@example.jp", b"a")), None);
     }
 
@@ -315,20 +213,10 @@ mod tests {
     fn the_wild_card_matches_what_nothing_else_matches_and_has_a_password_of_its_own() {
         let mut users = [user("*", "common"), user("taro", "himitsu")];
         users[0].address = Some(Ipv4Addr::new(10, 0, 0, 1));
-        assert_eq!(
-            accepted(&users, &pap(b"anybody", b"common")).as_deref(),
-            Some("anybody")
-        );
+        assert_eq!(accepted(&users, &pap(b"anybody", b"common")).as_deref(), Some("anybody"));
         assert_eq!(accepted(&users, &pap(b"anybody", b"wrong")), None);
-        assert_eq!(
-            accepted(&users, &pap(b"taro", b"common")),
-            None,
-            "taro has a password of his own"
-        );
-        assert!(matches!(
-            check(&users, &pap(b"a", b"common")),
-            Verdict::Accept { address: None, .. }
-        ));
+        assert_eq!(accepted(&users, &pap(b"taro", b"common")), None, "taro has a password of his own");
+        assert!(matches!(check(&users, &pap(b"a", b"common")), Verdict::Accept { address: None, .. }));
     }
 
     #[test]
@@ -345,19 +233,13 @@ mod tests {
                 assert_eq!(accepted(&users, &v1(name, password, true)).as_deref(), Some("Jörg"));
             }
         }
-        assert_eq!(
-            accepted(&users, &pap(b"taro", "秘密".as_bytes())).as_deref(),
-            Some("taro")
-        );
+        assert_eq!(accepted(&users, &pap(b"taro", "秘密".as_bytes())).as_deref(), Some("taro"));
     }
 
     #[test]
     fn a_users_own_address_comes_with_the_verdict() {
         let own = Ipv4Addr::new(10, 0, 0, 7);
-        let users = [User {
-            address: Some(own),
-            ..user("taro", "himitsu")
-        }];
+        let users = [User { address: Some(own), ..user("taro", "himitsu") }];
         assert!(
             matches!(check(&users, &pap(b"taro", b"himitsu")), Verdict::Accept { address: Some(a), .. } if a == own)
         );

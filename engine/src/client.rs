@@ -13,8 +13,8 @@ use crate::l2tp::{self, Tunnel};
 use crate::outbox::{HostChange, Outbox, Output};
 use crate::path::{ClientId, Counters, Encap, ReplayState, SessionPath, Spi, Update};
 use crate::pool::{Pool, Wish};
-use crate::prefix::Prefixes;
 use crate::ppp::{self, Link};
+use crate::prefix::Prefixes;
 use crate::rng::Rng;
 use crate::time::{Instant, earliest};
 use command::{Config, DnsSource, L2tpTunnel, Mss, Pp, PpRef};
@@ -231,11 +231,7 @@ impl Client {
     }
 
     pub(crate) fn encap(&self) -> Encap {
-        if self.pairs.last().is_some_and(|p| p.udp) {
-            Encap::Udp
-        } else {
-            Encap::Raw
-        }
+        if self.pairs.last().is_some_and(|p| p.udp) { Encap::Udp } else { Encap::Raw }
     }
 
     /// An ISAKMP SA of this client was established.
@@ -262,12 +258,7 @@ impl Client {
         let encap = if agreed.udp { Encap::Udp } else { Encap::Raw };
         let anti_replay = cx.tunnels.get(&tunnel).is_none_or(|t| t.policy.anti_replay);
         if first {
-            cx.path(Update::Peer {
-                client,
-                peer: self.endpoint.peer,
-                local: self.endpoint.local.ip(),
-                encap,
-            });
+            cx.path(Update::Peer { client, peer: self.endpoint.peer, local: self.endpoint.local.ip(), encap });
         }
         cx.path(Update::InstallInbound {
             client,
@@ -298,10 +289,7 @@ impl Client {
             terms: agreed.terms.clone(),
         });
         self.idle_since = cx.now;
-        cx.event(Event::RespondIpsec {
-            peer: self.endpoint.peer.ip(),
-            algorithms: agreed.words.clone(),
-        });
+        cx.event(Event::RespondIpsec { peer: self.endpoint.peer.ip(), algorithms: agreed.words.clone() });
         if first {
             cx.event(Event::TunnelUp { tunnel });
             self.keepalive_due = self.nat_keepalive(cx).map(|i| cx.now.after(i));
@@ -311,38 +299,26 @@ impl Client {
     fn nat_keepalive(&self, cx: &Context<'_>) -> Option<Duration> {
         let gateway = &cx.tunnels.get(&self.tunnel?)?.gateway;
         let seconds = gateway.nat_keepalive_s?;
-        self.pairs
-            .last()
-            .is_some_and(|p| p.udp)
-            .then(|| Duration::from_secs(u64::from(seconds)))
+        self.pairs.last().is_some_and(|p| p.udp).then(|| Duration::from_secs(u64::from(seconds)))
     }
 
     fn dpd_interval(&self, cx: &Context<'_>) -> Option<Duration> {
-        let tunnel = self.tunnel.or_else(|| {
-            cx.tunnels
-                .values()
-                .find(|t| self.gateways.contains(&t.gateway.id))
-                .map(|t| t.number)
-        })?;
+        let tunnel = self
+            .tunnel
+            .or_else(|| cx.tunnels.values().find(|t| self.gateways.contains(&t.gateway.id)).map(|t| t.number))?;
         let (interval, _) = cx.tunnels.get(&tunnel)?.gateway.dpd?;
         Some(Duration::from_secs(u64::from(interval)))
     }
 
     fn retire(&self, pair: &Pair, cx: &mut Context<'_>) {
         cx.path(Update::Retire { spi: Spi(pair.inbound) });
-        cx.path(Update::RetireOutbound {
-            client: self.client_id(),
-            spi: Spi(pair.outbound),
-        });
+        cx.path(Update::RetireOutbound { client: self.client_id(), spi: Spi(pair.outbound) });
     }
 
     /// The client confirmed a pair, or has used it: send on it from here on.
     pub(crate) fn confirmed(&mut self, inbound: u32, cx: &mut Context<'_>) {
         if let Some(p) = self.pairs.iter().find(|p| p.inbound == inbound) {
-            cx.path(Update::Activate {
-                client: self.client_id(),
-                spi: Spi(p.outbound),
-            });
+            cx.path(Update::Activate { client: self.client_id(), spi: Spi(p.outbound) });
         }
         for sa in &mut self.ikes {
             sa.saw_use(inbound);
@@ -351,16 +327,12 @@ impl Client {
 
     /// The client deleted ESP SAs: it names its inbound SPIs, our outbound ones.
     pub(crate) fn deleted(&mut self, outbound: &[u32], cx: &mut Context<'_>) {
-        let (gone, kept): (Vec<_>, Vec<_>) = core::mem::take(&mut self.pairs)
-            .into_iter()
-            .partition(|p| outbound.contains(&p.outbound));
+        let (gone, kept): (Vec<_>, Vec<_>) =
+            core::mem::take(&mut self.pairs).into_iter().partition(|p| outbound.contains(&p.outbound));
         self.pairs = kept;
         // The newest that is left carries on, should the deleted one have been in use.
         if let (false, Some(p)) = (gone.is_empty(), self.pairs.last()) {
-            cx.path(Update::Activate {
-                client: self.client_id(),
-                spi: Spi(p.outbound),
-            });
+            cx.path(Update::Activate { client: self.client_id(), spi: Spi(p.outbound) });
         }
         for p in &gone {
             self.retire(p, cx);
@@ -484,12 +456,7 @@ impl Client {
     fn seal(&self, peer_port: u16, l2tp: Vec<u8>, cx: &mut Context<'_>) {
         // Between two SAs nothing can be sent; what matters is repeated.
         if !self.pairs.is_empty() {
-            cx.path(Update::Seal {
-                client: self.client_id(),
-                source_port: L2TP_PORT,
-                peer_port,
-                l2tp,
-            });
+            cx.path(Update::Seal { client: self.client_id(), source_port: L2TP_PORT, peer_port, l2tp });
         }
     }
 
@@ -621,9 +588,7 @@ impl Client {
     /// Ends the call, whoever wanted it: address, route and instance are given back, and it is told.
     fn end_call(&mut self, why: &str, cx: &mut Context<'_>) {
         let Some(call) = self.call.take() else { return };
-        cx.path(Update::SessionGone {
-            client: self.client_id(),
-        });
+        cx.path(Update::SessionGone { client: self.client_id() });
         cx.instances.remove(&call.instance);
         inside::give_back(&call.inside, cx);
         if let Some(address) = call.address {
@@ -642,10 +607,7 @@ impl Client {
             sent: (used.out_packets, used.out_octets),
             cause: call.cause.unwrap_or_else(|| why.to_owned()),
         };
-        cx.event(Event::Disconnected {
-            instance: call.instance,
-            summary,
-        });
+        cx.event(Event::Disconnected { instance: call.instance, summary });
     }
 
     fn settle_ppp(&mut self, cx: &mut Context<'_>) -> bool {
@@ -654,10 +616,7 @@ impl Client {
             moved = true;
             match output {
                 ppp::Output::Send(_) if self.pairs.is_empty() => {}
-                ppp::Output::Send(ppp) => cx.path(Update::SealFrame {
-                    client: self.client_id(),
-                    ppp,
-                }),
+                ppp::Output::Send(ppp) => cx.path(Update::SealFrame { client: self.client_id(), ppp }),
                 ppp::Output::Log(log) => self.tell_ppp(log, cx),
                 ppp::Output::Authenticate(attempt) => self.authenticate(&attempt, cx),
                 ppp::Output::NeedAddress { user, asked } => self.lend(&user, asked, cx),
@@ -677,17 +636,12 @@ impl Client {
         };
         cx.event(match log {
             ppp::Log::CallDetected { user } => Event::CallDetected { instance, user },
-            ppp::Log::IpcpUp { local, remote } => Event::IpcpUp {
-                instance,
-                local,
-                remote,
-            },
+            ppp::Log::IpcpUp { local, remote } => Event::IpcpUp { instance, local, remote },
             // The end is told once, with its figures, when the call is given back; IPv6 with the prefix that was lent.
             ppp::Log::Disconnected { .. } | ppp::Log::Ipv6cpUp { .. } => return,
-            other @ (ppp::Log::Identification { .. } | ppp::Log::Packet { .. }) => Event::Ppp {
-                instance,
-                text: other.to_string(),
-            },
+            other @ (ppp::Log::Identification { .. } | ppp::Log::Packet { .. }) => {
+                Event::Ppp { instance, text: other.to_string() }
+            }
         });
     }
 
@@ -734,23 +688,14 @@ impl Client {
             && pp.multi_connect_prohibit
             && cx.pool.has(user)
         {
-            verdict = ppp::Verdict::Reject {
-                why: ppp::Why::AlreadyConnected,
-            };
+            verdict = ppp::Verdict::Reject { why: ppp::Why::AlreadyConnected };
         }
         let Some(call) = &mut self.call else { return };
         match &verdict {
             ppp::Verdict::Accept { user, .. } => call.user = Some(user.clone()),
             ppp::Verdict::Reject { why } => {
-                let user: String = String::from_utf8_lossy(&attempt.user)
-                    .chars()
-                    .filter(|c| !c.is_control())
-                    .collect();
-                cx.out.push(Output::Event(Event::AuthFailed {
-                    instance: call.instance,
-                    user,
-                    why: *why,
-                }));
+                let user: String = String::from_utf8_lossy(&attempt.user).chars().filter(|c| !c.is_control()).collect();
+                cx.out.push(Output::Event(Event::AuthFailed { instance: call.instance, user, why: *why }));
             }
         }
         call.link.authorise(verdict, cx.rng, cx.now);
@@ -764,10 +709,7 @@ impl Client {
         }
         let address = cx.pool.lend(user, fixed.map_or(Wish::Any, Wish::Fixed));
         if address.is_none() {
-            let e = Event::PoolEmpty {
-                instance: call.instance,
-                user: user.to_owned(),
-            };
+            let e = Event::PoolEmpty { instance: call.instance, user: user.to_owned() };
             cx.out.push(Output::Event(e));
         }
         call.address = address;
@@ -780,10 +722,7 @@ impl Client {
             return;
         };
         self.tell_session(sessions, Some(&up), cx);
-        cx.out.push(Output::Host(HostChange::ClientUp {
-            address,
-            lan: proxied_lan(cx.config, address),
-        }));
+        cx.out.push(Output::Host(HostChange::ClientUp { address, lan: proxied_lan(cx.config, address) }));
         if let Some(call) = &mut self.call {
             call.up = Some(up);
         }
@@ -811,10 +750,7 @@ impl Client {
     /// What the host must be made to do for a client that has come from elsewhere.
     pub(crate) fn host_changes(&self, config: &Config) -> Vec<Output> {
         let up = self.call.as_ref().and_then(|c| c.up.as_ref());
-        let address = up.map(|up| HostChange::ClientUp {
-            address: up.address,
-            lan: proxied_lan(config, up.address),
-        });
+        let address = up.map(|up| HostChange::ClientUp { address: up.address, lan: proxied_lan(config, up.address) });
         let prefix = self.call.as_ref().and_then(|c| c.inside.routed());
         let prefix = prefix.map(|prefix| HostChange::PrefixUp { prefix });
         address.into_iter().chain(prefix).map(Output::Host).collect()
@@ -850,17 +786,11 @@ impl Client {
         let spis: Vec<u32> = self.pairs.iter().map(|p| p.inbound).collect();
         if let Some(sa) = self.ikes.last().filter(|_| !spis.is_empty()) {
             let message = sa.delete_esp(&spis, cx.rng);
-            cx.out.push(Output::Send {
-                endpoint: self.endpoint,
-                bytes: message,
-            });
+            cx.out.push(Output::Send { endpoint: self.endpoint, bytes: message });
         }
         for sa in &self.ikes {
             let message = sa.delete_isakmp(cx.rng);
-            cx.out.push(Output::Send {
-                endpoint: self.endpoint,
-                bytes: message,
-            });
+            cx.out.push(Output::Send { endpoint: self.endpoint, bytes: message });
         }
     }
 
@@ -876,9 +806,7 @@ impl Client {
         self.ending.clear();
         // Without a tunnel it never had an SA, and the data path has not heard of it.
         if self.tunnel.is_some() {
-            cx.path(Update::Gone {
-                client: self.client_id(),
-            });
+            cx.path(Update::Gone { client: self.client_id() });
         }
     }
 
@@ -914,9 +842,8 @@ impl Client {
             cx.ike.extend(outputs.into_iter().map(|o| (cookies, o)));
         }
         self.ikes.retain(|sa| !cx.now.reached(sa.expires()));
-        let (gone, kept): (Vec<_>, Vec<_>) = core::mem::take(&mut self.pairs)
-            .into_iter()
-            .partition(|p| cx.now.reached(p.expires));
+        let (gone, kept): (Vec<_>, Vec<_>) =
+            core::mem::take(&mut self.pairs).into_iter().partition(|p| cx.now.reached(p.expires));
         self.pairs = kept;
         if !gone.is_empty() {
             self.expire(&gone, cx);
@@ -930,9 +857,7 @@ impl Client {
         self.on_inside_timer(cx);
         if self.keepalive_due.is_some_and(|due| cx.now.reached(due)) {
             self.keepalive_due = self.nat_keepalive(cx).map(|i| cx.now.after(i));
-            cx.out.push(Output::Keepalive {
-                endpoint: self.endpoint,
-            });
+            cx.out.push(Output::Keepalive { endpoint: self.endpoint });
         }
         self.probe(cx);
         self.renew(cx);
@@ -1022,20 +947,14 @@ impl Client {
             self.retire(p, cx);
         }
         if let Some(p) = self.pairs.last() {
-            cx.path(Update::Activate {
-                client: self.client_id(),
-                spi: Spi(p.outbound),
-            });
+            cx.path(Update::Activate { client: self.client_id(), spi: Spi(p.outbound) });
         } else {
             self.idle_since = cx.now;
         }
         let spis: Vec<u32> = gone.iter().map(|p| p.inbound).collect();
         if let Some(sa) = self.ikes.last() {
             let bytes = sa.delete_esp(&spis, cx.rng);
-            cx.out.push(Output::Send {
-                endpoint: self.endpoint,
-                bytes,
-            });
+            cx.out.push(Output::Send { endpoint: self.endpoint, bytes });
         }
     }
 
@@ -1067,10 +986,7 @@ impl Client {
         }
         if let Some(sa) = self.ikes.last_mut() {
             let bytes = sa.probe(cx.rng);
-            cx.out.push(Output::Send {
-                endpoint: self.endpoint,
-                bytes,
-            });
+            cx.out.push(Output::Send { endpoint: self.endpoint, bytes });
         }
         self.dpd = Some((cx.now.after(interval), misses + 1));
     }
@@ -1090,9 +1006,8 @@ impl Client {
 
     /// Sequence numbers of an outbound SA come to their end: it is deleted, so that the client makes another.
     pub(crate) fn exhausted(&mut self, outbound: u32, cx: &mut Context<'_>) {
-        let (gone, kept): (Vec<_>, Vec<_>) = core::mem::take(&mut self.pairs)
-            .into_iter()
-            .partition(|p| p.outbound == outbound);
+        let (gone, kept): (Vec<_>, Vec<_>) =
+            core::mem::take(&mut self.pairs).into_iter().partition(|p| p.outbound == outbound);
         self.pairs = kept;
         if !gone.is_empty() {
             self.expire(&gone, cx);
@@ -1134,11 +1049,7 @@ fn covers(lan: &command::Lan, address: Ipv4Addr) -> bool {
 
 /// The LAN on which we must answer for a client's address.
 fn proxied_lan(config: &Config, address: Ipv4Addr) -> Option<String> {
-    config
-        .lans
-        .iter()
-        .find(|(_, lan)| lan.proxyarp && covers(lan, address))
-        .map(|(name, _)| name.clone())
+    config.lans.iter().find(|(_, lan)| lan.proxyarp && covers(lan, address)).map(|(name, _)| name.clone())
 }
 
 /// Our side of a link: `ip pp address`, else the address of the LAN that the pool lies in, else of the first LAN, else

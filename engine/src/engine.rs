@@ -3,8 +3,8 @@
 use crate::client::{Client, Context, Fate, Tickets, Waiting, free_spi};
 use crate::event::{Event, Instance};
 use crate::ike::fragment::{Fragments, NoFragment};
-use crate::ike::initiate::Renewal;
 use crate::ike::informational::News;
+use crate::ike::initiate::Renewal;
 use crate::ike::keys::Cookies;
 use crate::ike::main_mode::{self, MainMode, Step};
 use crate::ike::proposal::Wanted;
@@ -313,11 +313,7 @@ impl Engine {
             return;
         }
         self.told.insert(key, (now, 0));
-        out.push(Output::Event(Event::IkeRefused {
-            peer: endpoint.peer,
-            why,
-            suppressed,
-        }));
+        out.push(Output::Event(Event::IkeRefused { peer: endpoint.peer, why, suppressed }));
     }
 
     // ---- ISAKMP
@@ -351,12 +347,7 @@ impl Engine {
     ) {
         if header.version >> 4 != 1 || header.initiator.is_zero() {
             // IKEv2 and nonsense: clients that know both try IKEv1 by themselves.
-            return self.refuse(
-                endpoint,
-                Refusal::Unacceptable("not IKEv1: only IKEv1 is served"),
-                now,
-                out,
-            );
+            return self.refuse(endpoint, Refusal::Unacceptable("not IKEv1: only IKEv1 is served"), now, out);
         }
         let cookies = Cookies::of(header);
         if header.responder.is_zero() {
@@ -379,18 +370,11 @@ impl Engine {
 
     /// Gateways that may serve an address: those that name it, else those for any (yamaha.md §4.0, step 1).
     fn gateways_for(&self, peer: IpAddr) -> Vec<&L2tpTunnel> {
-        let exact: Vec<_> = self
-            .tunnels
-            .values()
-            .filter(|t| t.gateway.remote == Remote::Address(peer))
-            .collect();
+        let exact: Vec<_> = self.tunnels.values().filter(|t| t.gateway.remote == Remote::Address(peer)).collect();
         if !exact.is_empty() {
             return exact;
         }
-        self.tunnels
-            .values()
-            .filter(|t| t.gateway.remote == Remote::Any)
-            .collect()
+        self.tunnels.values().filter(|t| t.gateway.remote == Remote::Any).collect()
     }
 
     /// The different keys of those gateways, each with the gateways that have it.
@@ -442,19 +426,12 @@ impl Engine {
             if self.told_recently(endpoint.peer.ip(), 20, now) {
                 return;
             }
-            return out.push(Output::Event(Event::NoGateway {
-                peer: endpoint.peer.ip(),
-            }));
+            return out.push(Output::Event(Event::NoGateway { peer: endpoint.peer.ip() }));
         }
         self.expire_half_open(now);
         let of_source = self.by_initiator.range((name.0, [0; 8])..=(name.0, [255; 8])).count();
         if of_source >= MOST_HALF_OPEN_PER_SOURCE {
-            return self.refuse(
-                endpoint,
-                Refusal::Busy("too many unfinished exchanges from this address"),
-                now,
-                out,
-            );
+            return self.refuse(endpoint, Refusal::Busy("too many unfinished exchanges from this address"), now, out);
         }
         if self.half_open.len() >= MOST_HALF_OPEN && !self.drop_oldest_half_open() {
             return self.refuse(endpoint, Refusal::Busy("too many unfinished exchanges"), now, out);
@@ -477,10 +454,7 @@ impl Engine {
             }
             Err(why) => {
                 if matches!(why, Refusal::NoProposal { .. } | Refusal::Strict { .. }) {
-                    out.push(Output::Send {
-                        endpoint,
-                        bytes: no_proposal(header),
-                    });
+                    out.push(Output::Send { endpoint, bytes: no_proposal(header) });
                 }
                 self.refuse(endpoint, why, now, out);
             }
@@ -576,27 +550,13 @@ impl Engine {
             );
         }
         let policy = main_mode::Policy { refused: &self.config.refused, only: &only, nat_traversal, force };
-        match mm.handle(
-            header,
-            body,
-            bytes,
-            endpoint,
-            &keys,
-            &policy,
-            ticket,
-            &mut self.rng,
-            now,
-        ) {
+        match mm.handle(header, body, bytes, endpoint, &keys, &policy, ticket, &mut self.rng, now) {
             Ok(Step::Send(bytes)) => out.push(Output::Send { endpoint, bytes }),
             Ok(Step::Compute(job)) => {
                 self.tickets.wait(ticket, Waiting::HalfOpen(cookies), endpoint.peer.ip(), now);
                 out.push(Output::Compute(job));
             }
-            Ok(Step::Established {
-                sa,
-                key,
-                initial_contact,
-            }) => {
+            Ok(Step::Established { sa, key, initial_contact }) => {
                 self.forget_half_open(cookies);
                 let gateways = owners.get(key).cloned().unwrap_or_default();
                 self.established(*sa, gateways, initial_contact, endpoint, now, out);
@@ -640,16 +600,10 @@ impl Engine {
             }
         };
         if !sa.weak().is_empty() && !self.told_recently(endpoint.peer.ip(), 21, now) {
-            out.push(Output::Event(Event::Weak {
-                peer: endpoint.peer.ip(),
-                words: sa.weak().to_vec(),
-            }));
+            out.push(Output::Event(Event::Weak { peer: endpoint.peer.ip(), words: sa.weak().to_vec() }));
         }
         self.owners.insert(sa.cookies(), id);
-        out.push(Output::Send {
-            endpoint,
-            bytes: sa.last_reply().to_vec(),
-        });
+        out.push(Output::Send { endpoint, bytes: sa.last_reply().to_vec() });
         self.with_client(id, now, out, |client, cx| client.add_ike(sa, cx));
     }
 
@@ -776,10 +730,7 @@ impl Engine {
                     if tunnel.is_none() {
                         if !self.told_recently(endpoint.peer.ip(), 22, now) {
                             let tunnels = self.gateways_for(endpoint.peer.ip()).len();
-                            out.push(Output::Event(Event::NoTunnel {
-                                peer: endpoint.peer.ip(),
-                                tunnels,
-                            }));
+                            out.push(Output::Event(Event::NoTunnel { peer: endpoint.peer.ip(), tunnels }));
                         }
                     } else {
                         self.refuse(endpoint, why, now, out);
@@ -792,11 +743,7 @@ impl Engine {
     /// SPIs of pairs that are gone may be drawn again.
     fn forget_spis(&mut self) {
         if self.spis.len() > 64 && self.spis.len() > self.clients.len() * 16 {
-            self.spis = self
-                .clients
-                .values()
-                .flat_map(|c| c.pairs.iter().map(|p| p.inbound))
-                .collect();
+            self.spis = self.clients.values().flat_map(|c| c.pairs.iter().map(|p| p.inbound)).collect();
         }
     }
 
@@ -899,24 +846,13 @@ impl Engine {
 
     fn on_note(&mut self, note: Note, now: Instant, out: &mut Outbox) {
         match note {
-            Note::Control {
-                client,
-                peer_port,
-                l2tp,
-                ..
-            } => {
+            Note::Control { client, peer_port, l2tp, .. } => {
                 self.with_client(client.0, now, out, |c, cx| c.on_l2tp(peer_port, &l2tp, cx));
             }
             Note::Frame { client, ppp } => self.with_client(client.0, now, out, |c, cx| c.on_frame(&ppp, cx)),
             Note::Used { client, spi } => self.with_client(client.0, now, out, |c, cx| c.confirmed(spi.0, cx)),
             Note::Moved { client, peer, local } => self.on_moved(client, peer, local, now, out),
-            Note::Traffic {
-                client,
-                any,
-                data,
-                sent,
-                counters,
-            } => {
+            Note::Traffic { client, any, data, sent, counters } => {
                 self.with_client(client.0, now, out, |c, cx| c.on_traffic(any, data, sent, counters, cx));
             }
             Note::UnknownSpi { spi, peer } => {
@@ -924,10 +860,7 @@ impl Engine {
                 let (first, last) = (SocketAddr::new(peer.ip(), 0), SocketAddr::new(peer.ip(), u16::MAX));
                 let connected = self.by_peer.range(first..=last).next().is_some();
                 if !connected && !self.stopping && !self.told_recently(peer.ip(), 23, now) {
-                    out.push(Output::Event(Event::UnknownSpi {
-                        spi: spi.0,
-                        peer: peer.ip(),
-                    }));
+                    out.push(Output::Event(Event::UnknownSpi { spi: spi.0, peer: peer.ip() }));
                 }
             }
             Note::Exhausted { client, spi } => {
@@ -951,10 +884,7 @@ impl Engine {
             // Plain ESP has no port: the client's ISAKMP stays where it was.
             Encap::Raw => SocketAddr::new(peer.ip(), from.peer.port()),
         };
-        let to = Endpoint {
-            peer,
-            local: SocketAddr::new(local, port),
-        };
+        let to = Endpoint { peer, local: SocketAddr::new(local, port) };
         if from == to {
             return;
         }
@@ -967,17 +897,8 @@ impl Engine {
         if let Some(other) = self.by_peer.insert(peer, id.0) {
             self.take_in(id.0, other, now, out);
         }
-        out.push(Output::Path(Update::Peer {
-            client: id,
-            peer,
-            local,
-            encap,
-        }));
-        out.push(Output::Event(Event::Moved {
-            tunnel,
-            from: from.peer,
-            to: peer,
-        }));
+        out.push(Output::Path(Update::Peer { client: id, peer, local, encap }));
+        out.push(Output::Event(Event::Moved { tunnel, from: from.peer, to: peer }));
     }
 
     /// A client that has moved may have renewed its phase 1 from its new place before its ESP was seen there, and have
@@ -1074,16 +995,10 @@ impl Engine {
             (Which::AllAnonymous | Which::Anonymous(_), Instance::Numbered(_))
             | (Which::Pp(_), Instance::Anonymous(_)) => false,
         };
-        let found: Vec<(Instance, u32)> = self
-            .instances
-            .iter()
-            .filter(|(i, _)| wanted(i))
-            .map(|(i, c)| (*i, *c))
-            .collect();
+        let found: Vec<(Instance, u32)> =
+            self.instances.iter().filter(|(i, _)| wanted(i)).map(|(i, c)| (*i, *c)).collect();
         for (_, client) in &found {
-            self.with_client(*client, now, out, |c, cx| {
-                c.disconnect("disconnected by the administrator", cx)
-            });
+            self.with_client(*client, now, out, |c, cx| c.disconnect("disconnected by the administrator", cx));
         }
         if found.is_empty() {
             return "error: nobody is connected there; see 'show status pp anonymous'\n".to_owned();

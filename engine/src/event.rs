@@ -256,11 +256,7 @@ impl fmt::Display for Event {
                     )?,
                     _ => write!(f, "[IKE] refused {peer}: {why}")?,
                 }
-                if *suppressed > 0 {
-                    write!(f, " ({suppressed} more like it in the last minute)")
-                } else {
-                    Ok(())
-                }
+                if *suppressed > 0 { write!(f, " ({suppressed} more like it in the last minute)") } else { Ok(()) }
             }
             Self::NoGateway { peer } => write!(
                 f,
@@ -300,19 +296,10 @@ impl fmt::Display for Event {
                     ),
                 }
             }
-            Self::IpcpUp {
-                instance,
-                local,
-                remote,
-            } => {
+            Self::IpcpUp { instance, local, remote } => {
                 write!(f, "{instance} PPP/IPCP up  (Local: {local}, Remote: {remote})")
             }
-            Self::Ipv6cpUp {
-                instance,
-                local,
-                remote,
-                prefix,
-            } => {
+            Self::Ipv6cpUp { instance, local, remote, prefix } => {
                 write!(f, "{instance} PPP/IPV6CP up  (Local: {local}")?;
                 if let Some(remote) = remote {
                     write!(f, ", Remote: {remote}")?;

@@ -136,17 +136,12 @@ impl Pool {
 
     /// How many addresses the ranges hold, ours and the fixed ones included.
     pub fn size(&self) -> u64 {
-        self.ranges
-            .iter()
-            .map(|(first, last)| u64::from(last.abs_diff(*first)) + 1)
-            .sum()
+        self.ranges.iter().map(|(first, last)| u64::from(last.abs_diff(*first)) + 1).sum()
     }
 
     fn is_dynamic(&self, address: Ipv4Addr) -> bool {
         let number = u32::from(address);
-        self.ranges
-            .iter()
-            .any(|(first, last)| (*first..=*last).contains(&number))
+        self.ranges.iter().any(|(first, last)| (*first..=*last).contains(&number))
             && !self.own.contains(&address)
             && !self.reserved.contains(&address)
     }
@@ -186,10 +181,8 @@ impl Pool {
 }
 
 fn merged(ranges: &[(Ipv4Addr, Ipv4Addr)]) -> Vec<(u32, u32)> {
-    let mut sorted: Vec<(u32, u32)> = ranges
-        .iter()
-        .map(|(a, b)| (u32::from(*a.min(b)), u32::from(*a.max(b))))
-        .collect();
+    let mut sorted: Vec<(u32, u32)> =
+        ranges.iter().map(|(a, b)| (u32::from(*a.min(b)), u32::from(*a.max(b)))).collect();
     sorted.sort_unstable();
     let mut out: Vec<(u32, u32)> = Vec::new();
     for (first, last) in sorted {
@@ -234,11 +227,7 @@ mod tests {
         assert_eq!(pool.lend("taro", Wish::Any), Some(at(10)));
         pool.give_back(at(12));
         pool.give_back(at(10));
-        assert_eq!(
-            pool.lend("new", Wish::Any),
-            Some(at(12)),
-            "the one that has been free for longest"
-        );
+        assert_eq!(pool.lend("new", Wish::Any), Some(at(12)), "the one that has been free for longest");
         assert_eq!(pool.lend("hana", Wish::Any), Some(at(10)));
         assert_eq!(pool.lend("taro", Wish::Any), None);
     }
@@ -259,11 +248,7 @@ mod tests {
         let mut pool = Pool::new(&[(at(10), at(12))], &[at(1)], &[at(10), at(200)]);
         assert_eq!(pool.lend("jiro", Wish::Any), Some(at(11)));
         assert_eq!(pool.lend("taro", Wish::Fixed(at(200))), Some(at(200)));
-        assert_eq!(
-            pool.lend("taro", Wish::Fixed(at(200))),
-            Some(at(12)),
-            "from the pool, rather than none"
-        );
+        assert_eq!(pool.lend("taro", Wish::Fixed(at(200))), Some(at(12)), "from the pool, rather than none");
         assert_eq!(pool.lend("hana", Wish::Fixed(at(10))), Some(at(10)));
         assert_eq!(pool.lend("evil", Wish::Fixed(at(1))), None, "ours is ours");
         pool.give_back(at(200));
@@ -297,16 +282,8 @@ mod tests {
         assert!(!pool.lent.contains_key(&at(1)));
         assert_eq!(pool.returned.len(), pool.by_return.len());
         assert!(pool.returned.keys().all(|a| !pool.lent.contains_key(a)));
-        assert!(
-            pool.by_return
-                .iter()
-                .all(|(n, a)| pool.returned.get(a).is_some_and(|(m, _)| m == n))
-        );
-        assert!(
-            pool.last_of
-                .iter()
-                .all(|(user, a)| pool.returned.get(a).is_some_and(|(_, name)| name == user))
-        );
+        assert!(pool.by_return.iter().all(|(n, a)| pool.returned.get(a).is_some_and(|(m, _)| m == n)));
+        assert!(pool.last_of.iter().all(|(user, a)| pool.returned.get(a).is_some_and(|(_, name)| name == user)));
     }
 
     #[test]
@@ -324,9 +301,7 @@ mod tests {
                     _ => Wish::Any,
                 };
                 if rng.u16().is_multiple_of(2) {
-                    let free = (0..15)
-                        .filter(|n| ![1, 3].contains(n) && !out.contains_key(&at(*n)))
-                        .count();
+                    let free = (0..15).filter(|n| ![1, 3].contains(n) && !out.contains_key(&at(*n))).count();
                     match pool.lend(&user, wish) {
                         Some(address) => {
                             assert_ne!(address, at(1));
@@ -349,11 +324,7 @@ mod tests {
 
     #[test]
     fn memory_of_returned_addresses_is_bounded_and_a_large_pool_is_quick() {
-        let mut pool = Pool::new(
-            &[(Ipv4Addr::new(10, 0, 0, 0), Ipv4Addr::new(10, 255, 255, 255))],
-            &[],
-            &[],
-        );
+        let mut pool = Pool::new(&[(Ipv4Addr::new(10, 0, 0, 0), Ipv4Addr::new(10, 255, 255, 255))], &[], &[]);
         for n in 0..70_000 {
             let address = pool.lend(&format!("user{n}"), Wish::Any).unwrap();
             pool.give_back(address);

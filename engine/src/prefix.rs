@@ -27,11 +27,7 @@ impl Prefixes {
             return Self::default();
         };
         let count = 1_u64.checked_shl(64 - u32::from(bits)).unwrap_or(u64::MAX).min(1 << 32);
-        let mut this = Self {
-            base: upper_half(prefix),
-            count,
-            ..Self::default()
-        };
+        let mut this = Self { base: upper_half(prefix), count, ..Self::default() };
         let within = |list: &[Ipv6Addr]| -> Vec<Ipv4Addr> { list.iter().filter_map(|a| this.number(*a)).collect() };
         let last = Ipv4Addr::from(u32::try_from(count - 1).unwrap_or(u32::MAX));
         this.numbers = Pool::new(&[(Ipv4Addr::UNSPECIFIED, last)], &within(own), &within(reserved));
@@ -120,11 +116,7 @@ mod tests {
         let mut prefixes = Prefixes::new(Some((ip("2001:db8:200::"), 62)), &[ip("2001:db8:200:2::1")], &[]);
         assert_eq!(prefixes.lend("a", None), Some(ip("2001:db8:200::")));
         assert_eq!(prefixes.lend("a", None), Some(ip("2001:db8:200:1::")));
-        assert_eq!(
-            prefixes.lend("b", None),
-            Some(ip("2001:db8:200:3::")),
-            "ours is left out"
-        );
+        assert_eq!(prefixes.lend("b", None), Some(ip("2001:db8:200:3::")), "ours is left out");
         assert_eq!(prefixes.lend("c", None), None);
         prefixes.give_back(ip("2001:db8:200:1::"));
         assert_eq!(prefixes.lend("c", None), Some(ip("2001:db8:200:1::")));

@@ -28,10 +28,7 @@ pub enum Refused {
 impl core::fmt::Display for Refused {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         match self {
-            Self::Version(v) => write!(
-                f,
-                "the session record is of version {v}; version {VERSION} is read here"
-            ),
+            Self::Version(v) => write!(f, "the session record is of version {v}; version {VERSION} is read here"),
             Self::Unreadable => f.write_str("the session record cannot be read"),
             Self::Taken(what) => write!(f, "another session holds the record's {what}"),
         }

@@ -33,23 +33,15 @@ pub(crate) fn show(engine: &Engine, request: &Request, now: Instant) -> String {
 /// `1 minute 49 seconds  connection.` as the router writes it.
 fn connection(d: Duration) -> String {
     let total = d.as_secs();
-    let parts = [
-        (total / 86_400, "day"),
-        (total / 3600 % 24, "hour"),
-        (total / 60 % 60, "minute"),
-        (total % 60, "second"),
-    ];
+    let parts =
+        [(total / 86_400, "day"), (total / 3600 % 24, "hour"), (total / 60 % 60, "minute"), (total % 60, "second")];
     let first = parts.iter().position(|(n, _)| *n > 0).unwrap_or(3);
     let words: Vec<String> = parts.iter().skip(first).map(|(n, w)| plural(*n, w)).collect();
     format!("{}  connection.", words.join(" "))
 }
 
 fn plural(n: u64, word: &str) -> String {
-    if n == 1 || (n == 0 && word != "second") {
-        format!("{n} {word}")
-    } else {
-        format!("{n} {word}s")
-    }
+    if n == 1 || (n == 0 && word != "second") { format!("{n} {word}") } else { format!("{n} {word}s") }
 }
 
 fn counters(packets: u64, octets: u64) -> String {
@@ -62,11 +54,7 @@ fn l2tp(engine: &Engine, now: Instant, out: &mut String) {
     let sessions = tunnels.iter().filter(|c| c.call.is_some()).count();
     let _ = writeln!(out, "------------------- L2TP INFORMATION -------------------");
     let _ = writeln!(out, "  Number of control table using");
-    let _ = writeln!(
-        out,
-        "    Tunnel Control: {}, Session Control: {sessions}",
-        tunnels.len()
-    );
+    let _ = writeln!(out, "    Tunnel Control: {}, Session Control: {sessions}", tunnels.len());
     for c in tunnels {
         let Some(t) = &c.l2tp else { continue };
         let _ = writeln!(out, "TUNNEL[{}] Information", c.tunnel.unwrap_or(0));
@@ -119,11 +107,7 @@ fn pp(engine: &Engine, now: Instant, out: &mut String) {
         let _ = writeln!(out, "Transmitted: {}", counters(used.out_packets, used.out_octets));
         if let Some(up) = &call.up {
             let _ = writeln!(out, "PPP Configure Options");
-            let _ = writeln!(
-                out,
-                "    PP IP Address Local: {}, Remote: {}",
-                up.our_address, up.address
-            );
+            let _ = writeln!(out, "    PP IP Address Local: {}, Remote: {}", up.our_address, up.address);
             let _ = writeln!(out, "    MRU Remote: {}", up.peer_mru);
             let _ = writeln!(out, "    CCP: None");
         }
@@ -148,11 +132,8 @@ fn ipsec_sa(engine: &Engine, now: Instant, out: &mut String) {
         for sa in &c.ikes {
             n += 1;
             ike = n.to_string();
-            let _ = writeln!(
-                out,
-                "{n:<5} {gateway:<5} -    isakmp        -    {:<7} {peer}",
-                sa.life_left(now).as_secs()
-            );
+            let _ =
+                writeln!(out, "{n:<5} {gateway:<5} -    isakmp        -    {:<7} {peer}", sa.life_left(now).as_secs());
         }
         for p in &c.pairs {
             for dir in ["send", "recv"] {

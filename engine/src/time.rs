@@ -13,10 +13,7 @@ impl Instant {
     /// The moment `later` after this one; the end of time if that cannot be told.
     #[must_use]
     pub fn after(self, later: Duration) -> Self {
-        Self(
-            self.0
-                .saturating_add(u64::try_from(later.as_nanos()).unwrap_or(u64::MAX)),
-        )
+        Self(self.0.saturating_add(u64::try_from(later.as_nanos()).unwrap_or(u64::MAX)))
     }
 
     /// How long ago `earlier` was; zero if it lies ahead.
@@ -49,10 +46,7 @@ impl Retry {
     /// The pause after sending number `sent` (counted from 1).
     #[must_use]
     pub fn pause(&self, sent: u32) -> Duration {
-        let grown = self
-            .factor
-            .checked_pow(sent.saturating_sub(1))
-            .and_then(|f| self.first.checked_mul(f));
+        let grown = self.factor.checked_pow(sent.saturating_sub(1)).and_then(|f| self.first.checked_mul(f));
         grown.unwrap_or(self.cap).min(self.cap.max(self.first))
     }
 }
@@ -81,12 +75,7 @@ pub enum Fire<'a, M> {
 impl<M> Retransmit<M> {
     /// The message has just been sent for the first time.
     pub fn new(message: M, retry: Retry, now: Instant) -> Self {
-        Self {
-            message,
-            retry,
-            sent: 1,
-            due: now.after(retry.pause(1)),
-        }
+        Self { message, retry, sent: 1, due: now.after(retry.pause(1)) }
     }
 
     /// When to call [`Self::fire`] next.
@@ -133,12 +122,7 @@ mod tests {
 
     #[test]
     fn the_pause_doubles_up_to_the_cap_and_the_last_try_gives_up() {
-        let retry = Retry {
-            first: Duration::from_secs(1),
-            factor: 2,
-            cap: Duration::from_secs(8),
-            tries: 6,
-        };
+        let retry = Retry { first: Duration::from_secs(1), factor: 2, cap: Duration::from_secs(8), tries: 6 };
         let mut now = Instant(0);
         let mut r = Retransmit::new("SCCRP", retry, now);
         let mut at = vec![];
@@ -159,12 +143,7 @@ mod tests {
 
     #[test]
     fn nothing_fires_before_its_time() {
-        let retry = Retry {
-            first: Duration::from_secs(3),
-            factor: 1,
-            cap: Duration::from_secs(3),
-            tries: 2,
-        };
+        let retry = Retry { first: Duration::from_secs(3), factor: 1, cap: Duration::from_secs(3), tries: 2 };
         let mut r = Retransmit::new((), retry, Instant(0));
         assert_eq!(r.fire(Instant(2_999_999_999)), Fire::NotYet);
         assert_eq!(r.fire(Instant(3_000_000_000)), Fire::Again(&()));

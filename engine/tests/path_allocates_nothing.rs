@@ -1,10 +1,6 @@
 //! On the good path a worker allocates nothing, whatever the batch holds.
 
-#![allow(
-    unsafe_code,
-    clippy::unwrap_used,
-    reason = "a counting allocator cannot be had without"
-)]
+#![allow(unsafe_code, clippy::unwrap_used, reason = "a counting allocator cannot be had without")]
 
 use crypto::Secret;
 use crypto::esp::{EspAuth, EspCipher, Ivs, Seal, SealKey, Suite};
@@ -38,10 +34,7 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static COUNTING: Counting = Counting;
 
-const SUITE: Suite = Suite {
-    cipher: EspCipher::Aes128,
-    auth: EspAuth::HmacSha1_96,
-};
+const SUITE: Suite = Suite { cipher: EspCipher::Aes128, auth: EspAuth::HmacSha1_96 };
 const BATCH: usize = 64;
 
 fn keymat(salt: u8) -> Vec<u8> {
@@ -53,40 +46,13 @@ fn worker() -> Worker {
     let mut worker = Worker::new([1; 32]);
     let (keys, replay) = (Secret::new(keymat(1)), ReplayState::default());
     worker.apply(
-        Update::InstallInbound {
-            client,
-            spi: Spi(7),
-            suite,
-            keymat: keys,
-            anti_replay: true,
-            replay,
-            encap,
-        },
+        Update::InstallInbound { client, spi: Spi(7), suite, keymat: keys, anti_replay: true, replay, encap },
         now,
     );
     let keys = Secret::new(keymat(2));
     let (spi, first_sequence, active, paired) = (Spi(8), 1, true, Spi(7));
-    worker.apply(
-        Update::InstallOutbound {
-            client,
-            spi,
-            suite,
-            keymat: keys,
-            first_sequence,
-            active,
-            paired,
-        },
-        now,
-    );
-    worker.apply(
-        Update::Peer {
-            client,
-            peer: peer(),
-            local: local(),
-            encap,
-        },
-        now,
-    );
+    worker.apply(Update::InstallOutbound { client, spi, suite, keymat: keys, first_sequence, active, paired }, now);
+    worker.apply(Update::Peer { client, peer: peer(), local: local(), encap }, now);
     let session = SessionPath {
         client,
         local_tunnel_id: 1,
@@ -132,26 +98,7 @@ fn sealed(first: u32) -> Vec<Vec<u8>> {
     let mut ivs = Ivs::new([3; 32]);
     let ip = tcp([10, 0, 0, 9], [192, 0, 2, 9], 1300);
     let len = (8 + 6 + 4 + ip.len()) as u16;
-    let mut payload = vec![
-        6,
-        0xa5,
-        6,
-        0xa5,
-        (len >> 8) as u8,
-        len as u8,
-        0,
-        0,
-        0,
-        2,
-        0,
-        1,
-        0,
-        1,
-        0xff,
-        3,
-        0,
-        0x21,
-    ];
+    let mut payload = vec![6, 0xa5, 6, 0xa5, (len >> 8) as u8, len as u8, 0, 0, 0, 2, 0, 1, 0, 1, 0xff, 3, 0, 0x21];
     payload.extend(ip);
     let seal = |sequence: u32| {
         let mut packet = vec![0; SUITE.padded_len(payload.len())];
@@ -160,15 +107,7 @@ fn sealed(first: u32) -> Vec<Vec<u8>> {
         let at = SUITE.payload_offset();
         packet[at..at + payload.len()].copy_from_slice(&payload);
         let payload_len = payload.len();
-        crypto::esp::seal(
-            &mut [Seal {
-                key: &key,
-                packet: &mut packet,
-                payload_len,
-                next_header: 17,
-            }],
-            &mut ivs,
-        );
+        crypto::esp::seal(&mut [Seal { key: &key, packet: &mut packet, payload_len, next_header: 17 }], &mut ivs);
         packet
     };
     (first..first + BATCH as u32).map(seal).collect()
@@ -186,10 +125,8 @@ fn the_good_path_allocates_nothing_in_either_direction() {
     for round in 0..3u32 {
         let mut packets = sealed(1 + round * BATCH as u32);
         let now = Instant(u64::from(round) * 2_000_000_000);
-        let mut arrivals: Vec<_> = packets
-            .iter_mut()
-            .map(|packet| Arrival::new(packet, peer(), local(), Encap::Udp))
-            .collect();
+        let mut arrivals: Vec<_> =
+            packets.iter_mut().map(|packet| Arrival::new(packet, peer(), local(), Encap::Udp)).collect();
         let mut departures = Vec::with_capacity(BATCH);
         let before = ALLOCATIONS.load(Ordering::Relaxed);
         worker.inbound(&mut arrivals, now);
@@ -198,9 +135,7 @@ fn the_good_path_allocates_nothing_in_either_direction() {
         let cut = splitter.split(&read, |segment| {
             let Some(slot) = free.next() else { return false };
             let len = segment.len();
-            let written = slot
-                .get_mut(HEADROOM..HEADROOM + len)
-                .is_some_and(|place| segment.write(place));
+            let written = slot.get_mut(HEADROOM..HEADROOM + len).is_some_and(|place| segment.write(place));
             departures.push(Departure::new(slot, HEADROOM, len));
             written
         });
@@ -210,11 +145,7 @@ fn the_good_path_allocates_nothing_in_either_direction() {
         inside[round as usize] = ALLOCATIONS.load(Ordering::Relaxed) - before;
         assert_eq!((cut, runs), (Ok(40), 1));
         assert!(arrivals.iter().all(|arrival| matches!(arrival.verdict, Verdict::Ip(_))));
-        assert!(
-            departures
-                .iter()
-                .all(|departure| matches!(departure.result, Out::Sealed { .. }))
-        );
+        assert!(departures.iter().all(|departure| matches!(departure.result, Out::Sealed { .. })));
     }
     assert_eq!(inside, [0, 0, 0]);
 }

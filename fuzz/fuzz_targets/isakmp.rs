@@ -28,12 +28,7 @@ fn payloads(first: PayloadType, bytes: &[u8]) {
     let owned: Vec<_> = raws.iter().map(|raw| (raw.kind, raw.body.to_vec())).collect();
     let written = encode_chain(&owned);
     let again = chain(first, &written).expect("what was written can be read");
-    assert!(
-        again
-            .iter()
-            .map(|raw| (raw.kind, raw.body))
-            .eq(raws.iter().map(|raw| (raw.kind, raw.body)))
-    );
+    assert!(again.iter().map(|raw| (raw.kind, raw.body)).eq(raws.iter().map(|raw| (raw.kind, raw.body))));
     for raw in raws {
         assert_eq!(&bytes[raw.start + 4..raw.end], raw.body);
         payload(raw.kind, raw.body);

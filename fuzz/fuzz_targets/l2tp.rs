@@ -23,10 +23,7 @@ fn avps(bytes: &[u8]) {
     assert_eq!(again.len(), avps.len());
     for (one, other) in avps.iter().zip(&again) {
         // A reserved bit makes a kind unknown and is not written, so numbers are compared.
-        assert_eq!(
-            (one.mandatory, one.hidden, one.vendor),
-            (other.mandatory, other.hidden, other.vendor)
-        );
+        assert_eq!((one.mandatory, one.hidden, one.vendor), (other.mandatory, other.hidden, other.vendor));
         assert_eq!((u16::from(one.kind), &one.value), (u16::from(other.kind), &other.value));
         one.as_u16();
         one.as_u32();

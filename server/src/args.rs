@@ -50,13 +50,8 @@ const COMMANDS: [(&str, Topic); 5] = [
 ];
 
 /// What can be shown, word by word.
-const SHOWN: [&[&str]; 5] = [
-    &["status", "l2tp"],
-    &["status", "pp", "anonymous"],
-    &["status", "pp"],
-    &["ipsec", "sa"],
-    &["config"],
-];
+const SHOWN: [&[&str]; 5] =
+    [&["status", "l2tp"], &["status", "pp", "anonymous"], &["status", "pp"], &["ipsec", "sa"], &["config"]];
 
 /// Reads the words behind the program's name.
 pub(crate) fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Args, Failure> {
@@ -68,21 +63,14 @@ pub(crate) fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Args, F
         match text.as_deref() {
             Some("--socket") => socket = Some(path_behind("--socket", words.next())?),
             Some(text) if text.starts_with("--socket=") => {
-                socket = Some(path_behind(
-                    "--socket",
-                    text.strip_prefix("--socket=").map(OsString::from),
-                )?);
+                socket = Some(path_behind("--socket", text.strip_prefix("--socket=").map(OsString::from))?);
             }
             _ => rest.push(word),
         }
     }
     let mut rest = rest.into_iter();
     let Some(first) = rest.next() else {
-        return Err(Failure::usage(format!(
-            "a command is missing; one of {}\n\n{}",
-            names(),
-            help(None)
-        )));
+        return Err(Failure::usage(format!("a command is missing; one of {}\n\n{}", names(), help(None))));
     };
     let rest: Vec<OsString> = rest.collect();
     let first = first.to_string_lossy().into_owned();
@@ -99,10 +87,7 @@ pub(crate) fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Args, F
         "--help" | "-h" => Action::Help(None),
         "--version" | "-V" => Action::Version,
         other => {
-            return Err(Failure::usage(format!(
-                "'{other}' is not a command of sekisho; one of {}",
-                names()
-            )));
+            return Err(Failure::usage(format!("'{other}' is not a command of sekisho; one of {}", names())));
         }
     };
     // "sekisho run --help" asks for the same as "sekisho help run".
@@ -124,20 +109,15 @@ fn path_behind(option: &str, value: Option<OsString>) -> Result<PathBuf, Failure
 fn no_more(command: &str, rest: &[OsString]) -> Result<(), Failure> {
     match rest.first() {
         None => Ok(()),
-        Some(word) => Err(Failure::usage(format!(
-            "'{}' is too much; 'sekisho {command}' stands alone",
-            word.to_string_lossy()
-        ))),
+        Some(word) => {
+            Err(Failure::usage(format!("'{}' is too much; 'sekisho {command}' stands alone", word.to_string_lossy())))
+        }
     }
 }
 
 /// Takes `--config FILE` and, where `host` is given, `--host` out of the words; `None` when help was asked for instead.
 fn options(command: &str, rest: Vec<OsString>, mut host: Option<&mut bool>) -> Result<Option<PathBuf>, Failure> {
-    let right = if host.is_some() {
-        "'--config FILE' or '--host'"
-    } else {
-        "'--config FILE'"
-    };
+    let right = if host.is_some() { "'--config FILE' or '--host'" } else { "'--config FILE'" };
     let mut config = None;
     let mut rest = rest.into_iter();
     while let Some(word) = rest.next() {
@@ -146,15 +126,10 @@ fn options(command: &str, rest: Vec<OsString>, mut host: Option<&mut bool>) -> R
             ("--config", _) => config = Some(path_behind("--config", rest.next())?),
             ("--host", Some(host)) => *host = true,
             (text, _) if text.starts_with("--config=") => {
-                config = Some(path_behind(
-                    "--config",
-                    text.strip_prefix("--config=").map(OsString::from),
-                )?);
+                config = Some(path_behind("--config", text.strip_prefix("--config=").map(OsString::from))?);
             }
             (text, _) => {
-                return Err(Failure::usage(format!(
-                    "'{text}' cannot stand in 'sekisho {command}'; right is {right}"
-                )));
+                return Err(Failure::usage(format!("'{text}' cannot stand in 'sekisho {command}'; right is {right}")));
             }
         }
     }
@@ -202,23 +177,13 @@ fn show(rest: &[OsString]) -> Result<String, Failure> {
     if SHOWN.iter().any(|phrase| phrase.iter().eq(words.iter())) {
         return Ok(format!("show {}", words.join(" ")));
     }
-    let all: Vec<String> = SHOWN
-        .iter()
-        .map(|phrase| format!("'show {}'", phrase.join(" ")))
-        .collect();
+    let all: Vec<String> = SHOWN.iter().map(|phrase| format!("'show {}'", phrase.join(" "))).collect();
     let right = format!("right is {}", all.join(", "));
     // The first word that no phrase has at its place is the wrong one.
-    let known = |n: usize| {
-        SHOWN
-            .iter()
-            .any(|p| p.len() >= n && p.iter().take(n).eq(words.iter().take(n)))
-    };
+    let known = |n: usize| SHOWN.iter().any(|p| p.len() >= n && p.iter().take(n).eq(words.iter().take(n)));
     let right_words = (0..=words.len()).rev().find(|n| known(*n)).unwrap_or(0);
     match words.get(right_words) {
-        Some(wrong) => Err(Failure::usage(format!(
-            "'{wrong}' cannot stand in 'show {}'; {right}",
-            words.join(" ")
-        ))),
+        Some(wrong) => Err(Failure::usage(format!("'{wrong}' cannot stand in 'show {}'; {right}", words.join(" ")))),
         None => Err(Failure::usage(format!("'show' needs another word; {right}"))),
     }
 }
@@ -247,10 +212,7 @@ fn topic(rest: &[OsString]) -> Result<Option<Topic>, Failure> {
         [] => Ok(None),
         [word, ..] => match COMMANDS.iter().find(|(name, _)| name == word) {
             Some((_, topic)) => Ok(Some(*topic)),
-            None => Err(Failure::usage(format!(
-                "there is no help for '{word}'; one of {}",
-                names()
-            ))),
+            None => Err(Failure::usage(format!("there is no help for '{word}'; one of {}", names()))),
         },
     }
 }
@@ -356,45 +318,12 @@ mod tests {
     #[test]
     fn each_command_is_read() {
         assert_eq!(action("quickstart"), Action::Quickstart);
-        assert_eq!(
-            action("run --config a.conf"),
-            Action::Run {
-                config: "a.conf".into()
-            }
-        );
-        assert_eq!(
-            action("run --config=a.conf"),
-            Action::Run {
-                config: "a.conf".into()
-            }
-        );
-        assert_eq!(
-            action("check --config a"),
-            Action::Check {
-                config: Some("a".into()),
-                host: false
-            }
-        );
-        assert_eq!(
-            action("check --config a --host"),
-            Action::Check {
-                config: Some("a".into()),
-                host: true
-            }
-        );
-        assert_eq!(
-            action("check --host"),
-            Action::Check {
-                config: None,
-                host: true
-            }
-        );
-        for line in [
-            "show status l2tp",
-            "show status pp anonymous",
-            "show ipsec sa",
-            "show config",
-        ] {
+        assert_eq!(action("run --config a.conf"), Action::Run { config: "a.conf".into() });
+        assert_eq!(action("run --config=a.conf"), Action::Run { config: "a.conf".into() });
+        assert_eq!(action("check --config a"), Action::Check { config: Some("a".into()), host: false });
+        assert_eq!(action("check --config a --host"), Action::Check { config: Some("a".into()), host: true });
+        assert_eq!(action("check --host"), Action::Check { config: None, host: true });
+        for line in ["show status l2tp", "show status pp anonymous", "show ipsec sa", "show config"] {
             assert_eq!(action(line), Action::Ask(line.to_owned()));
         }
         for line in ["disconnect anonymous01", "disconnect anonymous", "disconnect all"] {
@@ -408,16 +337,9 @@ mod tests {
 
     #[test]
     fn the_socket_may_stand_anywhere() {
-        for line in [
-            "--socket /x show config",
-            "show --socket /x config",
-            "show config --socket=/x",
-        ] {
+        for line in ["--socket /x show config", "show --socket /x config", "show config --socket=/x"] {
             let args = read(line).unwrap();
-            assert_eq!(
-                (args.socket, args.action),
-                (Some("/x".into()), Action::Ask("show config".to_owned()))
-            );
+            assert_eq!((args.socket, args.action), (Some("/x".into()), Action::Ask("show config".to_owned())));
         }
     }
 
@@ -428,10 +350,7 @@ mod tests {
             "'start' is not a command of sekisho; one of quickstart, run, check, show, disconnect, help"
         );
         assert!(wrong("").starts_with("a command is missing; one of quickstart, run"));
-        assert_eq!(
-            wrong("run --conf x"),
-            "'--conf' cannot stand in 'sekisho run'; right is '--config FILE'"
-        );
+        assert_eq!(wrong("run --conf x"), "'--conf' cannot stand in 'sekisho run'; right is '--config FILE'");
         assert_eq!(wrong("run --config"), "a file name is missing behind '--config'");
         assert!(wrong("run").contains("right is 'sekisho run --config FILE'"));
         assert!(wrong("run --config a --host").starts_with("'--host' cannot stand in 'sekisho run'"));
@@ -444,10 +363,7 @@ mod tests {
         assert!(wrong("show config now").starts_with("'now' cannot stand in"));
         assert!(wrong("disconnect anonymousx").starts_with("'anonymousx' cannot be disconnected; right is"));
         assert!(wrong("disconnect").starts_with("'disconnect' needs another word"));
-        assert_eq!(
-            wrong("quickstart now"),
-            "'now' is too much; 'sekisho quickstart' stands alone"
-        );
+        assert_eq!(wrong("quickstart now"), "'now' is too much; 'sekisho quickstart' stands alone");
         assert!(wrong("help me").starts_with("there is no help for 'me'; one of"));
     }
 

@@ -33,24 +33,15 @@ pub(crate) struct Finding {
 
 impl Finding {
     fn good(text: impl Into<String>) -> Self {
-        Self {
-            weight: Weight::Good,
-            text: text.into(),
-        }
+        Self { weight: Weight::Good, text: text.into() }
     }
 
     fn note(text: impl Into<String>) -> Self {
-        Self {
-            weight: Weight::Note,
-            text: text.into(),
-        }
+        Self { weight: Weight::Note, text: text.into() }
     }
 
     fn problem(text: impl Into<String>) -> Self {
-        Self {
-            weight: Weight::Problem,
-            text: text.into(),
-        }
+        Self { weight: Weight::Problem, text: text.into() }
     }
 }
 
@@ -65,15 +56,9 @@ pub(crate) fn read(path: &Path) -> Result<String, Failure> {
         Failure::new(format!("cannot read {}: {error}{remedy}", path.display()))
     })?;
     String::from_utf8(octets).map_err(|error| {
-        let good = error
-            .as_bytes()
-            .get(..error.utf8_error().valid_up_to())
-            .unwrap_or_default();
+        let good = error.as_bytes().get(..error.utf8_error().valid_up_to()).unwrap_or_default();
         let line = good.iter().filter(|octet| **octet == b'\n').count() + 1;
-        Failure::new(format!(
-            "{}:{line}: this line is not UTF-8 text; save the file as UTF-8",
-            path.display()
-        ))
+        Failure::new(format!("{}:{line}: this line is not UTF-8 text; save the file as UTF-8", path.display()))
     })
 }
 
@@ -103,10 +88,7 @@ pub(crate) fn describe(path: &Path, problems: &[Problem]) -> String {
 
 /// How many of the problems are errors.
 pub(crate) fn errors(problems: &[Problem]) -> usize {
-    problems
-        .iter()
-        .filter(|problem| problem.severity == Severity::Error)
-        .count()
+    problems.iter().filter(|problem| problem.severity == Severity::Error).count()
 }
 
 /// Does `sekisho check`: prints everything, and fails if anything is wrong.
@@ -169,10 +151,7 @@ fn look(config: Option<&Config>) -> Result<Vec<Finding>, Failure> {
     judge(ports::check_tun(), "TUN devices can be made");
     match ports::holder(ports::PORTS[0].0) {
         Some(holder) if holder.name == "sekisho" => {
-            findings.push(Finding::good(format!(
-                "a Sekisho server is running (process {})",
-                holder.pid
-            )));
+            findings.push(Finding::good(format!("a Sekisho server is running (process {})", holder.pid)));
         }
         _ => judge(ports::check_ports(), "UDP ports 500, 4500 and 1701 are free"),
     }
@@ -180,9 +159,7 @@ fn look(config: Option<&Config>) -> Result<Vec<Finding>, Failure> {
     let mut netlink = Netlink::open().map_err(trouble)?;
     let interfaces = netlink.interfaces().map_err(trouble)?;
     let routes = netlink.routes().map_err(trouble)?;
-    findings.extend(judge_network(config, &interfaces, &routes, &|path| {
-        read_sysctl(path).ok()
-    }));
+    findings.extend(judge_network(config, &interfaces, &routes, &|path| read_sysctl(path).ok()));
     if let Some(traffic) = traffic(config, &interfaces, &routes) {
         let warnings = firewall::look(&traffic);
         if warnings.is_empty() {
@@ -198,10 +175,7 @@ fn look(config: Option<&Config>) -> Result<Vec<Finding>, Failure> {
 pub(crate) fn traffic(config: Option<&Config>, interfaces: &[Interface], routes: &[Route]) -> Option<Traffic> {
     let outside = main_interface(interfaces, routes)?;
     let (address, _) = outside.addresses.first()?;
-    let mut inside: Vec<String> = lans(config, interfaces)
-        .into_iter()
-        .map(|(_, i)| i.name.clone())
-        .collect();
+    let mut inside: Vec<String> = lans(config, interfaces).into_iter().map(|(_, i)| i.name.clone()).collect();
     if !inside.contains(&outside.name) {
         inside.push(outside.name.clone());
     }
@@ -210,9 +184,7 @@ pub(crate) fn traffic(config: Option<&Config>, interfaces: &[Interface], routes:
         address: *address,
         inside,
         tun: TUN_NAME.to_owned(),
-        client: config
-            .and_then(|config| config.anonymous.pool.first())
-            .map(|(first, _)| *first),
+        client: config.and_then(|config| config.anonymous.pool.first()).map(|(first, _)| *first),
     })
 }
 
@@ -227,9 +199,7 @@ pub(crate) fn main_interface<'a>(interfaces: &'a [Interface], routes: &[Route]) 
 /// The LANs of a configuration whose address this host has, with their interfaces.
 fn lans<'a>(config: Option<&Config>, interfaces: &'a [Interface]) -> Vec<(String, &'a Interface)> {
     let configured = config.iter().flat_map(|config| &config.lans);
-    configured
-        .filter_map(|(name, lan)| Some((name.clone(), holder(interfaces, lan.address?.0)?)))
-        .collect()
+    configured.filter_map(|(name, lan)| Some((name.clone(), holder(interfaces, lan.address?.0)?))).collect()
 }
 
 /// The sentence for a LAN address that this host does not have.
@@ -242,17 +212,9 @@ pub(crate) fn missing_address(config: &Config, interfaces: &[Interface]) -> Opti
         let own: Vec<String> = interfaces
             .iter()
             .filter(|i| !i.loopback)
-            .flat_map(|i| {
-                i.addresses
-                    .iter()
-                    .map(move |(own, prefix)| format!("{own}/{prefix} on {}", i.name))
-            })
+            .flat_map(|i| i.addresses.iter().map(move |(own, prefix)| format!("{own}/{prefix} on {}", i.name)))
             .collect();
-        let has = if own.is_empty() {
-            "no address at all".to_owned()
-        } else {
-            own.join(", ")
-        };
+        let has = if own.is_empty() { "no address at all".to_owned() } else { own.join(", ") };
         Some(format!(
             "'ip {name} address {address}/{prefix}': this host does not have that address; it has {has}; correct the \
              line, or \
@@ -276,9 +238,7 @@ fn judge_network(
         findings.push(Finding::good(format!("{name} is the interface {}", interface.name)));
     }
     let Some(main) = main_interface(interfaces, routes) else {
-        findings.push(Finding::problem(
-            "this host has no IPv4 address; give one of its interfaces an address",
-        ));
+        findings.push(Finding::problem("this host has no IPv4 address; give one of its interfaces an address"));
         return findings;
     };
     let mut passed: Vec<&str> = lans(config, interfaces).iter().map(|(_, i)| i.name.as_str()).collect();
@@ -286,16 +246,8 @@ fn judge_network(
         passed.push(&main.name);
     }
     passed.dedup();
-    findings.extend(
-        passed
-            .iter()
-            .filter_map(|name| forwarding_off(name, sysctl))
-            .map(Finding::problem),
-    );
-    for interface in interfaces
-        .iter()
-        .filter(|i| i.up && !i.loopback && i.index != main.index)
-    {
+    findings.extend(passed.iter().filter_map(|name| forwarding_off(name, sysctl)).map(Finding::problem));
+    for interface in interfaces.iter().filter(|i| i.up && !i.loopback && i.index != main.index) {
         let strict = |name: &str| sysctl(&format!("net/ipv4/conf/{name}/rp_filter")).is_some_and(|value| value == "1");
         let name = &interface.name;
         let public = interface.addresses.iter().any(|(address, _)| !is_private(*address));
@@ -366,15 +318,10 @@ pub(crate) fn notices(config: &Config) -> Vec<String> {
     let (Ok(interfaces), Ok(routes)) = (netlink.interfaces(), netlink.routes()) else {
         return Vec::new();
     };
-    let mut names: Vec<&str> = lans(Some(config), &interfaces)
-        .iter()
-        .map(|(_, i)| i.name.as_str())
-        .collect();
+    let mut names: Vec<&str> = lans(Some(config), &interfaces).iter().map(|(_, i)| i.name.as_str()).collect();
     names.dedup();
-    let mut notices: Vec<String> = names
-        .iter()
-        .filter_map(|name| forwarding_off(name, &|path| read_sysctl(path).ok()))
-        .collect();
+    let mut notices: Vec<String> =
+        names.iter().filter_map(|name| forwarding_off(name, &|path| read_sysctl(path).ok())).collect();
     if let Some(traffic) = traffic(Some(config), &interfaces, &routes) {
         notices.extend(firewall::look(&traffic).iter().map(ToString::to_string));
     }
@@ -389,33 +336,16 @@ mod tests {
 
     fn interface(index: u32, name: &str, address: &str, prefix: u8) -> Interface {
         let addresses = vec![(address.parse().unwrap(), prefix)];
-        Interface {
-            index,
-            name: name.to_owned(),
-            up: true,
-            loopback: name == "lo",
-            mtu: 1500,
-            addresses,
-        }
+        Interface { index, name: name.to_owned(), up: true, loopback: name == "lo", mtu: 1500, addresses }
     }
 
     fn default_by(index: u32) -> Vec<Route> {
-        vec![Route {
-            destination: Ipv4Addr::UNSPECIFIED,
-            prefix: 0,
-            interface: index,
-            gateway: None,
-            metric: 0,
-        }]
+        vec![Route { destination: Ipv4Addr::UNSPECIFIED, prefix: 0, interface: index, gateway: None, metric: 0 }]
     }
 
     fn config(address: &str) -> Config {
         let mut config = Config::default();
-        let lan = Lan {
-            address: Some((address.parse().unwrap(), 24)),
-            address6: None,
-            proxyarp: true,
-        };
+        let lan = Lan { address: Some((address.parse().unwrap(), 24)), address6: None, proxyarp: true };
         config.lans.insert("lan1".to_owned(), lan);
         config.anonymous.pool = vec![("192.168.100.200".parse().unwrap(), "192.168.100.250".parse().unwrap())];
         config
@@ -459,10 +389,7 @@ mod tests {
             told.starts_with("'ip lan1 address 192.168.7.1/24': this host does not have that address; it has"),
             "{told}"
         );
-        assert!(
-            told.contains("203.0.113.5/24 on eth0, 192.168.100.1/24 on eth1; correct the line"),
-            "{told}"
-        );
+        assert!(told.contains("203.0.113.5/24 on eth0, 192.168.100.1/24 on eth1; correct the line"), "{told}");
         assert_eq!(missing_address(&config("192.168.100.1"), &host()), None);
     }
 
@@ -472,19 +399,10 @@ mod tests {
         let findings = judge_network(Some(&config("192.168.100.1")), &host(), &default_by(2), &off);
         let problems: Vec<_> = findings.iter().filter(|f| f.weight == Weight::Problem).collect();
         assert_eq!(problems.len(), 1);
-        assert!(
-            problems[0].text.starts_with("forwarding is off on eth1"),
-            "{}",
-            problems[0].text
-        );
+        assert!(problems[0].text.starts_with("forwarding is off on eth1"), "{}", problems[0].text);
         let strict = |path: &str| Some(if path.ends_with("all/rp_filter") { "1" } else { "2" }.to_owned());
         let findings = judge_network(Some(&config("192.168.100.1")), &host(), &default_by(3), &strict);
-        assert!(
-            findings
-                .iter()
-                .any(|f| f.text.starts_with("strict reverse-path filtering on eth0")),
-            "{findings:?}"
-        );
+        assert!(findings.iter().any(|f| f.text.starts_with("strict reverse-path filtering on eth0")), "{findings:?}");
         let findings = judge_network(Some(&config("192.168.100.1")), &host(), &default_by(2), &strict);
         assert!(!findings.iter().any(|f| f.text.starts_with("strict")), "{findings:?}");
     }
@@ -492,11 +410,7 @@ mod tests {
     #[test]
     fn a_private_address_asks_for_forwarded_ports() {
         let findings = judge_network(None, &host(), &default_by(3), &|_| None);
-        assert!(
-            findings
-                .iter()
-                .any(|f| f.weight == Weight::Note && f.text.contains("forward UDP 500 and UDP 4500"))
-        );
+        assert!(findings.iter().any(|f| f.weight == Weight::Note && f.text.contains("forward UDP 500 and UDP 4500")));
         let findings = judge_network(None, &host(), &default_by(2), &|_| None);
         assert_eq!(findings, []);
     }
@@ -506,19 +420,9 @@ mod tests {
         let mut config = config("192.168.100.1");
         assert_eq!(judge_nat(&config, &host(), Some(false)), None);
         config.lans.get_mut("lan1").unwrap().proxyarp = false;
-        assert!(
-            judge_nat(&config, &host(), Some(false))
-                .unwrap()
-                .text
-                .contains("add 'ip lan1 proxyarp on'")
-        );
+        assert!(judge_nat(&config, &host(), Some(false)).unwrap().text.contains("add 'ip lan1 proxyarp on'"));
         config.anonymous.pool = vec![("10.9.0.10".parse().unwrap(), "10.9.0.20".parse().unwrap())];
         assert_eq!(judge_nat(&config, &host(), Some(true)), None);
-        assert!(
-            judge_nat(&config, &host(), Some(false))
-                .unwrap()
-                .text
-                .contains("ip saddr 10.9.0.0/24")
-        );
+        assert!(judge_nat(&config, &host(), Some(false)).unwrap().text.contains("ip saddr 10.9.0.0/24"));
     }
 }

@@ -75,15 +75,9 @@ impl<J: Send + 'static> Pool<J> {
             light_turn: false,
             stopped: false,
         };
-        let shared = Arc::new(Shared {
-            queue: Mutex::new(queue),
-            more: Condvar::new(),
-        });
+        let shared = Arc::new(Shared { queue: Mutex::new(queue), more: Condvar::new() });
         let work = Arc::new(work);
-        let mut pool = Self {
-            shared,
-            threads: Vec::new(),
-        };
+        let mut pool = Self { shared, threads: Vec::new() };
         for at in 0..threads.max(1) {
             let (shared, work, watch) = (pool.shared.clone(), work.clone(), alarm.watch("Diffie-Hellman"));
             let thread = std::thread::Builder::new().name(format!("dh{at}")).spawn(move || {
@@ -167,8 +161,7 @@ mod tests {
         let (done, results) = mpsc::channel();
         let pool = Pool::start(3, &alarm(), move |n: u32| done.send(n * 2).unwrap()).unwrap();
         for n in 0..100 {
-            pool.offer(n, if n % 10 == 0 { Weight::Heavy } else { Weight::Light })
-                .unwrap();
+            pool.offer(n, if n % 10 == 0 { Weight::Heavy } else { Weight::Light }).unwrap();
         }
         let mut got: Vec<u32> = results.iter().take(100).collect();
         got.sort_unstable();
@@ -180,10 +173,7 @@ mod tests {
     fn a_full_queue_gives_the_job_back_and_heavy_ones_do_not_fill_it_for_light_ones() {
         let (go, gate) = mpsc::channel::<()>();
         let gate = Mutex::new(gate);
-        let pool = Pool::start(1, &alarm(), move |_: usize| {
-            assert!(gate.lock().unwrap().recv().is_err())
-        })
-        .unwrap();
+        let pool = Pool::start(1, &alarm(), move |_: usize| assert!(gate.lock().unwrap().recv().is_err())).unwrap();
         let taken = (0..100).filter(|n| pool.offer(*n, Weight::Heavy).is_ok()).count();
         assert!((HEAVY..=HEAVY + 1).contains(&taken), "{taken}");
         assert_eq!(pool.offer(7, Weight::Light), Ok(()));

@@ -22,18 +22,13 @@ pub(crate) fn ask(socket: &Path, line: &str) -> Result<String, Failure> {
         ErrorKind::WouldBlock | ErrorKind::TimedOut => {
             Failure::new("the server does not answer; look at its log, or restart it")
         }
-        _ => Failure::new(format!(
-            "the connection to the server broke: {error}; it may have ended just now"
-        )),
+        _ => Failure::new(format!("the connection to the server broke: {error}; it may have ended just now")),
     })?;
     let (verdict, text) = answer.split_once('\n').unwrap_or((&answer, ""));
     match verdict.trim_end() {
         "ok" => Ok(text.to_owned()),
         "error" => Err(Failure::new(text.trim_end())),
-        _ => Err(Failure::new(format!(
-            "what answers at {} is not a Sekisho server",
-            socket.display()
-        ))),
+        _ => Err(Failure::new(format!("what answers at {} is not a Sekisho server", socket.display()))),
     }
 }
 
@@ -97,10 +92,7 @@ mod tests {
     #[test]
     fn an_error_of_the_server_is_a_failure_with_its_words() {
         let (path, server) = answering("error", "error\nanonymous9 is not connected\n");
-        assert_eq!(
-            ask(&path, "disconnect anonymous9").unwrap_err(),
-            Failure::new("anonymous9 is not connected")
-        );
+        assert_eq!(ask(&path, "disconnect anonymous9").unwrap_err(), Failure::new("anonymous9 is not connected"));
         server.join().unwrap();
         std::fs::remove_file(path).unwrap();
     }
@@ -108,11 +100,7 @@ mod tests {
     #[test]
     fn without_a_server_the_sentence_says_how_to_start_one() {
         let told = ask(&path("none"), "show config").unwrap_err();
-        assert!(
-            told.sentence.contains("no Sekisho server is running here"),
-            "{}",
-            told.sentence
-        );
+        assert!(told.sentence.contains("no Sekisho server is running here"), "{}", told.sentence);
         assert!(told.sentence.contains("sekisho quickstart"), "{}", told.sentence);
     }
 }

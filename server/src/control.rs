@@ -68,12 +68,7 @@ pub(crate) fn run(setup: Setup) -> Result<(), Failure> {
 
 fn serve(setup: Setup, log: &Log, signals: Signals) -> Result<(), Failure> {
     let trouble = |error: io::Error| Failure::new(format!("cannot start a thread: {error}"));
-    let Setup {
-        config,
-        mut host,
-        socket_path,
-        quickstart_screen,
-    } = setup;
+    let Setup { config, mut host, socket_path, quickstart_screen } = setup;
     let ike = bind(IKE_PORT, Udp::bind)?;
     let nat = Arc::new(bind(NAT_PORT, Udp::bind)?);
     let _deaf = bind(L2TP_PORT, Udp::deaf)?;
@@ -223,8 +218,7 @@ impl Control {
                     // Whoever asks twice does not want to wait.
                     return Ok(());
                 }
-                self.log
-                    .line("the server is told to stop and says goodbye to its clients");
+                self.log.line("the server is told to stop and says goodbye to its clients");
                 self.leave_at = Some(now.after(GOODBYE));
                 self.input(Input::Shutdown, now);
             }
@@ -261,23 +255,10 @@ impl Control {
         if self.inbox.receive(self.ike.as_fd()).is_err() {
             return;
         }
-        let messages: Vec<_> = self
-            .inbox
-            .datagrams()
-            .map(|d| (d.peer, d.local, d.bytes.to_vec()))
-            .collect();
+        let messages: Vec<_> = self.inbox.datagrams().map(|d| (d.peer, d.local, d.bytes.to_vec())).collect();
         for (peer, local, bytes) in messages {
             let local = SocketAddr::from((local.unwrap_or(Ipv4Addr::UNSPECIFIED), IKE_PORT));
-            self.input(
-                Input::Isakmp {
-                    endpoint: Endpoint {
-                        local,
-                        peer: peer.into(),
-                    },
-                    bytes: &bytes,
-                },
-                now,
-            );
+            self.input(Input::Isakmp { endpoint: Endpoint { local, peer: peer.into() }, bytes: &bytes }, now);
         }
     }
 
@@ -287,13 +268,7 @@ impl Control {
             let Ok(report) = self.reports.try_recv() else { break };
             left -= 1;
             match report {
-                Report::Isakmp { endpoint, bytes } => self.input(
-                    Input::Isakmp {
-                        endpoint,
-                        bytes: &bytes,
-                    },
-                    now,
-                ),
+                Report::Isakmp { endpoint, bytes } => self.input(Input::Isakmp { endpoint, bytes: &bytes }, now),
                 Report::Note(note) => self.input(Input::Note(note), now),
                 Report::TunGone => self.tun_is_gone = true,
             }
@@ -388,20 +363,8 @@ impl Control {
         let (Some(local), Some(peer)) = (udp::v4(endpoint.local), udp::v4(endpoint.peer)) else {
             return;
         };
-        let socket = if local.port() == NAT_PORT {
-            self.nat.as_fd()
-        } else {
-            self.ike.as_fd()
-        };
-        self.sender.send(
-            socket,
-            [Outgoing {
-                peer,
-                local: *local.ip(),
-                bytes,
-            }],
-            now.0,
-        );
+        let socket = if local.port() == NAT_PORT { self.nat.as_fd() } else { self.ike.as_fd() };
+        self.sender.send(socket, [Outgoing { peer, local: *local.ip(), bytes }], now.0);
     }
 
     fn is_logged(&self, level: Level) -> bool {
@@ -437,20 +400,13 @@ impl Control {
             ("junk", done.junk),
             ("ike_flood", done.lost),
             ("tun_refused", done.unwritten),
-            (
-                "send_refused",
-                done.udp.refused + done.raw.refused + self.sender.sent().refused,
-            ),
+            ("send_refused", done.udp.refused + done.raw.refused + self.sender.sent().refused),
             ("lost_notes", done.totals.lost_notes),
         ];
-        let losses: Vec<String> = path
-            .chain(others)
-            .filter(|(_, count)| *count > 0)
-            .map(|(why, count)| format!("{why}={count}"))
-            .collect();
+        let losses: Vec<String> =
+            path.chain(others).filter(|(_, count)| *count > 0).map(|(why, count)| format!("{why}={count}")).collect();
         if self.config.syslog.debug && !losses.is_empty() {
-            self.log
-                .line(format_args!("packets that went no further: {}", losses.join(" ")));
+            self.log.line(format_args!("packets that went no further: {}", losses.join(" ")));
         }
     }
 
@@ -480,11 +436,7 @@ fn verdict(reply: String) -> Result<String, String> {
 
 /// How long the arithmetic of a group takes.
 fn weigh(group: crypto::Group) -> Weight {
-    if group.public_len() > 256 {
-        Weight::Heavy
-    } else {
-        Weight::Light
-    }
+    if group.public_len() > 256 { Weight::Heavy } else { Weight::Light }
 }
 
 /// What there is to do.
@@ -522,8 +474,7 @@ fn open_door(path: &std::path::Path, alarm: &Alarm, bell: Arc<Wake>) -> Result<(
     let ask = move |line: &str| {
         let request = command::parse_request(line).map_err(|problem| problem.to_string())?;
         let (answer, wait) = sync_channel(1);
-        asks.send(Ask { request, answer })
-            .map_err(|_| "the server is stopping".to_owned())?;
+        asks.send(Ask { request, answer }).map_err(|_| "the server is stopping".to_owned())?;
         bell.ring();
         let answer = wait.recv_timeout(ANSWER);
         answer.unwrap_or_else(|_| Err("the server is busy and did not answer; ask again".to_owned()))
@@ -581,9 +532,7 @@ fn open_tun() -> Result<Tun, Failure> {
 
 /// The TUN device's MTU: the largest that a client may have.
 fn tun_mtu(config: &command::Config) -> u32 {
-    let all = std::iter::once(&config.anonymous)
-        .chain(config.pps.values())
-        .filter(|pp| pp.enabled);
+    let all = std::iter::once(&config.anonymous).chain(config.pps.values()).filter(|pp| pp.enabled);
     let largest = all.map(|pp| u32::from(pp.mtu)).max().unwrap_or(1500);
     // With less the kernel takes IPv6 off the device (RFC 8200 §5).
     if speaks_ipv6(config) { largest.max(1280) } else { largest }
@@ -614,10 +563,7 @@ mod tests {
         let holder = std::net::UdpSocket::bind("0.0.0.0:0").unwrap();
         let port = holder.local_addr().unwrap().port();
         let failure = bind(port, Udp::bind).unwrap_err();
-        assert!(
-            failure.sentence.starts_with(&format!("UDP port {port} is in use")),
-            "{failure}"
-        );
+        assert!(failure.sentence.starts_with(&format!("UDP port {port} is in use")), "{failure}");
         assert!(failure.sentence.contains("stop"), "{failure}");
     }
 

@@ -134,9 +134,7 @@ pub(crate) struct Traffic {
 pub(crate) fn look(traffic: &Traffic) -> Vec<Warning> {
     let legacy = fs::read_to_string("/proc/net/ip_tables_names").unwrap_or_default();
     let legacy_filter = legacy.lines().any(|table| table == "filter");
-    let mut chains = run("nft", &["-j", "list", "ruleset"])
-        .map(|text| nft::parse(&text))
-        .unwrap_or_default();
+    let mut chains = run("nft", &["-j", "list", "ruleset"]).map(|text| nft::parse(&text)).unwrap_or_default();
     // `iptables` shows its own extensions in full, which `nft` cannot; it is asked only where its table is there
     // already,
     // because to ask its old form for a table makes that table.
@@ -164,16 +162,8 @@ pub(crate) fn look(traffic: &Traffic) -> Vec<Warning> {
 
 /// The output of a program, if it is there and ends well.
 fn run(program: &str, arguments: &[&str]) -> Option<String> {
-    let output = Command::new(program)
-        .args(arguments)
-        .stdin(Stdio::null())
-        .stderr(Stdio::null())
-        .output()
-        .ok()?;
-    output
-        .status
-        .success()
-        .then(|| String::from_utf8_lossy(&output.stdout).into_owned())
+    let output = Command::new(program).args(arguments).stdin(Stdio::null()).stderr(Stdio::null()).output().ok()?;
+    output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
 /// Tries the packets that matter on every base chain.
@@ -191,14 +181,8 @@ fn judge(chains: &[Chain], traffic: &Traffic) -> Vec<Warning> {
     };
     let mut warnings = Vec::new();
     for base in chains.iter().filter(|c| c.hook == Some(Hook::Input)) {
-        let udp = [500, 4500].map(|port| Probe {
-            port: Some(port),
-            ..from_outside.clone()
-        });
-        let esp = Probe {
-            protocol: "esp",
-            ..from_outside.clone()
-        };
+        let udp = [500, 4500].map(|port| Probe { port: Some(port), ..from_outside.clone() });
+        let esp = Probe { protocol: "esp", ..from_outside.clone() };
         let stops_udp = udp.iter().any(|probe| !passes(chains, base, probe));
         let stops_esp = !passes(chains, base, &esp);
         if stops_udp || stops_esp {
@@ -247,11 +231,7 @@ fn passes(chains: &[Chain], base: &Chain, probe: &Probe<'_>) -> bool {
 /// A rule counts only when all its conditions evidently hold: an accept that might be meant for another packet is none.
 fn walk(chains: &[Chain], chain: &Chain, probe: &Probe<'_>, depth: usize) -> Option<bool> {
     for rule in &chain.rules {
-        if !rule
-            .matches
-            .iter()
-            .all(|condition| holds(condition, probe) == Some(true))
-        {
+        if !rule.matches.iter().all(|condition| holds(condition, probe) == Some(true)) {
             continue;
         }
         let target = |name: &str| {
@@ -277,18 +257,15 @@ fn walk(chains: &[Chain], chain: &Chain, probe: &Probe<'_>, depth: usize) -> Opt
 /// Whether a condition holds for a packet; `None` when that cannot be known.
 fn holds(condition: &Match, probe: &Probe<'_>) -> Option<bool> {
     let inside = |nets: &[(Ipv4Addr, u8)], address: Ipv4Addr| {
-        nets.iter()
-            .any(|(net, prefix)| crate::host::network(*net, *prefix) == crate::host::network(address, *prefix))
+        nets.iter().any(|(net, prefix)| crate::host::network(*net, *prefix) == crate::host::network(address, *prefix))
     };
     let held = match &condition.what {
         What::In(names) => names.iter().any(|name| same_name(name, probe.incoming)),
-        What::Out(names) => probe
-            .outgoing
-            .is_some_and(|out| names.iter().any(|name| same_name(name, out))),
+        What::Out(names) => probe.outgoing.is_some_and(|out| names.iter().any(|name| same_name(name, out))),
         What::Protocol(names) => names.iter().any(|name| same_protocol(name, probe.protocol)),
-        What::Port(ranges) => probe
-            .port
-            .is_some_and(|port| ranges.iter().any(|(low, high)| (*low..=*high).contains(&port))),
+        What::Port(ranges) => {
+            probe.port.is_some_and(|port| ranges.iter().any(|(low, high)| (*low..=*high).contains(&port)))
+        }
         What::Source(nets) => inside(nets, probe.source),
         What::Destination(nets) => inside(nets, probe.destination?),
         What::State(states) => states.iter().any(|state| state.eq_ignore_ascii_case(probe.state)),
@@ -319,10 +296,7 @@ fn same_protocol(written: &str, protocol: &str) -> bool {
 fn named(chain: &Chain) -> String {
     match chain.tool {
         Tool::Iptables => format!("iptables, chain {}", chain.name),
-        Tool::Nft => format!(
-            "nftables, chain {} of table {} {}",
-            chain.name, chain.family, chain.table
-        ),
+        Tool::Nft => format!("nftables, chain {} of table {} {}", chain.name, chain.family, chain.table),
     }
 }
 
@@ -334,11 +308,7 @@ fn input_warning(chains: &[Chain], base: &Chain, udp: bool, esp: bool) -> Warnin
     };
     let mut commands = Vec::new();
     if base.table == "firewalld" {
-        let ports = if udp {
-            " --add-port=500/udp --add-port=4500/udp"
-        } else {
-            ""
-        };
+        let ports = if udp { " --add-port=500/udp --add-port=4500/udp" } else { "" };
         let protocol = if esp { " --add-protocol=esp" } else { "" };
         commands.push(format!("firewall-cmd{ports}{protocol}"));
     } else if uses_ufw(chains) {
@@ -353,27 +323,18 @@ fn input_warning(chains: &[Chain], base: &Chain, udp: bool, esp: bool) -> Warnin
         commands.extend(udp.then(|| format!("nft insert rule {chain} udp dport '{{ 500, 4500 }}' accept")));
         commands.extend(esp.then(|| format!("nft insert rule {chain} meta l4proto esp accept")));
     }
-    Warning {
-        what: format!("the packet filter ({}) drops {what}", named(base)),
-        commands,
-    }
+    Warning { what: format!("the packet filter ({}) drops {what}", named(base)), commands }
 }
 
 fn forward_warning(chains: &[Chain], base: &Chain, tun: &str) -> Warning {
     let commands = if base.table == "firewalld" {
         vec![format!("firewall-cmd --zone=trusted --add-interface={tun}")]
     } else if uses_ufw(chains) {
-        vec![
-            format!("ufw route allow in on {tun}"),
-            format!("ufw route allow out on {tun}"),
-        ]
+        vec![format!("ufw route allow in on {tun}"), format!("ufw route allow out on {tun}")]
     } else if base.tool == Tool::Iptables || base.table == "filter" && base.name == "FORWARD" {
         let docker = chains.iter().any(|c| c.name == "DOCKER-USER" && c.table == base.table);
         let chain = if docker { "DOCKER-USER" } else { &base.name };
-        vec![
-            format!("iptables -I {chain} -i {tun} -j ACCEPT"),
-            format!("iptables -I {chain} -o {tun} -j ACCEPT"),
-        ]
+        vec![format!("iptables -I {chain} -i {tun} -j ACCEPT"), format!("iptables -I {chain} -o {tun} -j ACCEPT")]
     } else {
         let chain = format!("{} {} {}", base.family, base.table, base.name);
         vec![
@@ -382,10 +343,7 @@ fn forward_warning(chains: &[Chain], base: &Chain, tun: &str) -> Warning {
         ]
     };
     Warning {
-        what: format!(
-            "the packet filter ({}) drops what clients send to the network behind this host",
-            named(base)
-        ),
+        what: format!("the packet filter ({}) drops what clients send to the network behind this host", named(base)),
         commands,
     }
 }
@@ -426,9 +384,9 @@ fn masquerade_table(network: (Ipv4Addr, u8), tun: &str) -> String {
 /// Adds the program's own NAT table.
 pub(crate) fn add_masquerade(network: (Ipv4Addr, u8), tun: &str) -> Result<(), Failure> {
     let trouble = |e: &io::Error| match e.kind() {
-        io::ErrorKind::NotFound => Failure::new(format!(
-            "the program 'nft', which lets clients into the network, is missing; {INSTALL_NFT}"
-        )),
+        io::ErrorKind::NotFound => {
+            Failure::new(format!("the program 'nft', which lets clients into the network, is missing; {INSTALL_NFT}"))
+        }
         _ => Failure::new(format!(
             "cannot translate the clients' addresses: {e}; the kernel needs nf_tables with masquerade (try 'modprobe \
              nft_masq')"
@@ -444,9 +402,7 @@ pub(crate) fn remove_table(family: &str, name: &str) -> io::Result<()> {
             return true;
         };
         let tables = list["nftables"].as_array().cloned().unwrap_or_default();
-        tables
-            .iter()
-            .any(|t| t["table"]["family"] == *family && t["table"]["name"] == *name)
+        tables.iter().any(|t| t["table"]["family"] == *family && t["table"]["name"] == *name)
     });
     if !there {
         return Ok(());
@@ -470,10 +426,7 @@ fn feed_nft(commands: &str) -> io::Result<()> {
         return Ok(());
     }
     let said = String::from_utf8_lossy(&output.stderr);
-    Err(io::Error::other(format!(
-        "nft says '{}'",
-        said.lines().next().unwrap_or("nothing").trim()
-    )))
+    Err(io::Error::other(format!("nft says '{}'", said.lines().next().unwrap_or("nothing").trim())))
 }
 
 #[cfg(test)]
@@ -528,22 +481,14 @@ mod tests {
         let warnings = iptables(closed);
         assert_eq!(warnings.len(), 1);
         assert_eq!(warnings[0].commands.len(), 2);
-        assert!(
-            warnings[0].what.contains("UDP 500 and 4500 and IP protocol 50 (ESP)"),
-            "{}",
-            warnings[0]
-        );
+        assert!(warnings[0].what.contains("UDP 500 and 4500 and IP protocol 50 (ESP)"), "{}", warnings[0]);
         let open = format!(
             "{closed}-A INPUT -p udp -m multiport --dports 500,4500 -m comment --comment \"l2tp -j DROP\" -j ACCEPT\n\
              -A INPUT -p esp -j ACCEPT\n"
         );
         assert_eq!(iptables(&open), []);
         let half = format!("{closed}-A INPUT -p udp -m udp --dport 500:4500 -j ACCEPT\n");
-        assert!(
-            iptables(&half)[0].what.contains("drops IP protocol 50"),
-            "{}",
-            iptables(&half)[0]
-        );
+        assert!(iptables(&half)[0].what.contains("drops IP protocol 50"), "{}", iptables(&half)[0]);
     }
 
     #[test]
@@ -618,10 +563,7 @@ mod tests {
             json!([{"match": {"op": "==", "left": {"meta": {"key": "l4proto"}},
             "right": {"set": ["ah", "esp"]}}}, {"accept": null}]),
         ));
-        assert_eq!(
-            judge(&nft::parse(&json!({"nftables": list}).to_string()), &traffic()),
-            []
-        );
+        assert_eq!(judge(&nft::parse(&json!({"nftables": list}).to_string()), &traffic()), []);
     }
 
     #[test]
@@ -646,10 +588,7 @@ mod tests {
     #[test]
     fn the_masquerade_table_names_the_pool_and_spares_the_tun_device() {
         let text = masquerade_table((Ipv4Addr::new(192, 168, 187, 0), 24), "sekisho0");
-        assert!(
-            text.contains(r#""addr":"192.168.187.0""#) && text.contains(r#""len":24"#),
-            "{text}"
-        );
+        assert!(text.contains(r#""addr":"192.168.187.0""#) && text.contains(r#""len":24"#), "{text}");
         assert!(text.contains(r#""op":"!=""#) && text.contains("masquerade"), "{text}");
     }
 }

@@ -39,21 +39,11 @@ impl Host {
         let lock = Lock::take(run_dir)?;
         let path = run_dir.join("journal");
         let journal = Journal::open(&path).map_err(|e| {
-            Failure::new(format!(
-                "cannot read {}: {e}; remove the file and start again",
-                path.display()
-            ))
+            Failure::new(format!("cannot read {}: {e}; remove the file and start again", path.display()))
         })?;
         let netlink =
             Netlink::open().map_err(|e| Failure::new(format!("cannot ask the kernel for its routes: {e}")))?;
-        Ok(Self {
-            netlink,
-            journal,
-            _lock: lock,
-            tun: None,
-            forward_tun: false,
-            clients: BTreeMap::new(),
-        })
+        Ok(Self { netlink, journal, _lock: lock, tun: None, forward_tun: false, clients: BTreeMap::new() })
     }
 
     /// Undoes what a killed server left behind; the sentence tells what was done, if anything was there.
@@ -63,11 +53,7 @@ impl Host {
             return None;
         }
         let troubles = self.undo();
-        let things = if count == 1 {
-            "1 change".to_owned()
-        } else {
-            format!("{count} changes")
-        };
+        let things = if count == 1 { "1 change".to_owned() } else { format!("{count} changes") };
         let mut told = format!("an earlier server ended without cleaning up; {things} to this host undone");
         for trouble in troubles {
             told.push_str("; ");
@@ -119,7 +105,8 @@ impl Host {
     pub(crate) fn tun_speaks_ipv6(&mut self, name: &str) -> Option<String> {
         // Without an address of its own the kernel says nothing on the links of clients: the router there is the
         // program. The device and its settings vanish together with the process, so there is nothing to journal.
-        for (setting, value) in [("addr_gen_mode", "1"), ("accept_ra", "0"), ("disable_ipv6", "0"), ("forwarding", "1")] {
+        for (setting, value) in [("addr_gen_mode", "1"), ("accept_ra", "0"), ("disable_ipv6", "0"), ("forwarding", "1")]
+        {
             let written = fs::write(sysctl_path(&format!("net/ipv6/conf/{name}/{setting}")), format!("{value}\n"));
             if let Err(error) = written {
                 return Some(format!(
@@ -170,10 +157,7 @@ impl Host {
         };
         let mut client = self.clients.get(&address).copied().unwrap_or_default();
         if client.route.is_none() {
-            let number = self.note(Change::Route {
-                address,
-                interface: tun,
-            })?;
+            let number = self.note(Change::Route { address, interface: tun })?;
             if let Err(error) = self.netlink.add_host_route(address, index) {
                 self.forget(number);
                 return Err(Failure::new(match error.kind() {
@@ -203,10 +187,7 @@ impl Host {
         }
         let trouble = |e: io::Error| Failure::new(format!("cannot answer ARP for {address} on {lan}: {e}"));
         let index = self.netlink.index_of(lan).map_err(trouble)?;
-        let number = self.note(Change::Proxy {
-            address,
-            interface: lan.to_owned(),
-        })?;
+        let number = self.note(Change::Proxy { address, interface: lan.to_owned() })?;
         if let Err(error) = self.netlink.add_proxy(address, index) {
             self.forget(number);
             return Err(trouble(error));
@@ -238,11 +219,7 @@ impl Host {
         if old == value {
             return Ok(());
         }
-        let change = Change::Sysctl {
-            path: path.to_owned(),
-            old,
-            new: value.to_owned(),
-        };
+        let change = Change::Sysctl { path: path.to_owned(), old, new: value.to_owned() };
         let number = self.note(change)?;
         fs::write(sysctl_path(path), format!("{value}\n")).map_err(|e| {
             self.forget(number);
@@ -265,10 +242,7 @@ impl Host {
     /// Translates the clients' addresses (a network) to this host's own wherever they leave by another interface than
     /// the TUN device.
     pub(crate) fn masquerade(&mut self, network: (Ipv4Addr, u8), tun: &str) -> Result<(), Failure> {
-        let change = Change::NftTable {
-            family: firewall::TABLE_FAMILY.to_owned(),
-            name: firewall::TABLE.to_owned(),
-        };
+        let change = Change::NftTable { family: firewall::TABLE_FAMILY.to_owned(), name: firewall::TABLE.to_owned() };
         let number = self.note(change)?;
         firewall::add_masquerade(network, tun).inspect_err(|_| self.forget(number))
     }
@@ -289,14 +263,12 @@ impl Host {
 
     fn revert(&mut self, change: &Change) -> io::Result<()> {
         let done = match change {
-            Change::Route { address, interface } => self
-                .netlink
-                .index_of(interface)
-                .and_then(|index| self.netlink.remove_host_route(*address, index)),
-            Change::Proxy { address, interface } => self
-                .netlink
-                .index_of(interface)
-                .and_then(|index| self.netlink.remove_proxy(*address, index)),
+            Change::Route { address, interface } => {
+                self.netlink.index_of(interface).and_then(|index| self.netlink.remove_host_route(*address, index))
+            }
+            Change::Proxy { address, interface } => {
+                self.netlink.index_of(interface).and_then(|index| self.netlink.remove_proxy(*address, index))
+            }
             // A value that somebody else has set in the meantime is theirs.
             Change::Sysctl { path, old, new } => match read_sysctl(path) {
                 Ok(value) if value == *new => fs::write(sysctl_path(path), format!("{old}\n")),
@@ -338,9 +310,7 @@ impl Drop for Host {
 fn is_gone(error: &io::Error) -> bool {
     let number = error.raw_os_error();
     error.kind() == io::ErrorKind::NotFound
-        || [libc::ESRCH, libc::ENOENT, libc::ENODEV, libc::ENXIO]
-            .into_iter()
-            .any(|gone| number == Some(gone))
+        || [libc::ESRCH, libc::ENOENT, libc::ENODEV, libc::ENXIO].into_iter().any(|gone| number == Some(gone))
 }
 
 /// The file of a system setting.
@@ -355,24 +325,17 @@ pub(crate) fn read_sysctl(path: &str) -> io::Result<String> {
 
 /// The interface that holds an address.
 pub(crate) fn holder(interfaces: &[Interface], address: Ipv4Addr) -> Option<&Interface> {
-    interfaces
-        .iter()
-        .find(|i| i.addresses.iter().any(|(own, _)| *own == address))
+    interfaces.iter().find(|i| i.addresses.iter().any(|(own, _)| *own == address))
 }
 
 /// The default route with the best metric.
 pub(crate) fn default_route(routes: &[Route]) -> Option<&Route> {
-    routes
-        .iter()
-        .filter(|route| route.prefix == 0)
-        .min_by_key(|route| route.metric)
+    routes.iter().filter(|route| route.prefix == 0).min_by_key(|route| route.metric)
 }
 
 /// The network address of an address and a prefix length.
 pub(crate) fn network(address: Ipv4Addr, prefix: u8) -> Ipv4Addr {
-    let mask = u32::MAX
-        .checked_shl(32_u32.saturating_sub(u32::from(prefix)))
-        .unwrap_or(0);
+    let mask = u32::MAX.checked_shl(32_u32.saturating_sub(u32::from(prefix))).unwrap_or(0);
     Ipv4Addr::from(u32::from(address) & mask)
 }
 
@@ -391,11 +354,7 @@ pub(crate) fn run_dir() -> PathBuf {
         return PathBuf::from(directory);
     }
     let base = PathBuf::from("/run/sekisho");
-    let name_of = |path: &str| {
-        fs::read_link(path)
-            .ok()
-            .and_then(|link| link.to_str().map(str::to_owned))
-    };
+    let name_of = |path: &str| fs::read_link(path).ok().and_then(|link| link.to_str().map(str::to_owned));
     match (name_of("/proc/self/ns/net"), name_of("/proc/1/ns/net")) {
         // Where the first process's namespace may not be looked at, each namespace counts as one of its own.
         (Some(own), first) if first.as_ref() != Some(&own) => {
@@ -456,10 +415,7 @@ mod tests {
         in_a_namespace("before", |dir| {
             let client = Ipv4Addr::new(192, 168, 100, 200);
             let mut host = Host::open(dir).unwrap();
-            let before = (
-                host.netlink.routes().unwrap(),
-                read_sysctl("net/ipv4/conf/l0/forwarding").unwrap(),
-            );
+            let before = (host.netlink.routes().unwrap(), read_sysctl("net/ipv4/conf/l0/forwarding").unwrap());
             assert_eq!(before.1, "0");
             host.forward(&["l0".to_owned()]).unwrap();
             host.tun_up("t0", 1400).unwrap();
@@ -468,13 +424,7 @@ mod tests {
             host.client_up(client, Some("l0")).unwrap();
             assert_eq!(read_sysctl("net/ipv4/neigh/l0/proxy_delay").unwrap(), "0");
             assert_eq!(host.netlink.proxies().unwrap().len(), 1);
-            assert!(
-                host.netlink
-                    .routes()
-                    .unwrap()
-                    .iter()
-                    .any(|r| r.destination == client && r.prefix == 32)
-            );
+            assert!(host.netlink.routes().unwrap().iter().any(|r| r.destination == client && r.prefix == 32));
             host.client_down(client);
             assert_eq!(host.netlink.proxies().unwrap(), []);
             assert_eq!(host.netlink.routes().unwrap(), before.0);
@@ -504,10 +454,7 @@ mod tests {
             fs::write(second.join("journal"), copy).unwrap();
             let mut next = Host::open(&second).unwrap();
             let told = next.undo_leftovers().unwrap();
-            assert_eq!(
-                told,
-                "an earlier server ended without cleaning up; 3 changes to this host undone"
-            );
+            assert_eq!(told, "an earlier server ended without cleaning up; 3 changes to this host undone");
             assert_eq!(next.netlink.routes().unwrap(), before);
             assert_eq!(next.netlink.proxies().unwrap(), []);
             assert_eq!(next.undo_leftovers(), None);
@@ -523,11 +470,7 @@ mod tests {
             let lan = host.netlink.index_of("l0").unwrap();
             host.netlink.add_host_route(client, lan).unwrap();
             let refused = host.client_up(client, None).unwrap_err();
-            assert!(
-                refused.sentence.contains("take the address out of the pool"),
-                "{}",
-                refused.sentence
-            );
+            assert!(refused.sentence.contains("take the address out of the pool"), "{}", refused.sentence);
             assert_eq!(host.journal.standing(), []);
             host.netlink.remove_host_route(client, lan).unwrap();
         });
@@ -541,14 +484,12 @@ mod tests {
         }
         in_a_namespace("nat", |dir| {
             let mut host = Host::open(dir).unwrap();
-            host.masquerade((Ipv4Addr::new(192, 168, 187, 0), 24), "sekisho*")
-                .unwrap();
+            host.masquerade((Ipv4Addr::new(192, 168, 187, 0), 24), "sekisho*").unwrap();
             assert_eq!(firewall::has_nat(), Some(true));
             assert_eq!(host.undo(), Vec::<String>::new());
             assert_eq!(firewall::has_nat(), Some(false));
             // Undone by hand meanwhile: nothing to complain about.
-            host.masquerade((Ipv4Addr::new(192, 168, 187, 0), 24), "sekisho*")
-                .unwrap();
+            host.masquerade((Ipv4Addr::new(192, 168, 187, 0), 24), "sekisho*").unwrap();
             firewall::remove_table(firewall::TABLE_FAMILY, firewall::TABLE).unwrap();
             assert_eq!(host.undo(), Vec::<String>::new());
         });
@@ -556,27 +497,14 @@ mod tests {
 
     #[test]
     fn networks_are_cut_by_their_prefix() {
-        assert_eq!(
-            network(Ipv4Addr::new(192, 168, 100, 77), 24),
-            Ipv4Addr::new(192, 168, 100, 0)
-        );
-        assert_eq!(
-            network(Ipv4Addr::new(192, 168, 100, 77), 32),
-            Ipv4Addr::new(192, 168, 100, 77)
-        );
+        assert_eq!(network(Ipv4Addr::new(192, 168, 100, 77), 24), Ipv4Addr::new(192, 168, 100, 0));
+        assert_eq!(network(Ipv4Addr::new(192, 168, 100, 77), 32), Ipv4Addr::new(192, 168, 100, 77));
         assert_eq!(network(Ipv4Addr::new(192, 168, 100, 77), 0), Ipv4Addr::UNSPECIFIED);
     }
 
     #[test]
     fn addresses_that_the_internet_cannot_reach_are_private() {
-        for address in [
-            "10.0.0.1",
-            "172.16.3.4",
-            "192.168.1.1",
-            "100.64.0.1",
-            "100.127.255.254",
-            "169.254.1.1",
-        ] {
+        for address in ["10.0.0.1", "172.16.3.4", "192.168.1.1", "100.64.0.1", "100.127.255.254", "169.254.1.1"] {
             assert!(is_private(address.parse().unwrap()), "{address}");
         }
         for address in ["203.0.113.5", "100.63.0.1", "100.128.0.1", "172.32.0.1"] {

@@ -45,23 +45,16 @@ impl Change {
     fn parse(text: &str) -> Option<Self> {
         let words: Vec<&str> = text.split(' ').collect();
         match *words.as_slice() {
-            ["route", address, interface] => Some(Self::Route {
-                address: address.parse().ok()?,
-                interface: interface.to_owned(),
-            }),
-            ["proxy", address, interface] => Some(Self::Proxy {
-                address: address.parse().ok()?,
-                interface: interface.to_owned(),
-            }),
-            ["sysctl", path, old, new] => Some(Self::Sysctl {
-                path: path.to_owned(),
-                old: old.to_owned(),
-                new: new.to_owned(),
-            }),
-            ["nft", family, name] => Some(Self::NftTable {
-                family: family.to_owned(),
-                name: name.to_owned(),
-            }),
+            ["route", address, interface] => {
+                Some(Self::Route { address: address.parse().ok()?, interface: interface.to_owned() })
+            }
+            ["proxy", address, interface] => {
+                Some(Self::Proxy { address: address.parse().ok()?, interface: interface.to_owned() })
+            }
+            ["sysctl", path, old, new] => {
+                Some(Self::Sysctl { path: path.to_owned(), old: old.to_owned(), new: new.to_owned() })
+            }
+            ["nft", family, name] => Some(Self::NftTable { family: family.to_owned(), name: name.to_owned() }),
             _ => None,
         }
     }
@@ -96,13 +89,7 @@ impl Journal {
         let open = read(&text);
         let next = open.keys().next_back().map_or(1, |last| last + 1);
         let file = OpenOptions::new().create(true).append(true).mode(0o600).open(path)?;
-        let mut journal = Self {
-            path: path.to_owned(),
-            file,
-            open,
-            next,
-            stale: 0,
-        };
+        let mut journal = Self { path: path.to_owned(), file, open, next, stale: 0 };
         journal.rewrite()?;
         Ok(journal)
     }
@@ -122,20 +109,12 @@ impl Journal {
             return Ok(());
         }
         self.stale += 2;
-        if self.stale > MAX_STALE_LINES {
-            self.rewrite()
-        } else {
-            self.append(&format!("- {number}\n"))
-        }
+        if self.stale > MAX_STALE_LINES { self.rewrite() } else { self.append(&format!("- {number}\n")) }
     }
 
     /// The changes that still stand, the latest first: the order in which they have to be undone.
     pub(crate) fn standing(&self) -> Vec<(u64, Change)> {
-        self.open
-            .iter()
-            .rev()
-            .map(|(number, change)| (*number, change.clone()))
-            .collect()
+        self.open.iter().rev().map(|(number, change)| (*number, change.clone())).collect()
     }
 
     /// One standing change.
@@ -158,12 +137,7 @@ impl Journal {
     /// Replaces the file by one that holds the standing changes only.
     fn rewrite(&mut self) -> io::Result<()> {
         let fresh = self.path.with_extension("new");
-        let mut file = OpenOptions::new()
-            .create(true)
-            .write(true)
-            .truncate(true)
-            .mode(0o600)
-            .open(&fresh)?;
+        let mut file = OpenOptions::new().create(true).write(true).truncate(true).mode(0o600).open(&fresh)?;
         for (number, change) in &self.open {
             file.write_all(format!("+ {number} {change}\n").as_bytes())?;
         }
@@ -260,10 +234,7 @@ mod tests {
     }
 
     fn route(n: u8) -> Change {
-        Change::Route {
-            address: Ipv4Addr::new(192, 168, 100, n),
-            interface: "sekisho0".to_owned(),
-        }
+        Change::Route { address: Ipv4Addr::new(192, 168, 100, n), interface: "sekisho0".to_owned() }
     }
 
     #[test]
@@ -275,35 +246,20 @@ mod tests {
             old: "0".to_owned(),
             new: "1".to_owned(),
         };
-        let table = Change::NftTable {
-            family: "ip".to_owned(),
-            name: "sekisho".to_owned(),
-        };
+        let table = Change::NftTable { family: "ip".to_owned(), name: "sekisho".to_owned() };
         {
             let mut journal = Journal::open(&path).unwrap();
             journal.write(sysctl.clone()).unwrap();
             journal.write(table.clone()).unwrap();
             let gone = journal.write(route(200)).unwrap();
-            journal
-                .write(Change::Proxy {
-                    address: Ipv4Addr::LOCALHOST,
-                    interface: "eth0".to_owned(),
-                })
-                .unwrap();
+            journal.write(Change::Proxy { address: Ipv4Addr::LOCALHOST, interface: "eth0".to_owned() }).unwrap();
             journal.close(gone).unwrap();
         }
         let journal = Journal::open(&path).unwrap();
         let changes: Vec<Change> = journal.standing().into_iter().map(|(_, change)| change).collect();
         assert_eq!(
             changes,
-            [
-                Change::Proxy {
-                    address: Ipv4Addr::LOCALHOST,
-                    interface: "eth0".to_owned()
-                },
-                table,
-                sysctl
-            ]
+            [Change::Proxy { address: Ipv4Addr::LOCALHOST, interface: "eth0".to_owned() }, table, sysctl]
         );
         fs::remove_dir_all(dir).unwrap();
     }
@@ -340,16 +296,8 @@ mod tests {
         let refused = Lock::take(&dir).unwrap_err();
         assert_eq!(refused.status, 1);
         let pid = std::process::id();
-        assert!(
-            refused.sentence.contains(&format!("(process {pid})")),
-            "{}",
-            refused.sentence
-        );
-        assert!(
-            refused.sentence.contains(&format!("'kill {pid}'")),
-            "{}",
-            refused.sentence
-        );
+        assert!(refused.sentence.contains(&format!("(process {pid})")), "{}", refused.sentence);
+        assert!(refused.sentence.contains(&format!("'kill {pid}'")), "{}", refused.sentence);
         drop(first);
         Lock::take(&dir).unwrap();
         fs::remove_dir_all(dir).unwrap();

@@ -33,10 +33,7 @@ impl Log {
     fn start_into(mut sink: impl Write + Send + 'static) -> io::Result<(Self, JoinHandle<()>)> {
         let (lines, waiting) = sync_channel(WAITING);
         let lost = Arc::new(AtomicU64::new(0));
-        let log = Self {
-            lines,
-            lost: lost.clone(),
-        };
+        let log = Self { lines, lost: lost.clone() };
         let thread = std::thread::Builder::new().name("log".into()).spawn(move || {
             for message in waiting {
                 match message {
@@ -114,10 +111,7 @@ mod tests {
         let text = String::from_utf8(sink.0.lock().unwrap().clone()).unwrap();
         let (stamp, rest) = text.split_at(21);
         assert_eq!(rest, "[L2TP] TUNNEL[1] user \"a.b.[31m\"\n");
-        let shape: String = stamp
-            .chars()
-            .map(|c| if c.is_ascii_digit() { '9' } else { c })
-            .collect();
+        let shape: String = stamp.chars().map(|c| if c.is_ascii_digit() { '9' } else { c }).collect();
         assert_eq!(shape, "9999/99/99 99:99:99: ");
         drop(log);
         thread.join().unwrap();

@@ -71,10 +71,7 @@ fn run(path: &Path, socket_path: PathBuf) -> Result<(), Failure> {
     let errors = check::errors(&problems);
     if errors > 0 {
         let them = if errors == 1 { "the error" } else { "the errors" };
-        return Err(Failure::new(format!(
-            "{} is refused; correct {them} above",
-            path.display()
-        )));
+        return Err(Failure::new(format!("{} is refused; correct {them} above", path.display())));
     }
     ports::check_privileges()?;
     ports::check_tun()?;
@@ -95,10 +92,5 @@ fn run(path: &Path, socket_path: PathBuf) -> Result<(), Failure> {
     for notice in check::notices(&config) {
         eprintln!("sekisho: {notice}");
     }
-    control::run(Setup {
-        config,
-        host,
-        socket_path,
-        quickstart_screen: None,
-    })
+    control::run(Setup { config, host, socket_path, quickstart_screen: None })
 }

@@ -136,10 +136,7 @@ impl Netlink {
             interfaces.push(interface);
         }
         let mut ask = AddressMessage::default();
-        ask.header = AddressHeader {
-            family: AddressFamily::Inet,
-            ..AddressHeader::default()
-        };
+        ask.header = AddressHeader { family: AddressFamily::Inet, ..AddressHeader::default() };
         for answer in self.request(RouteNetlinkMessage::GetAddress(ask), NLM_F_DUMP)? {
             let RouteNetlinkMessage::NewAddress(message) = answer else {
                 continue;
@@ -202,9 +199,7 @@ impl Netlink {
     /// The index of the interface with this name.
     pub(crate) fn index_of(&mut self, name: &str) -> io::Result<u32> {
         let found = self.interfaces()?.into_iter().find(|i| i.name == name);
-        found
-            .map(|i| i.index)
-            .ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, format!("no interface {name}")))
+        found.map(|i| i.index).ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, format!("no interface {name}")))
     }
 
     /// Adds the host route `address`/32 by the interface; an existing one is an error.
@@ -215,8 +210,7 @@ impl Netlink {
 
     /// Removes the host route `address`/32 by the interface.
     pub(crate) fn remove_host_route(&mut self, address: Ipv4Addr, interface: u32) -> io::Result<()> {
-        self.request(RouteNetlinkMessage::DelRoute(host_route(address, interface)), NLM_F_ACK)
-            .map(drop)
+        self.request(RouteNetlinkMessage::DelRoute(host_route(address, interface)), NLM_F_ACK).map(drop)
     }
 
     /// Adds the route to an IPv6 prefix of 64 bits by the interface; an existing one is an error.
@@ -239,8 +233,7 @@ impl Netlink {
 
     /// Removes a proxy neighbour.
     pub(crate) fn remove_proxy(&mut self, address: Ipv4Addr, interface: u32) -> io::Result<()> {
-        self.request(RouteNetlinkMessage::DelNeighbour(proxy(address, interface)), NLM_F_ACK)
-            .map(drop)
+        self.request(RouteNetlinkMessage::DelNeighbour(proxy(address, interface)), NLM_F_ACK).map(drop)
     }
 
     /// All IPv4 proxy neighbours: address and interface index.
@@ -282,10 +275,7 @@ fn host_route(address: Ipv4Addr, interface: u32) -> RouteMessage {
     message.header.protocol = RouteProtocol::Static;
     message.header.scope = RouteScope::Link;
     message.header.kind = RouteType::Unicast;
-    message.attributes = vec![
-        RouteAttribute::Destination(RouteAddress::Inet(address)),
-        RouteAttribute::Oif(interface),
-    ];
+    message.attributes = vec![RouteAttribute::Destination(RouteAddress::Inet(address)), RouteAttribute::Oif(interface)];
     message
 }
 
@@ -297,10 +287,7 @@ fn prefix_route(prefix: Ipv6Addr, interface: u32) -> RouteMessage {
     message.header.protocol = RouteProtocol::Static;
     message.header.scope = RouteScope::Universe;
     message.header.kind = RouteType::Unicast;
-    message.attributes = vec![
-        RouteAttribute::Destination(RouteAddress::Inet6(prefix)),
-        RouteAttribute::Oif(interface),
-    ];
+    message.attributes = vec![RouteAttribute::Destination(RouteAddress::Inet6(prefix)), RouteAttribute::Oif(interface)];
     message
 }
 

@@ -19,21 +19,15 @@ const TUN_DEVICE: &str = "/dev/net/tun";
 
 /// Checks that the process may change routes, open raw sockets and bind low ports.
 pub(crate) fn check_privileges() -> Result<(), Failure> {
-    let sets = rustix::thread::capabilities(None).map_err(|e| {
-        Failure::new(format!(
-            "cannot ask for this process's privileges: {e}; start it as root"
-        ))
-    })?;
+    let sets = rustix::thread::capabilities(None)
+        .map_err(|e| Failure::new(format!("cannot ask for this process's privileges: {e}; start it as root")))?;
     let needed = [
         (CapabilitySet::NET_ADMIN, "CAP_NET_ADMIN"),
         (CapabilitySet::NET_RAW, "CAP_NET_RAW"),
         (CapabilitySet::NET_BIND_SERVICE, "CAP_NET_BIND_SERVICE"),
     ];
-    let missing: Vec<&str> = needed
-        .iter()
-        .filter(|(flag, _)| !sets.effective.contains(*flag))
-        .map(|(_, name)| *name)
-        .collect();
+    let missing: Vec<&str> =
+        needed.iter().filter(|(flag, _)| !sets.effective.contains(*flag)).map(|(_, name)| *name).collect();
     if missing.is_empty() {
         return Ok(());
     }
@@ -60,24 +54,18 @@ fn check_tun_at(path: &Path) -> Result<(), Failure> {
             )));
         }
         Err(error) => {
-            return Err(Failure::new(format!(
-                "cannot look at {shown}: {error}; start this program as root"
-            )));
+            return Err(Failure::new(format!("cannot look at {shown}: {error}; start this program as root")));
         }
     };
     if !kind.is_char_device() {
-        return Err(Failure::new(format!(
-            "{shown} is not a device; remove it and make it with {make}"
-        )));
+        return Err(Failure::new(format!("{shown} is not a device; remove it and make it with {make}")));
     }
     match fs::OpenOptions::new().read(true).write(true).open(path) {
         Ok(_) => Ok(()),
-        Err(error) if matches!(error.raw_os_error(), Some(libc::ENODEV | libc::ENXIO)) => Err(Failure::new(format!(
-            "{shown} is there, but the kernel has no TUN; load it with 'modprobe tun'"
-        ))),
-        Err(error) => Err(Failure::new(format!(
-            "cannot open {shown}: {error}; start this program as root"
-        ))),
+        Err(error) if matches!(error.raw_os_error(), Some(libc::ENODEV | libc::ENXIO)) => {
+            Err(Failure::new(format!("{shown} is there, but the kernel has no TUN; load it with 'modprobe tun'")))
+        }
+        Err(error) => Err(Failure::new(format!("cannot open {shown}: {error}; start this program as root"))),
     }
 }
 
@@ -152,20 +140,12 @@ pub(crate) fn holder(port: u16) -> Option<Holder> {
     for table in ["/proc/net/udp", "/proc/net/udp6"] {
         inodes.extend(inodes_of(&fs::read_to_string(table).unwrap_or_default(), port));
     }
-    let mut pids: Vec<u32> = fs::read_dir("/proc")
-        .ok()?
-        .flatten()
-        .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
-        .collect();
+    let mut pids: Vec<u32> =
+        fs::read_dir("/proc").ok()?.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect();
     pids.sort_unstable();
     let pid = pids.into_iter().find(|pid| has_socket(*pid, &inodes))?;
-    let name = fs::read_to_string(format!("/proc/{pid}/comm"))
-        .unwrap_or_default()
-        .trim()
-        .to_owned();
-    let group = fs::read_to_string(format!("/proc/{pid}/cgroup"))
-        .ok()
-        .and_then(|text| group_of(&text));
+    let name = fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default().trim().to_owned();
+    let group = fs::read_to_string(format!("/proc/{pid}/cgroup")).ok().and_then(|text| group_of(&text));
     Some(Holder { pid, name, group })
 }
 
@@ -190,9 +170,7 @@ fn has_socket(pid: u32, inodes: &[u64]) -> bool {
     };
     entries.flatten().any(|entry| {
         fs::read_link(entry.path()).is_ok_and(|link| {
-            let inode = link
-                .to_str()
-                .and_then(|text| text.strip_prefix("socket:[")?.strip_suffix(']')?.parse().ok());
+            let inode = link.to_str().and_then(|text| text.strip_prefix("socket:[")?.strip_suffix(']')?.parse().ok());
             inode.is_some_and(|inode| inodes.contains(&inode))
         })
     })
@@ -203,9 +181,7 @@ fn group_of(text: &str) -> Option<Group> {
     for line in text.lines() {
         let path = line.splitn(3, ':').nth(2).unwrap_or_default();
         for part in path.rsplit('/') {
-            let id = part
-                .strip_prefix("docker-")
-                .and_then(|rest| rest.strip_suffix(".scope"));
+            let id = part.strip_prefix("docker-").and_then(|rest| rest.strip_suffix(".scope"));
             if let Some(id) = id.and_then(|id| id.get(..12)) {
                 return Some(Group::Docker(id.to_owned()));
             }
@@ -238,11 +214,7 @@ mod tests {
 
     #[test]
     fn a_free_port_has_no_holder() {
-        let port = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))
-            .unwrap()
-            .local_addr()
-            .unwrap()
-            .port();
+        let port = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port();
         assert_eq!(holder(port), None);
     }
 
@@ -262,11 +234,7 @@ mod tests {
     #[test]
     fn the_remedy_names_the_service_or_container() {
         let service = group_of("0::/system.slice/strongswan-starter.service\n");
-        let holder = |group| Holder {
-            pid: 7,
-            name: "charon".to_owned(),
-            group,
-        };
+        let holder = |group| Holder { pid: 7, name: "charon".to_owned(), group };
         assert_eq!(holder(service).remedy(), "systemctl stop strongswan-starter");
         let docker = group_of("0::/system.slice/docker-0123456789abcdef0123.scope\n");
         assert_eq!(holder(docker).remedy(), "docker stop 0123456789ab");

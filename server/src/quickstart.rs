@@ -87,20 +87,12 @@ pub(crate) fn run(socket: PathBuf, serve: impl FnOnce(Setup) -> Result<(), Failu
     ports::check_ports()?;
     if changed {
         save(&path, &text).map_err(|e| {
-            Failure::new(format!(
-                "cannot write {}: {e}; name another directory in SEKISHO_CONFIG_DIR",
-                path.display()
-            ))
+            Failure::new(format!("cannot write {}: {e}; name another directory in SEKISHO_CONFIG_DIR", path.display()))
         })?;
     }
     set_up(&mut host, &config, &facts, &mut notes)?;
     let screen = screen(&of(&config, &facts, &path, notes)?);
-    serve(Setup {
-        config,
-        host,
-        socket_path: socket,
-        quickstart_screen: Some(screen),
-    })
+    serve(Setup { config, host, socket_path: socket, quickstart_screen: Some(screen) })
 }
 
 /// Where configurations are kept.
@@ -141,30 +133,16 @@ fn facts(interfaces: &[Interface], routes: &[Route], resolvers: Vec<Ipv4Addr>) -
     let mut inside = vec![main.name.clone()];
     inside.extend(behind.map(|i| i.name.clone()));
     let mut taken: Vec<(Ipv4Addr, u8)> = interfaces.iter().flat_map(|i| i.addresses.iter().copied()).collect();
-    taken.extend(
-        routes
-            .iter()
-            .filter(|route| route.prefix > 0)
-            .map(|route| (route.destination, route.prefix)),
-    );
+    taken.extend(routes.iter().filter(|route| route.prefix > 0).map(|route| (route.destination, route.prefix)));
     taken.extend(resolvers.iter().map(|resolver| (*resolver, 32)));
-    Some(Facts {
-        interface: main.name.clone(),
-        address,
-        prefix,
-        inside,
-        taken,
-        resolvers,
-    })
+    Some(Facts { interface: main.name.clone(), address, prefix, inside, taken, resolvers })
 }
 
 /// Interfaces that containers and virtual machines hang on, which are nobody's office network.
 fn is_virtual(name: &str) -> bool {
-    [
-        "docker", "br-", "veth", "virbr", "lxc", "cni", "flannel", "cali", TUN_NAME,
-    ]
-    .iter()
-    .any(|start| name.starts_with(start))
+    ["docker", "br-", "veth", "virbr", "lxc", "cni", "flannel", "cali", TUN_NAME]
+        .iter()
+        .any(|start| name.starts_with(start))
 }
 
 /// The name servers of a `resolv.conf` that others than this host can use.
@@ -211,16 +189,8 @@ fn random_word(length: usize) -> Result<String, Failure> {
         getrandom::fill(&mut octets).map_err(|e| Failure::new(format!("the system gives no random numbers: {e}")))?;
         let wanted = length - word.len();
         // 248 is a multiple of 31: what is above it would make some letters likelier than others.
-        let letters = octets
-            .iter()
-            .filter(|octet| **octet < 248)
-            .map(|o| usize::from(*o) % ALPHABET.len());
-        word.extend(
-            letters
-                .filter_map(|n| ALPHABET.get(n))
-                .take(wanted)
-                .map(|letter| char::from(*letter)),
-        );
+        let letters = octets.iter().filter(|octet| **octet < 248).map(|o| usize::from(*o) % ALPHABET.len());
+        word.extend(letters.filter_map(|n| ALPHABET.get(n)).take(wanted).map(|letter| char::from(*letter)));
     }
     Ok(word)
 }
@@ -335,11 +305,7 @@ fn save(path: &Path, text: &str) -> io::Result<()> {
     }
     let fresh = path.with_extension("new");
     let _ = fs::remove_file(&fresh);
-    let mut file = OpenOptions::new()
-        .create_new(true)
-        .write(true)
-        .mode(0o600)
-        .open(&fresh)?;
+    let mut file = OpenOptions::new().create_new(true).write(true).mode(0o600).open(&fresh)?;
     file.write_all(text.as_bytes())?;
     file.sync_all()?;
     fs::rename(fresh, path)
@@ -360,11 +326,7 @@ fn set_up(host: &mut Host, config: &Config, facts: &Facts, notes: &mut Vec<Strin
         return Ok(());
     };
     let interfaces = all_interfaces()?;
-    let shares = |i: &Interface| {
-        i.addresses
-            .iter()
-            .any(|(own, length)| collides(net, prefix, &[(*own, *length)]))
-    };
+    let shares = |i: &Interface| i.addresses.iter().any(|(own, length)| collides(net, prefix, &[(*own, *length)]));
     match interfaces.iter().filter(|i| i.name != TUN_NAME).find(|i| shares(i)) {
         None => {
             if let Err(failure) = host.masquerade((net, prefix), TUN_NAMES) {
@@ -385,16 +347,10 @@ fn set_up(host: &mut Host, config: &Config, facts: &Facts, notes: &mut Vec<Strin
                 .to_owned(),
         );
     }
-    let routes = Netlink::open()
-        .and_then(|mut netlink| netlink.routes())
-        .unwrap_or_default();
+    let routes = Netlink::open().and_then(|mut netlink| netlink.routes()).unwrap_or_default();
     if let Some(traffic) = check::traffic(Some(config), &interfaces, &routes) {
         for warning in firewall::look(&traffic) {
-            let ends = if warning.commands.is_empty() {
-                "."
-            } else {
-                "; let it pass with:"
-            };
+            let ends = if warning.commands.is_empty() { "." } else { "; let it pass with:" };
             notes.push(format!("Attention: {}{ends}", warning.what));
             notes.extend(warning.commands.iter().map(|command| format!("  {command}")));
         }
@@ -405,18 +361,10 @@ fn set_up(host: &mut Host, config: &Config, facts: &Facts, notes: &mut Vec<Strin
 /// What the screen has to say about a configuration.
 fn of(config: &Config, facts: &Facts, path: &Path, notes: Vec<String>) -> Result<Screen, Failure> {
     let tunnels = config.l2tp_tunnels();
-    let lacking = |what: &str| {
-        Failure::new(format!(
-            "{} has no {what}; delete it so that a new one is made",
-            path.display()
-        ))
-    };
+    let lacking =
+        |what: &str| Failure::new(format!("{} has no {what}; delete it so that a new one is made", path.display()));
     let tunnel = tunnels.first().ok_or_else(|| lacking("enabled L2TP tunnel"))?;
-    let user = config
-        .anonymous
-        .users
-        .first()
-        .ok_or_else(|| lacking("'pp auth username' line"))?;
+    let user = config.anonymous.users.first().ok_or_else(|| lacking("'pp auth username' line"))?;
     let exe = std::env::current_exe().unwrap_or_else(|_| PathBuf::from("sekisho"));
     let here = std::env::current_dir().unwrap_or_default();
     let searched = std::env::var_os("PATH").unwrap_or_default();
@@ -435,9 +383,7 @@ fn of(config: &Config, facts: &Facts, path: &Path, notes: Vec<String>) -> Result
 /// How the program is called from a directory.
 fn called(exe: &Path, here: &Path, in_path: bool) -> String {
     if in_path {
-        return exe
-            .file_name()
-            .map_or_else(|| "sekisho".to_owned(), |name| name.to_string_lossy().into_owned());
+        return exe.file_name().map_or_else(|| "sekisho".to_owned(), |name| name.to_string_lossy().into_owned());
     }
     match exe.strip_prefix(here) {
         Ok(below) if below.components().count() > 1 => below.display().to_string(),
@@ -448,26 +394,10 @@ fn called(exe: &Path, here: &Path, in_path: bool) -> String {
 
 /// The one screen.
 fn screen(s: &Screen) -> String {
-    let Screen {
-        address,
-        key,
-        user,
-        password,
-        program,
-        file,
-        ..
-    } = s;
+    let Screen { address, key, user, password, program, file, .. } = s;
     let private = is_private(*address);
-    let dialled = if private {
-        "YOUR-PUBLIC-ADDRESS".to_owned()
-    } else {
-        address.to_string()
-    };
-    let place = if private {
-        format!("{address}   (outside: your router's public address)")
-    } else {
-        dialled.clone()
-    };
+    let dialled = if private { "YOUR-PUBLIC-ADDRESS".to_owned() } else { address.to_string() };
+    let place = if private { format!("{address}   (outside: your router's public address)") } else { dialled.clone() };
     let mut text = format!(
         "\
 Sekisho is ready. Type this into clients (L2TP/IPsec with pre-shared key):
@@ -555,24 +485,11 @@ mod tests {
 
     fn interface(index: u32, name: &str, address: &str, prefix: u8) -> Interface {
         let addresses = vec![(address.parse().unwrap(), prefix)];
-        Interface {
-            index,
-            name: name.to_owned(),
-            up: true,
-            loopback: name == "lo",
-            mtu: 1500,
-            addresses,
-        }
+        Interface { index, name: name.to_owned(), up: true, loopback: name == "lo", mtu: 1500, addresses }
     }
 
     fn route(destination: &str, prefix: u8, interface: u32) -> Route {
-        Route {
-            destination: destination.parse().unwrap(),
-            prefix,
-            interface,
-            gateway: None,
-            metric: 0,
-        }
+        Route { destination: destination.parse().unwrap(), prefix, interface, gateway: None, metric: 0 }
     }
 
     fn found() -> Facts {
@@ -582,17 +499,8 @@ mod tests {
             interface(3, "eth0", "203.0.113.5", 26),
             interface(4, "eth1", "192.168.10.1", 24),
         ];
-        let routes = [
-            route("0.0.0.0", 0, 3),
-            route("192.168.187.0", 24, 4),
-            route("192.168.188.0", 23, 4),
-        ];
-        facts(
-            &interfaces,
-            &routes,
-            resolvers("nameserver 127.0.0.53\nnameserver 192.168.10.2\n"),
-        )
-        .unwrap()
+        let routes = [route("0.0.0.0", 0, 3), route("192.168.187.0", 24, 4), route("192.168.188.0", 23, 4)];
+        facts(&interfaces, &routes, resolvers("nameserver 127.0.0.53\nnameserver 192.168.10.2\n")).unwrap()
     }
 
     fn shown(address: &str, notes: Vec<String>) -> Screen {
@@ -609,10 +517,7 @@ mod tests {
 
     /// What is worse than a hint: that hosts need a route to the pool is true of the file, and seen to by NAT.
     fn serious(problems: &[command::Problem]) -> Vec<&command::Problem> {
-        problems
-            .iter()
-            .filter(|problem| problem.severity != command::Severity::Warning)
-            .collect()
+        problems.iter().filter(|problem| problem.severity != command::Severity::Warning).collect()
     }
 
     #[test]
@@ -624,10 +529,7 @@ mod tests {
         );
         assert_eq!(facts.inside, ["eth0", "eth1"]);
         assert_eq!(facts.resolvers, ["192.168.10.2".parse::<Ipv4Addr>().unwrap()]);
-        assert_eq!(
-            super::facts(&[interface(1, "lo", "127.0.0.1", 8)], &[], Vec::new()),
-            None
-        );
+        assert_eq!(super::facts(&[interface(1, "lo", "127.0.0.1", 8)], &[], Vec::new()), None);
     }
 
     #[test]
@@ -638,10 +540,7 @@ mod tests {
         assert_eq!(choose_pool(&[all_192]), Some(Ipv4Addr::new(10, 187, 64, 0)));
         let all_10 = (Ipv4Addr::new(10, 0, 0, 0), 8);
         assert_eq!(choose_pool(&[all_192, all_10]), Some(Ipv4Addr::new(172, 29, 0, 0)));
-        assert_eq!(
-            choose_pool(&[all_192, all_10, (Ipv4Addr::new(172, 16, 0, 0), 12)]),
-            None
-        );
+        assert_eq!(choose_pool(&[all_192, all_10, (Ipv4Addr::new(172, 16, 0, 0), 12)]), None);
     }
 
     #[test]
@@ -660,10 +559,7 @@ mod tests {
         assert_eq!(serious(&problems), Vec::<&command::Problem>::new());
         let tunnels = config.l2tp_tunnels();
         assert_eq!(tunnels.len(), 32);
-        assert_eq!(
-            covering(&config.anonymous.pool),
-            Some((Ipv4Addr::new(192, 168, 190, 0), 24))
-        );
+        assert_eq!(covering(&config.anonymous.pool), Some((Ipv4Addr::new(192, 168, 190, 0), 24)));
         let screen = of(&config, &facts, Path::new("/x"), Vec::new()).unwrap();
         assert_eq!(
             (screen.key.as_str(), screen.user.as_str(), screen.password.as_str()),
@@ -675,10 +571,7 @@ mod tests {
 
     #[test]
     fn without_a_name_server_the_file_says_what_to_add() {
-        let facts = Facts {
-            resolvers: Vec::new(),
-            ..found()
-        };
+        let facts = Facts { resolvers: Vec::new(), ..found() };
         let text = compose(&facts, Ipv4Addr::new(192, 168, 190, 0), "abcdefgh", "secret22");
         assert!(text.contains("# dns server 192.168.1.1\n"), "{text}");
         assert!(serious(&command::parse(&text).1).is_empty());
@@ -688,16 +581,9 @@ mod tests {
     fn a_machine_that_moved_keeps_its_credentials() {
         let facts = found();
         let text = compose(&facts, Ipv4Addr::new(192, 168, 190, 0), "abcdefgh", "secret22");
-        let elsewhere = Facts {
-            address: "198.51.100.7".parse().unwrap(),
-            prefix: 24,
-            ..facts.clone()
-        };
+        let elsewhere = Facts { address: "198.51.100.7".parse().unwrap(), prefix: 24, ..facts.clone() };
         let moved = moved(&text, facts.address, &elsewhere);
-        assert_eq!(
-            moved,
-            compose(&elsewhere, Ipv4Addr::new(192, 168, 190, 0), "abcdefgh", "secret22")
-        );
+        assert_eq!(moved, compose(&elsewhere, Ipv4Addr::new(192, 168, 190, 0), "abcdefgh", "secret22"));
     }
 
     #[test]
@@ -739,10 +625,7 @@ mod tests {
     fn a_private_address_brings_the_ports_to_forward_and_the_registry_line() {
         let text = screen(&shown("192.168.1.7", Vec::new()));
         assert!(text.contains("forward UDP 500 and UDP"), "{text}");
-        assert!(
-            text.contains("-Name AssumeUDPEncapsulationContextOnSendRule -Type DWord -Value 2"),
-            "{text}"
-        );
+        assert!(text.contains("-Name AssumeUDPEncapsulationContextOnSendRule -Type DWord -Value 2"), "{text}");
     }
 
     #[test]
@@ -758,19 +641,14 @@ mod tests {
         let exe = Path::new("/src/vpn/target/release/sekisho");
         assert_eq!(called(exe, Path::new("/src/vpn"), false), "target/release/sekisho");
         assert_eq!(called(exe, Path::new("/src/vpn/target/release"), false), "./sekisho");
-        assert_eq!(
-            called(exe, Path::new("/root"), false),
-            "/src/vpn/target/release/sekisho"
-        );
+        assert_eq!(called(exe, Path::new("/root"), false), "/src/vpn/target/release/sekisho");
         assert_eq!(called(Path::new("/usr/bin/sekisho"), Path::new("/"), true), "sekisho");
     }
 
     #[test]
     fn the_file_is_for_its_owner_only() {
         use std::os::unix::fs::PermissionsExt;
-        let path = std::env::temp_dir()
-            .join(format!("sekisho-quick-{}", std::process::id()))
-            .join(FILE);
+        let path = std::env::temp_dir().join(format!("sekisho-quick-{}", std::process::id())).join(FILE);
         save(&path, "a\n").unwrap();
         save(&path, "b\n").unwrap();
         assert_eq!(fs::read_to_string(&path).unwrap(), "b\n");

@@ -22,12 +22,7 @@ impl RawEsp {
             rustix::net::SocketFlags::CLOEXEC | rustix::net::SocketFlags::NONBLOCK,
             Some(rustix::net::ipproto::ESP),
         )?;
-        set_int(
-            fd.as_fd(),
-            libc::IPPROTO_IP,
-            libc::IP_MTU_DISCOVER,
-            libc::IP_PMTUDISC_DONT,
-        )?;
+        set_int(fd.as_fd(), libc::IPPROTO_IP, libc::IP_MTU_DISCOVER, libc::IP_PMTUDISC_DONT)?;
         grow_buffers(fd.as_fd());
         Ok(Self { fd })
     }

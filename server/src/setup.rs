@@ -36,26 +36,17 @@ pub(crate) struct Failure {
 impl Failure {
     /// Something went wrong: exit status 1.
     pub(crate) fn new(sentence: impl Into<String>) -> Self {
-        Self {
-            sentence: sentence.into(),
-            status: 1,
-        }
+        Self { sentence: sentence.into(), status: 1 }
     }
 
     /// The command line is wrong: exit status 2.
     pub(crate) fn usage(sentence: impl Into<String>) -> Self {
-        Self {
-            sentence: sentence.into(),
-            status: 2,
-        }
+        Self { sentence: sentence.into(), status: 2 }
     }
 
     /// Everything has been said already: exit status 1.
     pub(crate) fn silent() -> Self {
-        Self {
-            sentence: String::new(),
-            status: 1,
-        }
+        Self { sentence: String::new(), status: 1 }
     }
 
     /// The exit status for the operating system.

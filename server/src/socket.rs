@@ -105,20 +105,13 @@ mod tests {
         let path = folder.join("control");
         let alarm = Alarm::new(Arc::new(Wake::new().unwrap()));
         let echo = |line: &str| {
-            if line.is_empty() {
-                Err("nothing asked".into())
-            } else {
-                Ok(format!("asked: {line}"))
-            }
+            if line.is_empty() { Err("nothing asked".into()) } else { Ok(format!("asked: {line}")) }
         };
         let door = Door::open(&path, &alarm, echo).unwrap();
         assert_eq!(call(&path, "show status l2tp\n"), "ok\nasked: show status l2tp\n");
         assert_eq!(call(&path, ""), "error\nnothing asked\n");
         assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
-        assert_eq!(
-            Door::open(&path, &alarm, echo).unwrap_err().kind(),
-            io::ErrorKind::AddrInUse
-        );
+        assert_eq!(Door::open(&path, &alarm, echo).unwrap_err().kind(), io::ErrorKind::AddrInUse);
         assert_eq!(call(&path, "again\n"), "ok\nasked: again\n");
         drop(door);
         assert!(!path.exists());

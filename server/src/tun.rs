@@ -35,11 +35,7 @@ impl Tun {
     /// Makes a device named `sekisho` and the first free number; the process needs CAP_NET_ADMIN.
     pub(crate) fn open() -> io::Result<Self> {
         let mut options = OpenOptions::new();
-        let file = options
-            .read(true)
-            .write(true)
-            .custom_flags(libc::O_NONBLOCK | libc::O_CLOEXEC)
-            .open(DEVICE)?;
+        let file = options.read(true).write(true).custom_flags(libc::O_NONBLOCK | libc::O_CLOEXEC).open(DEVICE)?;
         let mut request = empty_request();
         for (to, from) in request.ifr_name.iter_mut().zip(NAME.to_bytes()) {
             *to = *from as libc::c_char;
@@ -47,12 +43,7 @@ impl Tun {
         request.ifr_ifru.ifru_flags = (libc::IFF_TUN | libc::IFF_NO_PI | libc::IFF_VNET_HDR) as libc::c_short;
         // SAFETY: the kernel reads and writes one ifreq, which `request` is.
         check(unsafe { libc::ioctl(file.as_raw_fd(), libc::TUNSETIFF as _, &mut request) })?;
-        let name: Vec<u8> = request
-            .ifr_name
-            .iter()
-            .map(|c| *c as u8)
-            .take_while(|c| *c != 0)
-            .collect();
+        let name: Vec<u8> = request.ifr_name.iter().map(|c| *c as u8).take_while(|c| *c != 0).collect();
         let name = String::from_utf8_lossy(&name).into_owned();
 
         let size = VNET_HEADER;
@@ -68,11 +59,7 @@ impl Tun {
         if !segments_udp {
             offload(tcp)?;
         }
-        Ok(Self {
-            file,
-            name,
-            segments_udp,
-        })
+        Ok(Self { file, name, segments_udp })
     }
 
     /// The device's name.
@@ -119,11 +106,7 @@ fn empty_request() -> libc::ifreq {
 }
 
 fn check(result: libc::c_int) -> io::Result<()> {
-    if result < 0 {
-        Err(io::Error::last_os_error())
-    } else {
-        Ok(())
-    }
+    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
 #[cfg(test)]
@@ -141,11 +124,7 @@ mod tests {
         assert_ne!(first.name(), second.name());
         assert_eq!(first.read(&mut [0; 100]).unwrap(), 0);
         // The device is down, so that the kernel takes no packet.
-        assert!(
-            first
-                .write(&[IoSlice::new(&[0; 10]), IoSlice::new(&[0x45; 20])])
-                .is_err()
-        );
+        assert!(first.write(&[IoSlice::new(&[0; 10]), IoSlice::new(&[0x45; 20])]).is_err());
         let _ = first.segments_udp();
     }
 }

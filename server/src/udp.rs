@@ -1,8 +1,5 @@
 //! UDP sockets in batches: bound plainly, answered from the address that was asked, segmented by the kernel where it agrees.
-#![allow(
-    unsafe_code,
-    reason = "recvmmsg, sendmmsg and their control messages have no safe wrapper fit for a tunnel"
-)]
+#![allow(unsafe_code, reason = "recvmmsg, sendmmsg and their control messages have no safe wrapper fit for a tunnel")]
 
 use std::io;
 use std::mem::size_of;
@@ -40,12 +37,7 @@ impl Udp {
         let fd = socket()?;
         set_int(fd.as_fd(), libc::IPPROTO_IP, libc::IP_PKTINFO, 1)?;
         // The outer packet may be fragmented: a tunnel does not pass the path's MTU on to the packets inside.
-        set_int(
-            fd.as_fd(),
-            libc::IPPROTO_IP,
-            libc::IP_MTU_DISCOVER,
-            libc::IP_PMTUDISC_DONT,
-        )?;
+        set_int(fd.as_fd(), libc::IPPROTO_IP, libc::IP_MTU_DISCOVER, libc::IP_PMTUDISC_DONT)?;
         grow_buffers(fd.as_fd());
         rustix::net::bind(&fd, &address)?;
         Ok(Self { fd })
@@ -54,16 +46,8 @@ impl Udp {
     /// Binds a socket whose filter drops everything: the port is taken, and nobody gets an answer, not even ICMP.
     pub(crate) fn deaf(address: SocketAddrV4) -> io::Result<Self> {
         let fd = socket()?;
-        let mut reject = [libc::sock_filter {
-            code: (libc::BPF_RET | libc::BPF_K) as u16,
-            jt: 0,
-            jf: 0,
-            k: 0,
-        }];
-        let program = libc::sock_fprog {
-            len: 1,
-            filter: reject.as_mut_ptr(),
-        };
+        let mut reject = [libc::sock_filter { code: (libc::BPF_RET | libc::BPF_K) as u16, jt: 0, jf: 0, k: 0 }];
+        let program = libc::sock_fprog { len: 1, filter: reject.as_mut_ptr() };
         set_option(fd.as_fd(), libc::SOL_SOCKET, libc::SO_ATTACH_FILTER, &program)?;
         rustix::net::bind(&fd, &address)?;
         Ok(Self { fd })
@@ -89,19 +73,9 @@ fn socket() -> io::Result<OwnedFd> {
 fn set_option<T>(fd: BorrowedFd<'_>, level: libc::c_int, name: libc::c_int, value: &T) -> io::Result<()> {
     // SAFETY: `value` is a live T and its size is told; the kernel only reads it.
     let result = unsafe {
-        libc::setsockopt(
-            fd.as_raw_fd(),
-            level,
-            name,
-            ptr::from_ref(value).cast(),
-            size_of::<T>() as libc::socklen_t,
-        )
+        libc::setsockopt(fd.as_raw_fd(), level, name, ptr::from_ref(value).cast(), size_of::<T>() as libc::socklen_t)
     };
-    if result == 0 {
-        Ok(())
-    } else {
-        Err(io::Error::last_os_error())
-    }
+    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
 /// Sets a socket option whose value is an integer.
@@ -111,10 +85,7 @@ pub(crate) fn set_int(fd: BorrowedFd<'_>, level: libc::c_int, name: libc::c_int,
 
 /// Gives a socket large buffers: beyond the system's limit where the process may, else up to it.
 pub(crate) fn grow_buffers(fd: BorrowedFd<'_>) {
-    for (force, plain) in [
-        (libc::SO_RCVBUFFORCE, libc::SO_RCVBUF),
-        (libc::SO_SNDBUFFORCE, libc::SO_SNDBUF),
-    ] {
+    for (force, plain) in [(libc::SO_RCVBUFFORCE, libc::SO_RCVBUF), (libc::SO_SNDBUFFORCE, libc::SO_SNDBUF)] {
         if set_int(fd, libc::SOL_SOCKET, force, SOCKET_BUFFER).is_err() {
             // A smaller buffer drops sooner under load and is no reason not to serve.
             let _ = set_int(fd, libc::SOL_SOCKET, plain, SOCKET_BUFFER);
@@ -127,16 +98,9 @@ pub(crate) fn grow_buffers(fd: BorrowedFd<'_>) {
 #[derive(Clone, Copy)]
 struct Control([u8; 64]);
 
-const EMPTY_NAME: libc::sockaddr_in = libc::sockaddr_in {
-    sin_family: 0,
-    sin_port: 0,
-    sin_addr: libc::in_addr { s_addr: 0 },
-    sin_zero: [0; 8],
-};
-const EMPTY_IOVEC: libc::iovec = libc::iovec {
-    iov_base: ptr::null_mut(),
-    iov_len: 0,
-};
+const EMPTY_NAME: libc::sockaddr_in =
+    libc::sockaddr_in { sin_family: 0, sin_port: 0, sin_addr: libc::in_addr { s_addr: 0 }, sin_zero: [0; 8] };
+const EMPTY_IOVEC: libc::iovec = libc::iovec { iov_base: ptr::null_mut(), iov_len: 0 };
 
 fn empty_header() -> libc::mmsghdr {
     // SAFETY: mmsghdr is integers and pointers, for all of which zero is a value.
@@ -187,16 +151,9 @@ impl Inbox {
     pub(crate) fn receive(&mut self, socket: BorrowedFd<'_>) -> io::Result<usize> {
         self.held = 0;
         let slots = self.bytes.chunks_exact_mut(self.stride);
-        let rest = self
-            .names
-            .iter_mut()
-            .zip(self.controls.iter_mut())
-            .zip(self.iovecs.iter_mut());
+        let rest = self.names.iter_mut().zip(self.controls.iter_mut()).zip(self.iovecs.iter_mut());
         for ((slot, ((name, control), iovec)), header) in slots.zip(rest).zip(self.headers.iter_mut()) {
-            *iovec = libc::iovec {
-                iov_base: slot.as_mut_ptr().cast(),
-                iov_len: slot.len(),
-            };
+            *iovec = libc::iovec { iov_base: slot.as_mut_ptr().cast(), iov_len: slot.len() };
             header.msg_len = 0;
             header.msg_hdr.msg_name = ptr::from_mut(name).cast();
             header.msg_hdr.msg_namelen = size_of::<libc::sockaddr_in>() as libc::socklen_t;
@@ -235,24 +192,15 @@ impl Inbox {
     /// The datagrams of the last receive; one that was longer than its slot is left out.
     pub(crate) fn datagrams(&mut self) -> impl Iterator<Item = Datagram<'_>> {
         let slots = self.bytes.chunks_exact_mut(self.stride).take(self.held);
-        slots
-            .zip(self.names.iter())
-            .zip(self.headers.iter())
-            .filter_map(|((slot, name), header)| {
-                if header.msg_hdr.msg_flags & libc::MSG_TRUNC != 0 {
-                    return None;
-                }
-                let peer = SocketAddrV4::new(
-                    Ipv4Addr::from(u32::from_be(name.sin_addr.s_addr)),
-                    u16::from_be(name.sin_port),
-                );
-                let bytes = slot.get_mut(..header.msg_len as usize)?;
-                Some(Datagram {
-                    bytes,
-                    peer,
-                    local: asked_address(&header.msg_hdr),
-                })
-            })
+        slots.zip(self.names.iter()).zip(self.headers.iter()).filter_map(|((slot, name), header)| {
+            if header.msg_hdr.msg_flags & libc::MSG_TRUNC != 0 {
+                return None;
+            }
+            let peer =
+                SocketAddrV4::new(Ipv4Addr::from(u32::from_be(name.sin_addr.s_addr)), u16::from_be(name.sin_port));
+            let bytes = slot.get_mut(..header.msg_len as usize)?;
+            Some(Datagram { bytes, peer, local: asked_address(&header.msg_hdr) })
+        })
     }
 }
 
@@ -361,11 +309,7 @@ unsafe impl Send for Sender {}
 impl Sender {
     /// Makes room for one batch.
     pub(crate) fn new(segmentation: Segmentation) -> Self {
-        let nobody = Plain {
-            peer: SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 0),
-            limit: 0,
-            until: 0,
-        };
+        let nobody = Plain { peer: SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 0), limit: 0, until: 0 };
         Self {
             segmentation,
             names: vec![EMPTY_NAME; BATCH].into(),
@@ -419,10 +363,8 @@ impl Sender {
                 };
                 self.groups.push(group);
             }
-            self.iovecs[held] = libc::iovec {
-                iov_base: packet.bytes.as_ptr().cast_mut().cast(),
-                iov_len: packet.bytes.len(),
-            };
+            self.iovecs[held] =
+                libc::iovec { iov_base: packet.bytes.as_ptr().cast_mut().cast(), iov_len: packet.bytes.len() };
             held += 1;
         }
         self.flush(socket, now);
@@ -432,34 +374,18 @@ impl Sender {
     fn limit(&self, peer: SocketAddrV4, now: u64) -> usize {
         match self.segmentation {
             Segmentation::Never => 0,
-            Segmentation::Offload => self
-                .plain
-                .iter()
-                .find(|p| p.peer == peer && now < p.until)
-                .map_or(usize::MAX, |p| p.limit),
+            Segmentation::Offload => {
+                self.plain.iter().find(|p| p.peer == peer && now < p.until).map_or(usize::MAX, |p| p.limit)
+            }
         }
     }
 
     fn remember_plain(&mut self, peer: SocketAddrV4, limit: usize, now: u64) {
         let same = self.plain.iter().position(|p| p.peer == peer && now < p.until);
-        let oldest = || {
-            self.plain
-                .iter()
-                .enumerate()
-                .min_by_key(|(_, p)| p.until)
-                .map_or(0, |(i, _)| i)
-        };
+        let oldest = || self.plain.iter().enumerate().min_by_key(|(_, p)| p.until).map_or(0, |(i, _)| i);
         let at = same.unwrap_or_else(oldest);
-        let limit = if same.is_some() {
-            limit.min(self.plain[at].limit)
-        } else {
-            limit
-        };
-        self.plain[at] = Plain {
-            peer,
-            limit,
-            until: now.saturating_add(PLAIN_FOR),
-        };
+        let limit = if same.is_some() { limit.min(self.plain[at].limit) } else { limit };
+        self.plain[at] = Plain { peer, limit, until: now.saturating_add(PLAIN_FOR) };
     }
 
     /// Hands the collected groups to the kernel.
@@ -495,22 +421,14 @@ impl Sender {
     /// Fills message header `at` for group `at`.
     fn write_group(&mut self, at: usize) {
         let group = self.groups[at];
-        let segment = if group.packets > 1 {
-            u16::try_from(group.segment).ok()
-        } else {
-            None
-        };
+        let segment = if group.packets > 1 { u16::try_from(group.segment).ok() } else { None };
         self.write_header(at, &group, segment);
     }
 
     /// Sends the packets of a group without offload; uses the headers from the first on.
     fn send_one_by_one(&mut self, socket: BorrowedFd<'_>, group: &Group, patience: &mut u32) {
         for at in 0..group.packets {
-            let single = Group {
-                start: group.start + at,
-                packets: 1,
-                ..*group
-            };
+            let single = Group { start: group.start + at, packets: 1, ..*group };
             self.write_header(at, &single, None);
         }
         let mut done = 0;
@@ -534,9 +452,7 @@ impl Sender {
         *name = libc::sockaddr_in {
             sin_family: libc::AF_INET as libc::sa_family_t,
             sin_port: group.peer.port().to_be(),
-            sin_addr: libc::in_addr {
-                s_addr: u32::from(*group.peer.ip()).to_be(),
-            },
+            sin_addr: libc::in_addr { s_addr: u32::from(*group.peer.ip()).to_be() },
             sin_zero: [0; 8],
         };
         let header = &mut self.headers[at];
@@ -600,14 +516,8 @@ fn refused_segmentation(error: &io::Error, segment: usize) -> Option<usize> {
 }
 
 fn wait_for_room(socket: BorrowedFd<'_>) {
-    let mut fds = [rustix::event::PollFd::from_borrowed_fd(
-        socket,
-        rustix::event::PollFlags::OUT,
-    )];
-    let limit = rustix::event::Timespec {
-        tv_sec: 0,
-        tv_nsec: 1_000_000,
-    };
+    let mut fds = [rustix::event::PollFd::from_borrowed_fd(socket, rustix::event::PollFlags::OUT)];
+    let limit = rustix::event::Timespec { tv_sec: 0, tv_nsec: 1_000_000 };
     // Whatever this says, the next send tells whether there is room.
     let _ = rustix::event::poll(&mut fds, Some(&limit));
 }
@@ -621,9 +531,7 @@ fn write_control(header: &mut libc::msghdr, control: &mut Control, local: Ipv4Ad
     header.msg_controllen = size_of::<Control>() as _;
     let info = libc::in_pktinfo {
         ipi_ifindex: 0,
-        ipi_spec_dst: libc::in_addr {
-            s_addr: u32::from(local).to_be(),
-        },
+        ipi_spec_dst: libc::in_addr { s_addr: u32::from(local).to_be() },
         ipi_addr: libc::in_addr { s_addr: 0 },
     };
     // SAFETY: `control` has 64 octets, is aligned like cmsghdr and zeroed; both messages together take less than that, so
@@ -669,17 +577,11 @@ mod tests {
     }
 
     fn port(socket: &Udp) -> u16 {
-        SocketAddrV4::try_from(rustix::net::getsockname(socket).unwrap())
-            .unwrap()
-            .port()
+        SocketAddrV4::try_from(rustix::net::getsockname(socket).unwrap()).unwrap().port()
     }
 
     fn to<'a>(socket: &Udp, ip: Ipv4Addr, local: Ipv4Addr, bytes: &'a [u8]) -> Outgoing<'a> {
-        Outgoing {
-            peer: SocketAddrV4::new(ip, port(socket)),
-            local,
-            bytes,
-        }
+        Outgoing { peer: SocketAddrV4::new(ip, port(socket)), local, bytes }
     }
 
     fn receive_all(socket: &Udp) -> Vec<(SocketAddrV4, Option<Ipv4Addr>, Vec<u8>)> {
@@ -698,26 +600,11 @@ mod tests {
         let mut sender = Sender::new(Segmentation::Offload);
         sender.send(client.as_fd(), [to(&server, asked, LOOPBACK, b"question")], 0);
         let got = receive_all(&server);
-        let [(peer, local, bytes)] = &got[..] else {
-            panic!("{got:?}")
-        };
-        assert_eq!(
-            (peer.ip(), *local, &bytes[..]),
-            (&LOOPBACK, Some(asked), &b"question"[..])
-        );
-        sender.send(
-            server.as_fd(),
-            [Outgoing {
-                peer: *peer,
-                local: asked,
-                bytes: b"answer",
-            }],
-            0,
-        );
+        let [(peer, local, bytes)] = &got[..] else { panic!("{got:?}") };
+        assert_eq!((peer.ip(), *local, &bytes[..]), (&LOOPBACK, Some(asked), &b"question"[..]));
+        sender.send(server.as_fd(), [Outgoing { peer: *peer, local: asked, bytes: b"answer" }], 0);
         let got = receive_all(&client);
-        let [(from, _, bytes)] = &got[..] else {
-            panic!("{got:?}")
-        };
+        let [(from, _, bytes)] = &got[..] else { panic!("{got:?}") };
         assert_eq!((from.ip(), &bytes[..]), (&asked, &b"answer"[..]));
     }
 
@@ -731,20 +618,8 @@ mod tests {
             packet[0] = at as u8;
         }
         let mut sender = Sender::new(Segmentation::Offload);
-        sender.send(
-            server.as_fd(),
-            packets.iter().map(|p| to(&client, LOOPBACK, LOOPBACK, p)),
-            0,
-        );
-        assert_eq!(
-            sender.sent(),
-            Sent {
-                packets: 42,
-                calls: 1,
-                refused: 0,
-                unsegmented: 0
-            }
-        );
+        sender.send(server.as_fd(), packets.iter().map(|p| to(&client, LOOPBACK, LOOPBACK, p)), 0);
+        assert_eq!(sender.sent(), Sent { packets: 42, calls: 1, refused: 0, unsegmented: 0 });
         let got: Vec<_> = receive_all(&client).into_iter().map(|(_, _, bytes)| bytes).collect();
         assert_eq!(got, packets);
     }
@@ -754,11 +629,7 @@ mod tests {
         let (server, client) = pair();
         let packets: Vec<Vec<u8>> = (0..1300u32).map(|at| at.to_be_bytes().repeat(20)).collect();
         let mut sender = Sender::new(Segmentation::Offload);
-        sender.send(
-            server.as_fd(),
-            packets.iter().map(|p| to(&client, LOOPBACK, LOOPBACK, p)),
-            0,
-        );
+        sender.send(server.as_fd(), packets.iter().map(|p| to(&client, LOOPBACK, LOOPBACK, p)), 0);
         assert_eq!((sender.sent().packets, sender.sent().refused), (1300, 0));
         let got: Vec<_> = receive_all(&client).into_iter().map(|(_, _, bytes)| bytes).collect();
         assert_eq!(got, packets);
@@ -770,10 +641,7 @@ mod tests {
         let (other, _) = pair();
         let packets: Vec<Vec<u8>> = (0..20u8).map(|at| vec![at; 500]).collect();
         let mut sender = Sender::new(Segmentation::Offload);
-        let both = packets
-            .iter()
-            .enumerate()
-            .map(|(at, p)| to([&client, &other][at % 2], LOOPBACK, LOOPBACK, p));
+        let both = packets.iter().enumerate().map(|(at, p)| to([&client, &other][at % 2], LOOPBACK, LOOPBACK, p));
         sender.send(server.as_fd(), both, 0);
         let evens: Vec<u8> = receive_all(&client).iter().map(|(_, _, bytes)| bytes[0]).collect();
         assert_eq!(evens, (0..20).step_by(2).collect::<Vec<u8>>());
@@ -788,29 +656,18 @@ mod tests {
         let packets = vec![vec![7; 800]; 10];
         let mut sender = Sender::new(Segmentation::Offload);
         for round in 1..=2 {
-            sender.send(
-                server.as_fd(),
-                packets.iter().map(|p| to(&client, LOOPBACK, LOOPBACK, p)),
-                5,
-            );
+            sender.send(server.as_fd(), packets.iter().map(|p| to(&client, LOOPBACK, LOOPBACK, p)), 5);
             assert_eq!(receive_all(&client).len(), 10, "round {round}");
             assert_eq!(sender.sent().unsegmented, 1);
         }
-        assert_eq!(
-            sender.limit(to(&client, LOOPBACK, LOOPBACK, b"").peer, 5 + PLAIN_FOR),
-            usize::MAX
-        );
+        assert_eq!(sender.limit(to(&client, LOOPBACK, LOOPBACK, b"").peer, 5 + PLAIN_FOR), usize::MAX);
         assert_eq!((sender.sent().packets, sender.sent().refused), (20, 0));
     }
 
     #[test]
     fn a_refused_packet_does_not_stop_those_behind_it() {
         let (server, client) = pair();
-        let nowhere = Outgoing {
-            peer: SocketAddrV4::new(LOOPBACK, 0),
-            local: LOOPBACK,
-            bytes: b"x",
-        };
+        let nowhere = Outgoing { peer: SocketAddrV4::new(LOOPBACK, 0), local: LOOPBACK, bytes: b"x" };
         let mut sender = Sender::new(Segmentation::Offload);
         sender.send(server.as_fd(), [nowhere, to(&client, LOOPBACK, LOOPBACK, b"behind")], 0);
         assert_eq!((sender.sent().packets, sender.sent().refused), (1, 1));
@@ -836,10 +693,7 @@ mod tests {
         let long = vec![1; DATAGRAM + 1];
         sender.send(
             client.as_fd(),
-            [
-                to(&server, LOOPBACK, LOOPBACK, &long),
-                to(&server, LOOPBACK, LOOPBACK, b"ok"),
-            ],
+            [to(&server, LOOPBACK, LOOPBACK, &long), to(&server, LOOPBACK, LOOPBACK, b"ok")],
             0,
         );
         let got = receive_all(&server);

@@ -14,9 +14,7 @@ pub(crate) struct Wake {
 impl Wake {
     /// Makes a bell that has not been rung.
     pub(crate) fn new() -> io::Result<Self> {
-        Ok(Self {
-            fd: rustix::event::eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?,
-        })
+        Ok(Self { fd: rustix::event::eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)? })
     }
 
     /// Wakes the thread that waits for this.
@@ -47,10 +45,7 @@ pub(crate) struct Alarm {
 impl Alarm {
     /// An alarm that rings `wake`.
     pub(crate) fn new(wake: Arc<Wake>) -> Self {
-        Self {
-            fallen: Arc::default(),
-            wake,
-        }
+        Self { fallen: Arc::default(), wake }
     }
 
     /// The name of the thread that fell.
@@ -61,10 +56,7 @@ impl Alarm {
     /// To be held by a thread for as long as it runs.
     #[must_use]
     pub(crate) fn watch(&self, thread: &'static str) -> Watch {
-        Watch {
-            alarm: self.clone(),
-            thread,
-        }
+        Watch { alarm: self.clone(), thread }
     }
 }
 

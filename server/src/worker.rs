@@ -148,12 +148,7 @@ struct DataThread {
 impl DataThread {
     fn new(worker: Worker, links: Links) -> io::Result<Self> {
         let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
-        let watched = [
-            links.udp.as_fd(),
-            links.raw.as_fd(),
-            links.tun.as_fd(),
-            links.bell.as_fd(),
-        ];
+        let watched = [links.udp.as_fd(), links.raw.as_fd(), links.tun.as_fd(), links.bell.as_fd()];
         for (number, fd) in (0..).zip(watched) {
             epoll::add(&epoll, fd, epoll::EventData::new_u64(number), epoll::EventFlags::IN)?;
         }
@@ -213,19 +208,12 @@ impl DataThread {
 
     fn wait(&self) -> Ready {
         let longest = self.worker.poll_timeout().map(|due| due.since(clock::now()));
-        let longest = if self.waiting.is_some() {
-            Some(longest.unwrap_or(NAP).min(NAP))
-        } else {
-            longest
-        };
+        let longest = if self.waiting.is_some() { Some(longest.unwrap_or(NAP).min(NAP)) } else { longest };
         let timeout = longest.map(|longest| Timespec {
             tv_sec: i64::try_from(longest.as_secs()).unwrap_or(i64::MAX),
             tv_nsec: i64::from(longest.subsec_nanos()),
         });
-        let nothing = epoll::Event {
-            flags: epoll::EventFlags::empty(),
-            data: epoll::EventData::new_u64(u64::MAX),
-        };
+        let nothing = epoll::Event { flags: epoll::EventFlags::empty(), data: epoll::EventData::new_u64(u64::MAX) };
         let mut events = [nothing; 4];
         // Interrupted by a signal: nothing is ready, and the loop comes back.
         let count = epoll::wait(&self.epoll, &mut events[..], timeout.as_ref()).unwrap_or(0);
@@ -289,10 +277,7 @@ impl DataThread {
                         Encapsulated::Keepalive => {}
                         Encapsulated::Junk => self.done.junk += 1,
                         Encapsulated::Isakmp(message) => {
-                            let report = Report::Isakmp {
-                                endpoint: endpoint_of(&datagram),
-                                bytes: message.to_vec(),
-                            };
+                            let report = Report::Isakmp { endpoint: endpoint_of(&datagram), bytes: message.to_vec() };
                             if self.links.reports.try_send(report).is_ok() {
                                 self.links.control_bell.ring();
                             } else {
@@ -343,13 +328,9 @@ impl DataThread {
         }
         if !departures.is_empty() {
             self.worker.outbound(&mut departures, now);
-            let udp = departures
-                .iter()
-                .filter_map(|departure| outgoing(departure, Encap::Udp));
+            let udp = departures.iter().filter_map(|departure| outgoing(departure, Encap::Udp));
             self.udp_sender.send(self.links.udp.as_fd(), udp, now.0);
-            let raw = departures
-                .iter()
-                .filter_map(|departure| outgoing(departure, Encap::Raw));
+            let raw = departures.iter().filter_map(|departure| outgoing(departure, Encap::Raw));
             self.raw_sender.send(self.links.raw.as_fd(), raw, now.0);
         }
         departures.clear();
@@ -380,12 +361,7 @@ impl DataThread {
     /// Writes the ICMP messages that the path has for hosts on this side.
     fn write_replies(&mut self) {
         while let Some(packet) = self.worker.poll_reply() {
-            if self
-                .links
-                .tun
-                .write(&[IoSlice::new(&[0; VNET_LEN]), IoSlice::new(&packet)])
-                .is_err()
-            {
+            if self.links.tun.write(&[IoSlice::new(&[0; VNET_LEN]), IoSlice::new(&packet)]).is_err() {
                 self.done.unwritten += 1;
             }
         }
@@ -394,11 +370,7 @@ impl DataThread {
     /// Hands notes to the control thread while it has room.
     fn report_notes(&mut self) {
         let mut told = false;
-        while let Some(report) = self
-            .waiting
-            .take()
-            .or_else(|| self.worker.poll_note().map(Report::Note))
-        {
+        while let Some(report) = self.waiting.take().or_else(|| self.worker.poll_note().map(Report::Note)) {
             match self.links.reports.try_send(report) {
                 Ok(()) => told = true,
                 Err(TrySendError::Full(report)) => {
@@ -427,14 +399,8 @@ fn arrival<'a>(datagram: Datagram<'a>, encap: Encap) -> Arrival<'a> {
 }
 
 fn endpoint_of(datagram: &Datagram<'_>) -> Endpoint {
-    let local = SocketAddr::from((
-        datagram.local.unwrap_or(Ipv4Addr::UNSPECIFIED),
-        crate::control::NAT_PORT,
-    ));
-    Endpoint {
-        local,
-        peer: datagram.peer.into(),
-    }
+    let local = SocketAddr::from((datagram.local.unwrap_or(Ipv4Addr::UNSPECIFIED), crate::control::NAT_PORT));
+    Endpoint { local, peer: datagram.peer.into() }
 }
 
 fn outgoing<'a>(departure: &'a Departure<'_>, wanted: Encap) -> Option<Outgoing<'a>> {
@@ -449,11 +415,7 @@ fn packet_to(bytes: &[u8], peer: SocketAddr, local: IpAddr) -> Option<Outgoing<'
         IpAddr::V4(local) => local,
         IpAddr::V6(local) => local.to_ipv4_mapped()?,
     };
-    Some(Outgoing {
-        peer: udp::v4(peer)?,
-        local,
-        bytes,
-    })
+    Some(Outgoing { peer: udp::v4(peer)?, local, bytes })
 }
 
 /// Cuts a slot off the free room; the next one begins on a cache line of its own.
@@ -475,10 +437,7 @@ fn write_supers(tun: &Tun, coalescer: &Coalescer, arrivals: &[Arrival<'_>]) -> u
         let mut used = 0;
         let pieces = coalescer.pieces(whole).iter();
         let pieces = pieces.filter_map(|piece| arrivals.get(piece.packet)?.ip()?.get(piece.range.clone()));
-        let all = [whole.vnet(), whole.headers()]
-            .into_iter()
-            .chain(pieces)
-            .filter(|part| !part.is_empty());
+        let all = [whole.vnet(), whole.headers()].into_iter().chain(pieces).filter(|part| !part.is_empty());
         for (place, part) in parts.iter_mut().zip(all) {
             *place = IoSlice::new(part);
             used += 1;
@@ -503,10 +462,7 @@ mod tests {
     use std::process::{Child, Command, Stdio};
     use std::sync::mpsc::sync_channel;
 
-    const SUITE: Suite = Suite {
-        cipher: EspCipher::Aes128,
-        auth: EspAuth::HmacSha1_96,
-    };
+    const SUITE: Suite = Suite { cipher: EspCipher::Aes128, auth: EspAuth::HmacSha1_96 };
     const CLIENT: ClientId = ClientId(1);
     const OURS: Ipv4Addr = Ipv4Addr::new(10, 98, 0, 1);
     const THEIRS: Ipv4Addr = Ipv4Addr::new(10, 98, 0, 9);
@@ -527,12 +483,7 @@ mod tests {
     fn enter_a_namespace() -> Option<Namespace> {
         let script = "ip link set lo up && echo ready && exec sleep 30";
         let command = ["--net", "sh", "-c", script];
-        let child = Command::new("unshare")
-            .args(command)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .ok()?;
+        let child = Command::new("unshare").args(command).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().ok()?;
         let mut namespace = Namespace(child);
         namespace.0.stdout.as_mut()?.read_exact(&mut [0; 6]).ok()?;
         let file = std::fs::File::open(format!("/proc/{}/ns/net", namespace.0.id())).ok()?;
@@ -552,10 +503,8 @@ mod tests {
     ) -> (SyncSender<Order>, Arc<Wake>, Receiver<Report>, JoinHandle<Done>) {
         let tun = Tun::open().unwrap();
         let name = tun.name().to_owned();
-        for words in [
-            &["addr", "add", "10.98.0.1/24", "dev", &name][..],
-            &["link", "set", &name, "up", "mtu", "1400"],
-        ] {
+        for words in [&["addr", "add", "10.98.0.1/24", "dev", &name][..], &["link", "set", &name, "up", "mtu", "1400"]]
+        {
             assert!(Command::new("ip").args(words).status().unwrap().success());
         }
         let (orders, from_control) = sync_channel(ORDERS);
@@ -593,15 +542,7 @@ mod tests {
         let (client, suite, replay) = (CLIENT, SUITE, ReplayState::default());
         let outbound = (Spi(0x2000), keymat.clone());
         for update in [
-            Update::InstallInbound {
-                client,
-                spi,
-                suite,
-                keymat,
-                anti_replay: true,
-                replay,
-                encap,
-            },
+            Update::InstallInbound { client, spi, suite, keymat, anti_replay: true, replay, encap },
             Update::InstallOutbound {
                 client,
                 spi: outbound.0,
@@ -611,12 +552,7 @@ mod tests {
                 active: true,
                 paired: spi,
             },
-            Update::Peer {
-                client,
-                peer,
-                local: Ipv4Addr::LOCALHOST.into(),
-                encap,
-            },
+            Update::Peer { client, peer, local: Ipv4Addr::LOCALHOST.into(), encap },
             Update::Session(session),
         ] {
             assert!(orders.send(Order::Update(Box::new(update))).is_ok());
@@ -648,26 +584,14 @@ mod tests {
         packet[28..30].copy_from_slice(&(payload_len as u16).to_be_bytes());
         packet[24 + HEADERS.len()..24 + payload_len].copy_from_slice(&ip);
         let key = SealKey::new(SUITE, &keymat()).unwrap();
-        seal(
-            &mut [Seal {
-                key: &key,
-                packet: &mut packet,
-                payload_len,
-                next_header: 17,
-            }],
-            &mut Ivs::new([1; 32]),
-        );
+        seal(&mut [Seal { key: &key, packet: &mut packet, payload_len, next_header: 17 }], &mut Ivs::new([1; 32]));
         packet
     }
 
     /// What stands inside an ESP packet.
     fn opened(packet: &mut [u8]) -> Vec<u8> {
         let key = OpenKey::new(SUITE, &keymat()).unwrap();
-        let mut batch = [Open {
-            key: &key,
-            packet,
-            result: Err(OpenError::NotTried),
-        }];
+        let mut batch = [Open { key: &key, packet, result: Err(OpenError::NotTried) }];
         open(&mut batch);
         let [Open { packet, result, .. }] = batch;
         let place = result.unwrap();
@@ -703,11 +627,7 @@ mod tests {
             }
             Encap::Raw => {
                 let to = "127.0.0.1:0".parse().unwrap();
-                let packet = Outgoing {
-                    peer: to,
-                    local: Ipv4Addr::new(127, 0, 0, 2),
-                    bytes: &packet,
-                };
+                let packet = Outgoing { peer: to, local: Ipv4Addr::new(127, 0, 0, 2), bytes: &packet };
                 Sender::new(Segmentation::Never).send(raw.as_fd(), [packet], 0);
             }
         }
@@ -746,14 +666,7 @@ mod tests {
                 Report::Note(_) | Report::TunGone => None,
             })
             .collect();
-        assert_eq!(
-            isakmp,
-            if encap == Encap::Udp {
-                vec![vec![1, 2, 3]]
-            } else {
-                vec![]
-            }
-        );
+        assert_eq!(isakmp, if encap == Encap::Udp { vec![vec![1, 2, 3]] } else { vec![] });
     }
 
     #[test]
@@ -771,13 +684,7 @@ mod tests {
         let taken = std::thread::spawn(|| {
             let Some(_namespace) = enter_a_namespace() else { return };
             let (_orders, _bell, reports, thread) = data_thread("127.0.0.2:4500".parse().unwrap(), Encap::Udp);
-            assert!(
-                Command::new("ip")
-                    .args(["link", "del", "sekisho0"])
-                    .status()
-                    .unwrap()
-                    .success()
-            );
+            assert!(Command::new("ip").args(["link", "del", "sekisho0"]).status().unwrap().success());
             assert!(reports.iter().any(|report| matches!(report, Report::TunGone)));
             thread.join().unwrap();
         });

@@ -88,11 +88,7 @@ struct Told {
 impl From<Output> for Told {
     fn from(output: Output) -> Self {
         let text = |octets: Vec<u8>| String::from_utf8(octets).unwrap();
-        Self {
-            status: output.status.code().unwrap(),
-            out: text(output.stdout),
-            err: text(output.stderr),
-        }
+        Self { status: output.status.code().unwrap(), out: text(output.stdout), err: text(output.stderr) }
     }
 }
 
@@ -104,27 +100,12 @@ fn shown(path: &Path) -> &str {
 fn a_wrong_command_line_ends_with_status_2_and_says_what_would_be_right() {
     let room = Room::new("usage");
     for (words, sentence) in [
-        (
-            &["serve"][..],
-            "sekisho: 'serve' is not a command of sekisho; one of quickstart, run, check",
-        ),
+        (&["serve"][..], "sekisho: 'serve' is not a command of sekisho; one of quickstart, run, check"),
         (&[][..], "sekisho: a command is missing; one of quickstart, run"),
-        (
-            &["run"][..],
-            "sekisho: the configuration file is missing; right is 'sekisho run --config FILE'",
-        ),
-        (
-            &["check"][..],
-            "sekisho: there is nothing to check; right is 'sekisho check --config FILE'",
-        ),
-        (
-            &["show", "status", "ppp"][..],
-            "sekisho: 'ppp' cannot stand in 'show status ppp'; right is",
-        ),
-        (
-            &["disconnect", "bob"][..],
-            "sekisho: 'bob' cannot be disconnected; right is 'disconnect anonymous1'",
-        ),
+        (&["run"][..], "sekisho: the configuration file is missing; right is 'sekisho run --config FILE'"),
+        (&["check"][..], "sekisho: there is nothing to check; right is 'sekisho check --config FILE'"),
+        (&["show", "status", "ppp"][..], "sekisho: 'ppp' cannot stand in 'show status ppp'; right is"),
+        (&["disconnect", "bob"][..], "sekisho: 'bob' cannot be disconnected; right is 'disconnect anonymous1'"),
     ] {
         let told = room.sekisho(words);
         assert_eq!(told.status, 2, "{words:?}: {}", told.err);
@@ -140,10 +121,7 @@ fn help_and_version_go_to_standard_output() {
     assert_eq!((help.status, help.err.as_str()), (0, ""));
     assert!(help.out.contains("sekisho quickstart"), "{}", help.out);
     let version = room.sekisho(&["--version"]);
-    assert_eq!(
-        (version.status, version.out),
-        (0, format!("sekisho {}\n", env!("CARGO_PKG_VERSION")))
-    );
+    assert_eq!((version.status, version.out), (0, format!("sekisho {}\n", env!("CARGO_PKG_VERSION"))));
 }
 
 #[test]
@@ -159,19 +137,12 @@ fn a_good_file_passes_the_check() {
 #[test]
 fn a_bad_line_is_told_with_file_line_column_and_word() {
     let room = Room::new("bad");
-    let path = room.file(
-        "bad.conf",
-        &GOOD.replace("pp auth request mschap-v2", "pp auth request mschap-v3"),
-    );
+    let path = room.file("bad.conf", &GOOD.replace("pp auth request mschap-v2", "pp auth request mschap-v3"));
     let told = room.sekisho(&["check", "--config", shown(&path)]);
     assert_eq!(told.status, 1, "{}{}", told.out, told.err);
     let place = format!("{}:5:18: error: ", path.display());
     let line = told.out.lines().find(|line| line.starts_with(&place));
-    assert!(
-        line.is_some_and(|line| line.contains("mschap-v3") && line.contains("mschap-v2")),
-        "{}",
-        told.out
-    );
+    assert!(line.is_some_and(|line| line.contains("mschap-v3") && line.contains("mschap-v2")), "{}", told.out);
     assert!(told.out.lines().last().unwrap().contains("error"), "{}", told.out);
     assert_eq!(told.err, "");
 }
@@ -179,35 +150,22 @@ fn a_bad_line_is_told_with_file_line_column_and_word() {
 #[test]
 fn a_file_with_an_error_is_not_served() {
     let room = Room::new("refused");
-    let path = room.file(
-        "bad.conf",
-        &GOOD.replace("ip lan1 address 192.168.100.1/24", "ip lan1 address 192.168.100.300/24"),
-    );
+    let path =
+        room.file("bad.conf", &GOOD.replace("ip lan1 address 192.168.100.1/24", "ip lan1 address 192.168.100.300/24"));
     let told = room.sekisho(&["run", "--config", shown(&path)]);
     assert_eq!(told.status, 1, "{}", told.err);
     assert!(told.err.contains("bad.conf:1:17: error: "), "{}", told.err);
-    assert!(
-        told.err.contains("bad.conf is refused; correct the error"),
-        "{}",
-        told.err
-    );
+    assert!(told.err.contains("bad.conf is refused; correct the error"), "{}", told.err);
     assert!(!room.0.join("run").exists(), "nothing is made on the host");
 }
 
 #[test]
 fn a_missing_file_is_told_with_its_name() {
     let room = Room::new("missing");
-    for words in [
-        ["run", "--config", "/nowhere/a.conf"],
-        ["check", "--config", "/nowhere/a.conf"],
-    ] {
+    for words in [["run", "--config", "/nowhere/a.conf"], ["check", "--config", "/nowhere/a.conf"]] {
         let told = room.sekisho(&words);
         assert_eq!(told.status, 1);
-        assert!(
-            told.err.starts_with("sekisho: cannot read /nowhere/a.conf: "),
-            "{}",
-            told.err
-        );
+        assert!(told.err.starts_with("sekisho: cannot read /nowhere/a.conf: "), "{}", told.err);
         assert!(told.err.contains("sekisho quickstart"), "{}", told.err);
     }
 }
@@ -219,11 +177,7 @@ fn a_file_that_is_no_text_is_told_with_its_line() {
     fs::write(&path, b"l2tp service on\n# caf\xe9\n").unwrap();
     let told = room.sekisho(&["check", "--config", shown(&path)]);
     assert_eq!(told.status, 1);
-    assert!(
-        told.err.contains("binary.conf:2: this line is not UTF-8 text"),
-        "{}",
-        told.err
-    );
+    assert!(told.err.contains("binary.conf:2: this line is not UTF-8 text"), "{}", told.err);
 }
 
 #[test]
@@ -232,11 +186,7 @@ fn without_a_server_show_says_how_to_start_one() {
     for words in [&["show", "status", "pp", "anonymous"][..], &["disconnect", "all"][..]] {
         let told = room.sekisho(words);
         assert_eq!(told.status, 1);
-        assert!(
-            told.err.starts_with("sekisho: no Sekisho server is running here"),
-            "{}",
-            told.err
-        );
+        assert!(told.err.starts_with("sekisho: no Sekisho server is running here"), "{}", told.err);
     }
 }
 
@@ -248,11 +198,7 @@ fn an_address_that_this_host_lacks_stops_the_start_and_leaves_nothing() {
     let told = room.sekisho(&["run", "--config", shown(&path)]);
     assert_eq!(told.status, 1);
     // Without the privileges or the device to serve at all, that is said first.
-    let said = [
-        "this host does not have that address",
-        "start it as root",
-        "/dev/net/tun",
-    ];
+    let said = ["this host does not have that address", "start it as root", "/dev/net/tun"];
     assert!(said.iter().any(|part| told.err.contains(part)), "{}", told.err);
     assert!(!room.0.join("run/journal").exists());
 }

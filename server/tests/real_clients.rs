@@ -15,27 +15,12 @@ use std::time::{Duration, Instant};
 
 fn main() -> ExitCode {
     common::run(&[
-        (
-            "a_client_without_nat_connects_over_plain_esp",
-            a_client_without_nat_connects_over_plain_esp,
-        ),
-        (
-            "clients_behind_one_nat_are_served_at_once",
-            clients_behind_one_nat_are_served_at_once,
-        ),
-        (
-            "both_phases_are_renewed_under_traffic",
-            both_phases_are_renewed_under_traffic,
-        ),
+        ("a_client_without_nat_connects_over_plain_esp", a_client_without_nat_connects_over_plain_esp),
+        ("clients_behind_one_nat_are_served_at_once", clients_behind_one_nat_are_served_at_once),
+        ("both_phases_are_renewed_under_traffic", both_phases_are_renewed_under_traffic),
         ("a_client_that_vanished_comes_back", a_client_that_vanished_comes_back),
-        (
-            "what_exceeds_the_mru_is_cut_or_answered_with_icmp",
-            what_exceeds_the_mru_is_cut_or_answered_with_icmp,
-        ),
-        (
-            "an_operator_sees_who_is_on_and_hangs_up",
-            an_operator_sees_who_is_on_and_hangs_up,
-        ),
+        ("what_exceeds_the_mru_is_cut_or_answered_with_icmp", what_exceeds_the_mru_is_cut_or_answered_with_icmp),
+        ("an_operator_sees_who_is_on_and_hangs_up", an_operator_sees_who_is_on_and_hangs_up),
         ("l2tp_outside_esp_gets_no_answer", l2tp_outside_esp_gets_no_answer),
     ])
 }
@@ -58,22 +43,14 @@ fn a_client_without_nat_connects_over_plain_esp() {
     assert!(told.out.starts_with("Total: isakmp:1 send:1 recv:1"), "{told:?}");
     client.act(|peer, now| peer.hang_up(now));
     let route = || field.server.run("ip route show 192.168.100.200");
-    assert!(
-        client.until(Duration::from_secs(2), |_| route().is_empty()),
-        "{}",
-        route()
-    );
+    assert!(client.until(Duration::from_secs(2), |_| route().is_empty()), "{}", route());
     server.stop();
 }
 
 fn clients_behind_one_nat_are_served_at_once() {
     let (field, room) = (Field::behind_nat(), Room::new("nat"));
     let server = room.serve(&field.server);
-    let second = Manner {
-        user: "second".to_owned(),
-        password: "Second-2".to_owned(),
-        ..Manner::default()
-    };
+    let second = Manner { user: "second".to_owned(), password: "Second-2".to_owned(), ..Manner::default() };
     let mut one = Client::new(&field.clients, HOME[0], Manner::default(), 1);
     let mut two = Client::new(&field.clients, HOME[1], second, 2);
     one.act(|peer, now| peer.dial(now));
@@ -114,11 +91,7 @@ fn both_phases_are_renewed_under_traffic() {
         });
         let start = Instant::now();
         while client.peer.outbound().map(|(spi, _)| spi) == old {
-            assert!(
-                start.elapsed() < Duration::from_secs(5),
-                "no new SA:\n{}",
-                client.story()
-            );
+            assert!(start.elapsed() < Duration::from_secs(5), "no new SA:\n{}", client.story());
             traffic(&mut client, Duration::from_millis(10));
         }
         traffic(&mut client, Duration::from_millis(200));
@@ -149,21 +122,14 @@ fn a_client_that_vanished_comes_back() {
     again.connect();
     assert!(again.reaches(ECHO), "{}", again.story());
     let told = room.sekisho(&field.server, &["show", "status", "pp", "anonymous"]);
-    assert!(
-        told.out.contains(&format!("Remote: {}", again.inside())),
-        "{}",
-        told.out
-    );
+    assert!(told.out.contains(&format!("Remote: {}", again.inside())), "{}", told.out);
     server.stop();
 }
 
 fn what_exceeds_the_mru_is_cut_or_answered_with_icmp() {
     let (field, room) = (Field::open(), Room::new("mru"));
     let server = room.serve(&field.server);
-    let manner = Manner {
-        mru: Some(1200),
-        ..Manner::default()
-    };
+    let manner = Manner { mru: Some(1200), ..Manner::default() };
     let mut client = Client::new(&field.clients, OUTSIDE[0], manner, 1);
     client.connect();
     let fits = |packet: &Vec<u8>| packet.len() <= 1200;

@@ -14,22 +14,10 @@ use std::time::{Duration, Instant};
 
 fn main() -> ExitCode {
     common::run(&[
-        (
-            "a_stop_hangs_up_and_leaves_the_host_as_it_was",
-            a_stop_hangs_up_and_leaves_the_host_as_it_was,
-        ),
-        (
-            "what_a_kill_left_is_undone_by_the_next_start",
-            what_a_kill_left_is_undone_by_the_next_start,
-        ),
-        (
-            "a_second_start_is_refused_with_the_process",
-            a_second_start_is_refused_with_the_process,
-        ),
-        (
-            "a_port_in_use_is_told_with_its_holder",
-            a_port_in_use_is_told_with_its_holder,
-        ),
+        ("a_stop_hangs_up_and_leaves_the_host_as_it_was", a_stop_hangs_up_and_leaves_the_host_as_it_was),
+        ("what_a_kill_left_is_undone_by_the_next_start", what_a_kill_left_is_undone_by_the_next_start),
+        ("a_second_start_is_refused_with_the_process", a_second_start_is_refused_with_the_process),
+        ("a_port_in_use_is_told_with_its_holder", a_port_in_use_is_told_with_its_holder),
         ("a_missing_address_stops_the_start", a_missing_address_stops_the_start),
     ])
 }
@@ -40,12 +28,8 @@ fn a_stop_hangs_up_and_leaves_the_host_as_it_was() {
     let mut server = room.serve(&field.server);
     let mut plain = Client::new(&field.clients, OUTSIDE[0], Manner::default(), 1);
     // All that it gets comes by one socket, in the order in which it was sent.
-    let manner = Manner {
-        user: "second".to_owned(),
-        password: "Second-2".to_owned(),
-        pretends_nat: true,
-        ..Manner::default()
-    };
+    let manner =
+        Manner { user: "second".to_owned(), password: "Second-2".to_owned(), pretends_nat: true, ..Manner::default() };
     let mut encapsulated = Client::new(&field.clients, OUTSIDE[1], manner, 2);
     plain.connect();
     encapsulated.connect();
@@ -60,9 +44,7 @@ fn a_stop_hangs_up_and_leaves_the_host_as_it_was() {
     let status = server.wait();
     assert!(status.success(), "{status}");
     let said = encapsulated.until(Duration::from_millis(300), |c| {
-        ["<- Cdn", "<- StopCcn", "<- delete Esp", "<- delete Isakmp"]
-            .iter()
-            .all(|goodbye| c.story().contains(goodbye))
+        ["<- Cdn", "<- StopCcn", "<- delete Esp", "<- delete Isakmp"].iter().all(|goodbye| c.story().contains(goodbye))
     });
     assert!(said, "{}", encapsulated.story());
     assert_eq!(field.server.state(), before);
@@ -78,11 +60,7 @@ fn what_a_kill_left_is_undone_by_the_next_start() {
     server.kill();
     assert_ne!(field.server.state(), before, "the kill left something");
     let server = room.serve(&field.server);
-    assert!(
-        server.log().contains("an earlier server ended without cleaning up"),
-        "{}",
-        server.log()
-    );
+    assert!(server.log().contains("an earlier server ended without cleaning up"), "{}", server.log());
     // The same client dials again as if nothing had been.
     let manner = Manner::default();
     drop(client);

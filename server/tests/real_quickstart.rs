@@ -13,10 +13,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 fn main() -> ExitCode {
-    common::run(&[(
-        "quickstart_says_all_that_a_client_needs",
-        quickstart_says_all_that_a_client_needs,
-    )])
+    common::run(&[("quickstart_says_all_that_a_client_needs", quickstart_says_all_that_a_client_needs)])
 }
 
 fn quickstart_says_all_that_a_client_needs() {
@@ -31,10 +28,7 @@ fn quickstart_says_all_that_a_client_needs() {
     assert!((20..=40).contains(&length), "{length} lines:\n{screen}");
     // The paths of this test are longer than a user's.
     let has_path = |line: &str| line.contains(env!("CARGO_BIN_EXE_sekisho")) || line.contains("quickstart.conf");
-    assert!(
-        screen.lines().all(|line| line.chars().count() <= 80 || has_path(line)),
-        "{screen}"
-    );
+    assert!(screen.lines().all(|line| line.chars().count() <= 80 || has_path(line)), "{screen}");
     for part in ["Windows", "iPhone", "Mac", "Linux", "show status pp anonymous"] {
         assert!(screen.contains(part), "{part} is not on the screen:\n{screen}");
     }

@@ -138,11 +138,7 @@ fn every_file_opens_with_a_sentence_that_says_what_it_is() {
     let mut wrong = Vec::new();
     for file in rust() {
         let caption: Vec<&str> = file.text.lines().map_while(|line| line.strip_prefix("//!")).collect();
-        let first: Vec<&str> = caption
-            .iter()
-            .map(|line| line.trim())
-            .take_while(|line| !line.is_empty())
-            .collect();
+        let first: Vec<&str> = caption.iter().map(|line| line.trim()).take_while(|line| !line.is_empty()).collect();
         let sentence = first.join(" ");
         if !sentence.contains('.') && !sentence.ends_with(')') {
             wrong.push(format!("{}: '{sentence}'", file.path));
@@ -178,11 +174,7 @@ fn crates_know_only_those_below_them() {
                     let mut places = line.match_indices(&used).map(|(at, _)| line[..at].chars().next_back());
                     places.any(|before| !before.is_some_and(|c| c.is_alphanumeric() || c == '_' || c == ':'))
                 };
-                wrong.extend(
-                    file.program()
-                        .filter(is_use)
-                        .map(|line| format!("{}: {line}", file.path)),
-                );
+                wrong.extend(file.program().filter(is_use).map(|line| format!("{}: {line}", file.path)));
             }
         }
     }
@@ -192,10 +184,7 @@ fn crates_know_only_those_below_them() {
 #[test]
 fn the_engine_does_nothing_but_compute() {
     let mut wrong = Vec::new();
-    for file in rust()
-        .iter()
-        .filter(|file| file.path.starts_with("engine/src/") && !file.is_test())
-    {
+    for file in rust().iter().filter(|file| file.path.starts_with("engine/src/") && !file.is_test()) {
         for line in file.program() {
             for (name, why) in OUTSIDE_OF_THE_ENGINE {
                 if line.contains(name) {
@@ -236,10 +225,7 @@ fn rooms_of_the_engine_do_not_know_one_another() {
 
 /// How a file of the engine would name the crate's root without saying `crate`.
 fn way_out(path: &str) -> String {
-    let inside = path
-        .trim_start_matches("engine/src/")
-        .trim_end_matches("/mod.rs")
-        .trim_end_matches(".rs");
+    let inside = path.trim_start_matches("engine/src/").trim_end_matches("/mod.rs").trim_end_matches(".rs");
     "super::".repeat(inside.split('/').count())
 }
 
@@ -251,9 +237,7 @@ fn unsafe_lives_where_it_is_listed() {
         let says = file.text.lines().any(|line| {
             let code = line.split("//").next().unwrap_or_default();
             has_word(code, &format!("{word} {{"))
-                || ["fn", "impl", "extern"]
-                    .iter()
-                    .any(|item| code.contains(&format!("{word} {item}")))
+                || ["fn", "impl", "extern"].iter().any(|item| code.contains(&format!("{word} {item}")))
         });
         if says && file.path != "server/tests/tidy.rs" {
             found.push(file.path);
@@ -275,10 +259,7 @@ fn nothing_is_left_to_do_without_an_owner() {
             }
         }
     }
-    report(
-        "work without an owner: write the owner in brackets behind the word",
-        &wrong,
-    );
+    report("work without an owner: write the owner in brackets behind the word", &wrong);
 }
 
 #[test]
@@ -307,10 +288,7 @@ fn derived(path: &str, right: &str) {
         fs::write(&file, right).unwrap();
     }
     let there = fs::read_to_string(&file).unwrap_or_default();
-    assert!(
-        there == right,
-        "{path} is stale; write it anew with UPDATE=1 cargo test -p sekisho --test tidy"
-    );
+    assert!(there == right, "{path} is stale; write it anew with UPDATE=1 cargo test -p sekisho --test tidy");
 }
 
 #[test]
@@ -349,18 +327,9 @@ fn citations() -> String {
         let _ = write!(out, "\n## RFC {rfc}\n\n| section | program | tests |\n|---|---|---|\n");
         for (section, (code, tests)) in sections {
             let numbers: Vec<String> = section.iter().map(u32::to_string).collect();
-            let name = if numbers.is_empty() {
-                "*whole*".to_owned()
-            } else {
-                format!("§{}", numbers.join("."))
-            };
-            let list = |files: BTreeSet<String>| {
-                files
-                    .iter()
-                    .map(|file| format!("`{file}`"))
-                    .collect::<Vec<_>>()
-                    .join(" ")
-            };
+            let name = if numbers.is_empty() { "*whole*".to_owned() } else { format!("§{}", numbers.join(".")) };
+            let list =
+                |files: BTreeSet<String>| files.iter().map(|file| format!("`{file}`")).collect::<Vec<_>>().join(" ");
             let _ = writeln!(out, "| {name} | {} | {} |", list(code), list(tests));
         }
     }
@@ -377,13 +346,9 @@ fn cited(line: &str) -> Vec<(u32, Vec<u32>)> {
         let mut rest = &rest[digits..];
         let before = found.len();
         loop {
-            let next = [" §", ", §", " and §", " to §"]
-                .iter()
-                .find_map(|between| rest.strip_prefix(between));
+            let next = [" §", ", §", " and §", " to §"].iter().find_map(|between| rest.strip_prefix(between));
             let Some(section) = next else { break };
-            let end = section
-                .find(|c: char| !c.is_ascii_digit() && c != '.')
-                .unwrap_or(section.len());
+            let end = section.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(section.len());
             let number = section[..end].trim_end_matches('.');
             found.push((rfc, number.split('.').filter_map(|part| part.parse().ok()).collect()));
             rest = &section[number.len()..];
@@ -427,10 +392,7 @@ fn every_fixture_is_described() {
 
 #[test]
 fn the_map_fits_on_a_few_pages() {
-    let lines = fs::read_to_string(root().join("ARCHITECTURE.md"))
-        .unwrap()
-        .lines()
-        .count();
+    let lines = fs::read_to_string(root().join("ARCHITECTURE.md")).unwrap().lines().count();
     assert!(lines <= 250, "ARCHITECTURE.md has {lines} lines");
 }
 
@@ -440,17 +402,9 @@ fn the_largest_are_shown() {
     let mut files = Vec::new();
     let mut functions = Vec::new();
     for file in rust().iter().filter(|file| !file.is_test()) {
-        let lines: Vec<&str> = file
-            .text
-            .lines()
-            .take_while(|line| line.trim() != "#[cfg(test)]")
-            .collect();
+        let lines: Vec<&str> = file.text.lines().take_while(|line| line.trim() != "#[cfg(test)]").collect();
         files.push((lines.len(), file.path.clone()));
-        functions.extend(
-            lengths(&lines)
-                .into_iter()
-                .map(|(length, name)| (length, format!("{} {name}", file.path))),
-        );
+        functions.extend(lengths(&lines).into_iter().map(|(length, name)| (length, format!("{} {name}", file.path))));
     }
     for (what, mut list) in [("largest files", files), ("longest functions", functions)] {
         list.sort_by(|a, b| b.cmp(a));

@@ -23,16 +23,9 @@ impl World {
             return;
         };
         let Some(rest) = payload.strip_prefix(MARK) else { return };
-        let number = |at: usize| {
-            rest.get(at..at + 8)
-                .and_then(|b| b.try_into().ok())
-                .map(u64::from_be_bytes)
-        };
+        let number = |at: usize| rest.get(at..at + 8).and_then(|b| b.try_into().ok()).map(u64::from_be_bytes);
         if let (Some(n), Some(whose)) = (number(0), number(8)) {
-            assert!(
-                self.heard.insert((whose, n)),
-                "echo {n} of client {whose} came out of ESP twice"
-            );
+            assert!(self.heard.insert((whose, n)), "echo {n} of client {whose} came out of ESP twice");
         }
     }
 
@@ -40,10 +33,7 @@ impl World {
     pub(crate) fn check(&self) {
         if let Some((at, reason)) = self.engine.poll_timeout() {
             let late = self.now.since(at);
-            assert!(
-                late < Duration::from_secs(1),
-                "a deadline lies {late:?} in the past: {reason:?}"
-            );
+            assert!(late < Duration::from_secs(1), "a deadline lies {late:?} in the past: {reason:?}");
         }
         assert_eq!(
             self.routes.len(),
@@ -72,18 +62,9 @@ impl World {
             assert_eq!(active, usize::from(!state.outbound.is_empty()), "not one active SA");
         }
         assert_eq!(owned, installed, "the engine's pairs and the data path's SAs differ");
-        assert!(
-            self.worker.len() <= self.engine.client_ids().count(),
-            "a client that only the data path knows"
-        );
-        assert!(
-            self.engine.addresses_lent() >= self.routes.len(),
-            "an address that is routed and not lent"
-        );
-        assert!(
-            self.engine.addresses_lent() <= self.engine.client_ids().count(),
-            "an address that nobody has"
-        );
+        assert!(self.worker.len() <= self.engine.client_ids().count(), "a client that only the data path knows");
+        assert!(self.engine.addresses_lent() >= self.routes.len(), "an address that is routed and not lent");
+        assert!(self.engine.addresses_lent() <= self.engine.client_ids().count(), "an address that nobody has");
     }
 
     /// Whether nothing is left: no client, no route, no loan, nothing to wait for. Says what is.

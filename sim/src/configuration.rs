@@ -26,10 +26,7 @@ pub fn config(tunnels: u32, extra: &[&str]) -> command::Config {
         extra.join("\n")
     );
     let (config, problems) = command::parse(&text);
-    let errors: Vec<_> = problems
-        .iter()
-        .filter(|p| p.severity == command::Severity::Error)
-        .collect();
+    let errors: Vec<_> = problems.iter().filter(|p| p.severity == command::Severity::Error).collect();
     assert!(errors.is_empty(), "the scene's configuration: {errors:?}");
     config
 }

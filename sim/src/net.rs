@@ -23,13 +23,7 @@ pub struct Faults {
 
 impl Default for Faults {
     fn default() -> Self {
-        Self {
-            delay: Duration::from_millis(10),
-            jitter: Duration::ZERO,
-            loss: 0,
-            duplicate: 0,
-            reorder: 0,
-        }
+        Self { delay: Duration::from_millis(10), jitter: Duration::ZERO, loss: 0, duplicate: 0, reorder: 0 }
     }
 }
 
@@ -48,11 +42,7 @@ impl Faults {
 
     fn one(&self, rng: &mut Rng) -> Duration {
         let jitter = Duration::from_nanos(rng.below(self.jitter.as_nanos() as u64 + 1));
-        let late = if rng.happens(self.reorder) {
-            self.delay * 3
-        } else {
-            Duration::ZERO
-        };
+        let late = if rng.happens(self.reorder) { self.delay * 3 } else { Duration::ZERO };
         self.delay + jitter + late
     }
 }
@@ -69,11 +59,7 @@ pub struct Nat {
 impl Nat {
     /// A box with this outer address.
     pub fn new(outside: IpAddr) -> Self {
-        Self {
-            outside,
-            next_port: 40_000,
-            mappings: BTreeMap::new(),
-        }
+        Self { outside, next_port: 40_000, mappings: BTreeMap::new() }
     }
 
     /// A packet of client `who` on its way out; `None` for what has no ports.
@@ -92,10 +78,7 @@ impl Nat {
 
     /// Which client a packet from outside is for, and on which inner port.
     pub fn inward(&self, packet: &Outer) -> Option<(usize, u16)> {
-        self.mappings
-            .iter()
-            .find(|(_, outer)| **outer == packet.to.port())
-            .map(|(inner, _)| *inner)
+        self.mappings.iter().find(|(_, outer)| **outer == packet.to.port()).map(|(inner, _)| *inner)
     }
 
     /// The box forgets all mappings, as after a restart: every client gets new ports.
@@ -106,12 +89,7 @@ impl Nat {
 
     /// What was mapped for one client is another's.
     pub fn hand_over(&mut self, from: usize, to: usize) {
-        let old: Vec<_> = self
-            .mappings
-            .iter()
-            .filter(|((who, _), _)| *who == from)
-            .map(|(k, v)| (*k, *v))
-            .collect();
+        let old: Vec<_> = self.mappings.iter().filter(|((who, _), _)| *who == from).map(|(k, v)| (*k, *v)).collect();
         for ((who, inner), outer) in old {
             self.mappings.remove(&(who, inner));
             self.mappings.insert((to, inner), outer);

@@ -13,12 +13,7 @@ impl World {
     pub fn connect(&mut self, who: usize) {
         self.dial(who);
         let up = self.run_until(Duration::from_secs(90), |w| w.peers[who].is_up());
-        assert!(
-            up,
-            "client {who} is not up but {:?}:\n{}",
-            self.peers[who].stage(),
-            self.story(who)
-        );
+        assert!(up, "client {who} is not up but {:?}:\n{}", self.peers[who].stage(), self.story(who));
     }
 
     /// Asks the host behind the server for an echo of `size` octets; [`Echoes::back`] tells whether it came.
@@ -51,18 +46,12 @@ impl World {
 
     /// A client's dialogue, and what the server told, for a failure's message.
     pub fn story(&self, who: usize) -> String {
-        let mut lines: Vec<(Instant, String)> = self.peers[who]
-            .dialogue()
-            .iter()
-            .map(|(t, l)| (*t, format!("  client {l}")))
-            .collect();
+        let mut lines: Vec<(Instant, String)> =
+            self.peers[who].dialogue().iter().map(|(t, l)| (*t, format!("  client {l}"))).collect();
         lines.extend(self.events.iter().map(|(t, e)| (*t, format!("  server {e}"))));
         lines.sort_by_key(|l| l.0);
         let start = Instant(1_000_000_000);
-        lines
-            .iter()
-            .map(|(t, l)| format!("{:9.3} {l}\n", t.since(start).as_secs_f64()))
-            .collect()
+        lines.iter().map(|(t, l)| format!("{:9.3} {l}\n", t.since(start).as_secs_f64())).collect()
     }
 
     /// The server's log, one line an event.
@@ -142,10 +131,7 @@ impl World {
     /// Forgets what was asked and answered so far.
     pub fn count_echoes_anew(&mut self, who: usize) {
         let e = &mut self.echoes[who];
-        *e = Echoes {
-            next: e.next,
-            ..Echoes::default()
-        };
+        *e = Echoes { next: e.next, ..Echoes::default() };
     }
 }
 

@@ -8,22 +8,12 @@ impl World {
     /// The decrypted conversation of a client and what the server told meanwhile, one line a message, time first, in
     /// hundredths of a second; random identifiers are blotted out.
     pub fn transcript(&self, who: usize) -> String {
-        let mut lines: Vec<(Instant, String)> = self.peers[who]
-            .dialogue()
-            .iter()
-            .map(|(t, l)| (*t, format!("client  {l}")))
-            .collect();
-        lines.extend(
-            self.events
-                .iter()
-                .map(|(t, e)| (*t, format!("server  {}", blot(&e.to_string())))),
-        );
+        let mut lines: Vec<(Instant, String)> =
+            self.peers[who].dialogue().iter().map(|(t, l)| (*t, format!("client  {l}"))).collect();
+        lines.extend(self.events.iter().map(|(t, e)| (*t, format!("server  {}", blot(&e.to_string())))));
         lines.sort_by_key(|l| l.0);
         let start = lines.first().map(|l| l.0).unwrap_or_default();
-        lines
-            .iter()
-            .map(|(t, l)| format!("{:8.2}  {l}\n", t.since(start).as_secs_f64()))
-            .collect()
+        lines.iter().map(|(t, l)| format!("{:8.2}  {l}\n", t.since(start).as_secs_f64())).collect()
     }
 }
 
@@ -49,9 +39,7 @@ fn blot(line: &str) -> String {
 
 /// Compares a transcript with `tests/snapshots/NAME.txt`, or writes that file if the environment says `UPDATE=1`.
 pub fn assert_snapshot(name: &str, transcript: &str) {
-    let path: PathBuf = [env!("CARGO_MANIFEST_DIR"), "tests", "snapshots", &format!("{name}.txt")]
-        .iter()
-        .collect();
+    let path: PathBuf = [env!("CARGO_MANIFEST_DIR"), "tests", "snapshots", &format!("{name}.txt")].iter().collect();
     if std::env::var_os("UPDATE").is_some_and(|v| v == "1") {
         std::fs::write(&path, transcript).expect("the snapshot can be written");
         return;

@@ -33,12 +33,7 @@ impl Swarm {
         let mut world = World::new(configuration(tunnels, pool, rng.below(5)), seed);
         world.faults = faults(&mut rng);
         let nats = (0..rng.below(3)).map(|_| world.add_nat()).collect();
-        Self {
-            world,
-            rng,
-            nats,
-            diary: vec![],
-        }
+        Self { world, rng, nats, diary: vec![] }
     }
 
     /// Lives it through; the world's own checks panic where something is wrong.
@@ -82,11 +77,8 @@ impl Swarm {
     }
 
     fn note(&mut self, what: &str, who: Option<usize>) {
-        let line = format!(
-            "{:9.3} {what} {}",
-            self.world.now().0 as f64 / 1e9,
-            who.map_or(String::new(), |n| n.to_string())
-        );
+        let line =
+            format!("{:9.3} {what} {}", self.world.now().0 as f64 / 1e9, who.map_or(String::new(), |n| n.to_string()));
         if std::env::var_os("SIM_DIARY").is_some() {
             eprintln!("{line}");
         }
@@ -122,11 +114,8 @@ impl Swarm {
                 if let Some(n) = self.some(there) {
                     let manner = manner(&mut self.rng);
                     self.note("vanishes and comes back as the next", Some(n));
-                    let n = if what == 9 {
-                        self.world.replace(n, manner)
-                    } else {
-                        self.world.replace_in_place(n, manner)
-                    };
+                    let n =
+                        if what == 9 { self.world.replace(n, manner) } else { self.world.replace_in_place(n, manner) };
                     self.world.dial(n);
                 }
             }
@@ -188,20 +177,9 @@ impl Swarm {
                 .filter(|n| self.world.is_there(*n) && self.world.peers[*n].inside() == Some(address))
                 .collect();
             // One that said INITIAL-CONTACT in the middle of its session may still think that the address is its own.
-            let served = all
-                .iter()
-                .any(|n| self.world.peers[*n].is_up() && self.world.reaches(*n));
-            let stories = || {
-                all.iter()
-                    .map(|n| format!("client {n}\n{}", self.world.story(*n)))
-                    .collect::<Vec<_>>()
-            };
-            assert!(
-                served,
-                "the session of {address} serves nobody\n{}\n{}",
-                self.diary(),
-                stories().join("\n")
-            );
+            let served = all.iter().any(|n| self.world.peers[*n].is_up() && self.world.reaches(*n));
+            let stories = || all.iter().map(|n| format!("client {n}\n{}", self.world.story(*n))).collect::<Vec<_>>();
+            assert!(served, "the session of {address} serves nobody\n{}\n{}", self.diary(), stories().join("\n"));
         }
     }
 
@@ -224,11 +202,7 @@ impl Swarm {
         let last = self.world.add(Manner::default());
         self.note("the last client", Some(last));
         self.world.connect(last);
-        assert!(
-            self.world.reaches(last),
-            "the last client is not served\n{}",
-            self.world.story(last)
-        );
+        assert!(self.world.reaches(last), "the last client is not served\n{}", self.world.story(last));
         self.world.act(last, |p, now| p.hang_up(now));
         self.world.run_for(Duration::from_secs(200));
         assert!(self.world.routes.is_empty(), "routes are left");
@@ -237,10 +211,7 @@ impl Swarm {
         self.world.run_for(Duration::from_secs(9 * 3600));
         assert_eq!(self.world.quiet(), Ok(()), "{}", self.diary());
         let calls = self.world.lines("Call detected").len();
-        self.note(
-            &format!("quiet after {calls} calls, {} crossings", self.world.crossed()),
-            None,
-        );
+        self.note(&format!("quiet after {calls} calls, {} crossings", self.world.crossed()), None);
     }
 }
 
@@ -268,18 +239,10 @@ fn manner(rng: &mut Rng) -> Manner {
             _ if second => "Second-2".into(),
             _ => "vpn-Passw0rd".into(),
         },
-        psk: if rng.happens(60) {
-            b"guessed".to_vec()
-        } else {
-            b"sim-psk".to_vec()
-        },
+        psk: if rng.happens(60) { b"guessed".to_vec() } else { b"sim-psk".to_vec() },
         natt: !rng.happens(50),
         pretends_nat: rng.happens(100),
-        l2tp_port: if rng.happens(200) {
-            40_000 + rng.below(1000) as u16
-        } else {
-            1701
-        },
+        l2tp_port: if rng.happens(200) { 40_000 + rng.below(1000) as u16 } else { 1701 },
         tunnel_id: rng.happens(300).then_some(1),
         initial_contact: rng.happens(300),
         length_bit: rng.happens(700),
@@ -291,10 +254,7 @@ fn manner(rng: &mut Rng) -> Manner {
         answers: rng.happens(800),
         rekeys_on_500: rng.happens(200),
         phase1_alone: rng.happens(200),
-        lives: (
-            [600, 3600, 28_800][rng.below(3) as usize],
-            [120, 600, 3600][rng.below(3) as usize],
-        ),
+        lives: ([600, 3600, 28_800][rng.below(3) as usize], [120, 600, 3600][rng.below(3) as usize]),
         ..Manner::default()
     }
 }

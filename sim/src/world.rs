@@ -178,9 +178,7 @@ impl World {
     /// Puts a NAT box into the world.
     pub fn add_nat(&mut self) -> usize {
         let n = self.nats.len();
-        self.nats.push(Nat::new(
-            Ipv4Addr::new(203, 0, 113, u8::try_from(n + 200).expect("few boxes")).into(),
-        ));
+        self.nats.push(Nat::new(Ipv4Addr::new(203, 0, 113, u8::try_from(n + 200).expect("few boxes")).into()));
         n
     }
 
@@ -385,16 +383,9 @@ impl World {
             Delivery::Lan(_) | Delivery::Computed(_) => unreachable!("outer packets only"),
         };
         if self.watch {
-            self.crossings.push(Crossing {
-                at: self.now,
-                way,
-                packet: p.clone(),
-            });
+            self.crossings.push(Crossing { at: self.now, way, packet: p.clone() });
         }
-        assert!(
-            !p.bytes.windows(MARK.len()).any(|w| w == MARK),
-            "a payload in the clear on the outer network"
-        );
+        assert!(!p.bytes.windows(MARK.len()).any(|w| w == MARK), "a payload in the clear on the outer network");
         assert!(p.to.port() != 1701 && p.from.port() != 1701, "L2TP outside ESP");
         if self.lose.remove(&self.crossed) {
             return;
@@ -441,31 +432,20 @@ impl World {
             }
             return;
         }
-        let direct = (0..self.peers.len())
-            .rev()
-            .find(|n| self.places[*n] == Place::Direct && self.peers[*n].outer() == to);
+        let direct =
+            (0..self.peers.len()).rev().find(|n| self.places[*n] == Place::Direct && self.peers[*n].outer() == to);
         if let Some(n) = direct {
             self.cross(Delivery::Peer(n, p));
         } else if self.watch {
-            self.crossings.push(Crossing {
-                at: self.now,
-                way: Way::ToNobody,
-                packet: p,
-            });
+            self.crossings.push(Crossing { at: self.now, way: Way::ToNobody, packet: p });
         }
     }
 
     fn server_receives(&mut self, p: Outer) {
-        let endpoint = Endpoint {
-            local: p.to,
-            peer: p.from,
-        };
+        let endpoint = Endpoint { local: p.to, peer: p.from };
         if p.carrier == Carrier::Udp {
             if p.to.port() == 500 {
-                return self.input(Input::Isakmp {
-                    endpoint,
-                    bytes: &p.bytes,
-                });
+                return self.input(Input::Isakmp { endpoint, bytes: &p.bytes });
             }
             match wire::esp::classify(&p.bytes) {
                 wire::esp::Encapsulated::Isakmp(m) => return self.input(Input::Isakmp { endpoint, bytes: m }),
@@ -473,11 +453,7 @@ impl World {
                 wire::esp::Encapsulated::Keepalive | wire::esp::Encapsulated::Junk => return,
             }
         }
-        let encap = if p.carrier == Carrier::Udp {
-            Encap::Udp
-        } else {
-            Encap::Raw
-        };
+        let encap = if p.carrier == Carrier::Udp { Encap::Udp } else { Encap::Raw };
         let mut bytes = p.bytes;
         let mut batch = [Arrival::new(&mut bytes, p.from, p.to.ip(), encap)];
         self.worker.inbound(&mut batch, self.now);
@@ -542,20 +518,10 @@ impl World {
                     } else {
                         bytes
                     };
-                    self.server_sends(Outer {
-                        carrier: Carrier::Udp,
-                        from: endpoint.local,
-                        to: endpoint.peer,
-                        bytes,
-                    });
+                    self.server_sends(Outer { carrier: Carrier::Udp, from: endpoint.local, to: endpoint.peer, bytes });
                 }
                 Output::Keepalive { endpoint } => {
-                    let p = Outer {
-                        carrier: Carrier::Udp,
-                        from: endpoint.local,
-                        to: endpoint.peer,
-                        bytes: vec![0xff],
-                    };
+                    let p = Outer { carrier: Carrier::Udp, from: endpoint.local, to: endpoint.peer, bytes: vec![0xff] };
                     self.server_sends(p);
                 }
                 Output::Path(update) => {
@@ -590,10 +556,5 @@ fn outer(encap: Encap, local: IpAddr, peer: SocketAddr, bytes: Vec<u8>) -> Outer
         Encap::Udp => (Carrier::Udp, SocketAddr::new(local, 4500), peer),
         Encap::Raw => (Carrier::Esp, SocketAddr::new(local, 0), SocketAddr::new(peer.ip(), 0)),
     };
-    Outer {
-        carrier,
-        from,
-        to,
-        bytes,
-    }
+    Outer { carrier, from, to, bytes }
 }

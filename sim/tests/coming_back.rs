@@ -8,10 +8,7 @@ use sim::{Manner, World, config};
 const SOON: Duration = Duration::from_secs(10);
 
 fn manner(initial_contact: bool) -> Manner {
-    Manner {
-        initial_contact,
-        ..Manner::default()
-    }
+    Manner { initial_contact, ..Manner::default() }
 }
 
 fn connected(seed: u64, natted: bool) -> (World, usize) {
@@ -28,12 +25,7 @@ fn connected(seed: u64, natted: bool) -> (World, usize) {
 
 fn comes_up(w: &mut World, c: usize) {
     w.dial(c);
-    assert!(
-        w.run_until(SOON, |w| w.peers[c].is_up()),
-        "{:?}\n{}",
-        w.peers[c].stage(),
-        w.story(c)
-    );
+    assert!(w.run_until(SOON, |w| w.peers[c].is_up()), "{:?}\n{}", w.peers[c].stage(), w.story(c));
     assert!(w.reaches(c), "{}", w.story(c));
     w.check_thoroughly();
 }
@@ -78,17 +70,9 @@ fn after_it_was_given_up_it_gets_the_same_address_again() {
     w.vanish(old);
     w.run_for(Duration::from_secs(240));
     assert_eq!(w.quiet(), Ok(()), "{}", w.story(old));
-    let other = w.add(Manner {
-        user: "second".into(),
-        password: "Second-2".into(),
-        ..Manner::default()
-    });
+    let other = w.add(Manner { user: "second".into(), password: "Second-2".into(), ..Manner::default() });
     comes_up(&mut w, other);
-    assert_ne!(
-        w.peers[other].inside(),
-        address,
-        "another user got the address that is remembered"
-    );
+    assert_ne!(w.peers[other].inside(), address, "another user got the address that is remembered");
     let new = w.add_behind(0, manner(false));
     comes_up(&mut w, new);
     assert_eq!(w.peers[new].inside(), address);
@@ -103,15 +87,10 @@ fn one_that_does_not_come_back_is_given_up_by_the_keepalive_and_told_to_have_fal
         w.run_for(Duration::from_secs(90));
         let lines = w.lines("fell silent");
         assert_eq!(lines.len(), 1, "{}", w.story(c));
-        let place = if natted {
-            "203.0.113.200:40002"
-        } else {
-            "100.64.0.10:500"
-        };
+        let place = if natted { "203.0.113.200:40002" } else { "100.64.0.10:500" };
         assert!(
-            lines[0].starts_with(&format!(
-                "[L2TP] TUNNEL[1] the client at {place} fell silent: nothing came for "
-            )) && lines[0].ends_with(" s; it lost its network or was switched off without hanging up"),
+            lines[0].starts_with(&format!("[L2TP] TUNNEL[1] the client at {place} fell silent: nothing came for "))
+                && lines[0].ends_with(" s; it lost its network or was switched off without hanging up"),
             "{lines:?}"
         );
         assert!(w.routes.is_empty(), "{}", w.story(c));
@@ -153,12 +132,7 @@ fn ten_times_in_a_row_without_a_word_it_still_has_one_session() {
     for n in 0..10 {
         c = w.replace_in_place(c, manner(n % 2 == 0));
         comes_up(&mut w, c);
-        assert_eq!(
-            (w.routes.len(), w.engine.client_ids().count()),
-            (1, 1),
-            "{}",
-            w.story(c)
-        );
+        assert_eq!((w.routes.len(), w.engine.client_ids().count()), (1, 1), "{}", w.story(c));
     }
 }
 

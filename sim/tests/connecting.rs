@@ -10,16 +10,10 @@ fn a_client_without_nat_connects_over_plain_esp() {
     let c = w.add(Manner::default());
     w.watch = true;
     w.connect(c);
-    assert_eq!(
-        w.peers[c].inside().map(|a| a.to_string()).as_deref(),
-        Some("192.168.100.200")
-    );
+    assert_eq!(w.peers[c].inside().map(|a| a.to_string()).as_deref(), Some("192.168.100.200"));
     assert_eq!(w.peers[c].dns(), [sim::world::HOST]);
     assert!(w.reaches(c), "{}", w.story(c));
-    let over_udp = w
-        .crossings
-        .iter()
-        .any(|x| x.packet.carrier == sim::Carrier::Udp && x.packet.to.port() == 4500);
+    let over_udp = w.crossings.iter().any(|x| x.packet.carrier == sim::Carrier::Udp && x.packet.to.port() == 4500);
     assert!(!over_udp, "something went to port 4500");
     w.check_thoroughly();
 }
@@ -32,36 +26,24 @@ fn a_client_behind_a_nat_connects_over_udp() {
     w.watch = true;
     w.connect(c);
     assert!(w.reaches(c), "{}", w.story(c));
-    assert!(
-        w.crossings.iter().all(|x| x.packet.carrier == sim::Carrier::Udp),
-        "plain ESP behind a NAT"
-    );
+    assert!(w.crossings.iter().all(|x| x.packet.carrier == sim::Carrier::Udp), "plain ESP behind a NAT");
     w.check_thoroughly();
 }
 
 #[test]
 fn a_client_that_pretends_a_nat_connects_over_udp() {
     let mut w = World::new(config(4, &[]), 3);
-    let c = w.add(Manner {
-        pretends_nat: true,
-        ..Manner::default()
-    });
+    let c = w.add(Manner { pretends_nat: true, ..Manner::default() });
     w.watch = true;
     w.connect(c);
     assert!(w.reaches(c), "{}", w.story(c));
-    assert!(
-        w.crossings.iter().all(|x| x.packet.carrier == sim::Carrier::Udp),
-        "plain ESP"
-    );
+    assert!(w.crossings.iter().all(|x| x.packet.carrier == sim::Carrier::Udp), "plain ESP");
 }
 
 #[test]
 fn a_client_without_nat_traversal_connects_over_plain_esp() {
     let mut w = World::new(config(4, &[]), 4);
-    let c = w.add(Manner {
-        natt: false,
-        ..Manner::default()
-    });
+    let c = w.add(Manner { natt: false, ..Manner::default() });
     w.connect(c);
     assert!(w.reaches(c), "{}", w.story(c));
 }
@@ -70,18 +52,10 @@ fn a_client_without_nat_traversal_connects_over_plain_esp() {
 fn two_clients_connect_in_the_same_moment_and_get_different_addresses() {
     let mut w = World::new(config(4, &[]), 5);
     let a = w.add(Manner::default());
-    let b = w.add(Manner {
-        user: "second".into(),
-        password: "Second-2".into(),
-        ..Manner::default()
-    });
+    let b = w.add(Manner { user: "second".into(), password: "Second-2".into(), ..Manner::default() });
     w.dial(a);
     w.dial(b);
-    assert!(
-        w.run_until(Duration::from_secs(5), |w| w.peers.iter().all(sim::Peer::is_up)),
-        "{}",
-        w.story(a)
-    );
+    assert!(w.run_until(Duration::from_secs(5), |w| w.peers.iter().all(sim::Peer::is_up)), "{}", w.story(a));
     assert_ne!(w.peers[a].inside(), w.peers[b].inside());
     assert!(w.reaches(a) && w.reaches(b));
     w.check_thoroughly();
@@ -90,25 +64,15 @@ fn two_clients_connect_in_the_same_moment_and_get_different_addresses() {
 #[test]
 fn one_user_may_connect_twice_and_a_hundred_clients_fit() {
     let mut w = World::new(
-        config(
-            100,
-            &["pp select anonymous\n ip pp remote address pool 192.168.100.100-192.168.100.250"],
-        ),
+        config(100, &["pp select anonymous\n ip pp remote address pool 192.168.100.100-192.168.100.250"]),
         6,
     );
-    let manner = Manner {
-        phase1: vec![(7, Some(128), 2, 2)],
-        ..Manner::default()
-    };
+    let manner = Manner { phase1: vec![(7, Some(128), 2, 2)], ..Manner::default() };
     let all: Vec<usize> = (0..100).map(|_| w.add(manner.clone())).collect();
     for c in &all {
         w.dial(*c);
     }
-    assert!(
-        w.run_until(Duration::from_secs(20), |w| w.peers.iter().all(sim::Peer::is_up)),
-        "{}",
-        w.log().join("\n")
-    );
+    assert!(w.run_until(Duration::from_secs(20), |w| w.peers.iter().all(sim::Peer::is_up)), "{}", w.log().join("\n"));
     for c in &all {
         w.echo(*c, 100);
     }
@@ -133,10 +97,7 @@ fn every_combination_of_ike_algorithms_connects() {
                 let offer: Phase1Offer = (cipher, bits, hash, group);
                 seed += 1;
                 let mut w = World::new(config(2, &[]), seed);
-                let c = w.add(Manner {
-                    phase1: vec![offer],
-                    ..Manner::default()
-                });
+                let c = w.add(Manner { phase1: vec![offer], ..Manner::default() });
                 w.connect(c);
                 assert!(w.reaches(c), "{offer:?}:\n{}", w.story(c));
             }
@@ -155,11 +116,7 @@ fn every_combination_of_esp_algorithms_connects_and_carries_packets_of_every_siz
                 let offer: Phase2Offer = (cipher, bits, auth);
                 seed += 1;
                 let mut w = World::new(config(2, &[]), seed);
-                let manner = Manner {
-                    phase1: vec![(7, Some(128), 2, 2)],
-                    phase2: vec![offer],
-                    ..Manner::default()
-                };
+                let manner = Manner { phase1: vec![(7, Some(128), 2, 2)], phase2: vec![offer], ..Manner::default() };
                 let c = if natted {
                     let nat = w.add_nat();
                     w.add_behind(nat, manner)
@@ -181,10 +138,7 @@ fn every_combination_of_esp_algorithms_connects_and_carries_packets_of_every_siz
 fn perfect_forward_secrecy_is_done_with_the_group_that_the_client_asks_for() {
     for (seed, group) in [(301, 2), (302, 5), (303, 14), (304, 15)] {
         let mut w = World::new(config(2, &[]), seed);
-        let c = w.add(Manner {
-            pfs: Some(group),
-            ..Manner::default()
-        });
+        let c = w.add(Manner { pfs: Some(group), ..Manner::default() });
         w.connect(c);
         assert!(w.reaches(c), "group {group}:\n{}", w.story(c));
         w.act(c, |p, now| p.rekey_esp(now));
@@ -197,10 +151,7 @@ fn perfect_forward_secrecy_is_done_with_the_group_that_the_client_asks_for() {
 fn a_client_that_sends_isakmp_in_fragments_connects() {
     for natted in [false, true] {
         let mut w = World::new(config(2, &[]), 310);
-        let manner = Manner {
-            fragment: Some(100),
-            ..Manner::default()
-        };
+        let manner = Manner { fragment: Some(100), ..Manner::default() };
         let c = if natted {
             let nat = w.add_nat();
             w.add_behind(nat, manner)
@@ -222,29 +173,16 @@ fn a_client_that_sends_isakmp_in_fragments_connects() {
 
 #[test]
 fn each_way_of_authentication_connects_where_the_configuration_asks_for_it() {
-    for (seed, word) in [
-        (320, "pap"),
-        (321, "chap"),
-        (322, "mschap"),
-        (323, "mschap-v2"),
-        (324, "chap-pap"),
-    ] {
+    for (seed, word) in [(320, "pap"), (321, "chap"), (322, "mschap"), (323, "mschap-v2"), (324, "chap-pap")] {
         let line = format!("pp select anonymous\n pp auth request {word}");
         let mut w = World::new(config(2, &[&line]), seed);
         let c = w.add(Manner::default());
         w.connect(c);
         assert!(w.reaches(c), "{word}:\n{}", w.story(c));
-        let bad = w.add(Manner {
-            password: "guessed".into(),
-            ..Manner::default()
-        });
+        let bad = w.add(Manner { password: "guessed".into(), ..Manner::default() });
         w.dial(bad);
         w.run_for(Duration::from_secs(30));
-        assert!(
-            matches!(w.peers[bad].stage(), Stage::Ended(_)),
-            "{word}:\n{}",
-            w.story(bad)
-        );
+        assert!(matches!(w.peers[bad].stage(), Stage::Ended(_)), "{word}:\n{}", w.story(bad));
         assert!(w.told("wrong password"), "{word}:\n{}", w.story(bad));
         assert!(w.reaches(c), "{word}: the other client was disturbed");
     }
@@ -253,49 +191,12 @@ fn each_way_of_authentication_connects_where_the_configuration_asks_for_it() {
 #[test]
 fn compressed_headers_wide_windows_and_short_headers_make_no_difference() {
     for (seed, manner) in [
-        (
-            330,
-            Manner {
-                length_bit: false,
-                ..Manner::default()
-            },
-        ),
-        (
-            331,
-            Manner {
-                window: 1,
-                ..Manner::default()
-            },
-        ),
-        (
-            332,
-            Manner {
-                mru: None,
-                ..Manner::default()
-            },
-        ),
-        (
-            333,
-            Manner {
-                l2tp_port: 54_321,
-                ..Manner::default()
-            },
-        ),
-        (
-            334,
-            Manner {
-                mru: Some(1270),
-                host_name: "anonymous".into(),
-                ..Manner::default()
-            },
-        ),
-        (
-            335,
-            Manner {
-                initial_contact: true,
-                ..Manner::default()
-            },
-        ),
+        (330, Manner { length_bit: false, ..Manner::default() }),
+        (331, Manner { window: 1, ..Manner::default() }),
+        (332, Manner { mru: None, ..Manner::default() }),
+        (333, Manner { l2tp_port: 54_321, ..Manner::default() }),
+        (334, Manner { mru: Some(1270), host_name: "anonymous".into(), ..Manner::default() }),
+        (335, Manner { initial_contact: true, ..Manner::default() }),
     ] {
         let mut w = World::new(config(2, &[]), seed);
         let c = w.add(manner.clone());
@@ -327,11 +228,7 @@ fn a_client_that_hangs_up_its_call_dials_again_over_the_same_sas() {
         w.run_for(Duration::from_secs(3));
         assert!(w.routes.is_empty(), "{}", w.story(c));
         w.act(c, |p, now| p.redial(now));
-        assert!(
-            w.run_until(Duration::from_secs(5), |w| w.peers[c].is_up()),
-            "{}",
-            w.story(c)
-        );
+        assert!(w.run_until(Duration::from_secs(5), |w| w.peers[c].is_up()), "{}", w.story(c));
         assert_eq!(w.peers[c].inside(), address);
         assert!(w.reaches(c), "{}", w.story(c));
     }

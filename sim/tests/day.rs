@@ -42,27 +42,12 @@ fn behind_a_nat_nothing_is_lost() {
 
 #[test]
 fn without_a_nat_nothing_is_lost() {
-    a_day(
-        2,
-        false,
-        Manner {
-            pfs: Some(14),
-            ..Manner::default()
-        },
-    );
+    a_day(2, false, Manner { pfs: Some(14), ..Manner::default() });
 }
 
 #[test]
 fn with_old_sas_left_to_their_age_and_phase_1_renewed_on_port_500_nothing_is_lost() {
-    a_day(
-        3,
-        true,
-        Manner {
-            deletes_old: false,
-            rekeys_on_500: true,
-            ..Manner::default()
-        },
-    );
+    a_day(3, true, Manner { deletes_old: false, rekeys_on_500: true, ..Manner::default() });
 }
 
 /// The client leaves every renewal to the server.
@@ -90,36 +75,14 @@ fn a_lazy_day(seed: u64, natted: bool, manner: Manner) {
 fn a_client_that_leaves_its_renewals_to_the_server_loses_nothing() {
     a_lazy_day(4, true, Manner::default());
     a_lazy_day(5, false, Manner::default());
-    a_lazy_day(
-        6,
-        true,
-        Manner {
-            pfs: Some(14),
-            ..Manner::default()
-        },
-    );
+    a_lazy_day(6, true, Manner { pfs: Some(14), ..Manner::default() });
 }
 
 #[test]
 fn a_client_that_renews_by_itself_is_never_overtaken_by_the_server() {
     let mut w = World::new(config(4, &[]), 7);
-    let c = w.add(Manner {
-        renews: true,
-        ..Manner::default()
-    });
+    let c = w.add(Manner { renews: true, ..Manner::default() });
     w.connect(c);
-    assert_eq!(
-        w.traffic(c, Duration::from_secs(7), Duration::from_secs(24 * 3600)),
-        0,
-        "{}",
-        w.story(c)
-    );
-    assert!(
-        !w.peers[c]
-            .dialogue()
-            .iter()
-            .any(|(_, l)| l.contains("the server's own")),
-        "{}",
-        w.story(c)
-    );
+    assert_eq!(w.traffic(c, Duration::from_secs(7), Duration::from_secs(24 * 3600)), 0, "{}", w.story(c));
+    assert!(!w.peers[c].dialogue().iter().any(|(_, l)| l.contains("the server's own")), "{}", w.story(c));
 }

@@ -19,22 +19,12 @@ fn a_server_that_stops_says_so_to_each_client_at_each_layer() {
     w.run_for(Duration::from_millis(100));
     for c in [a, b] {
         assert!(matches!(w.peers[c].stage(), Stage::Ended(_)), "{}", w.story(c));
-        for words in [
-            "<- Lcp Terminate-Request",
-            "<- StopCcn",
-            "<- delete Esp",
-            "<- delete Isakmp",
-        ] {
+        for words in ["<- Lcp Terminate-Request", "<- StopCcn", "<- delete Esp", "<- delete Isakmp"] {
             assert!(heard(&w, c, words), "{words}:\n{}", w.story(c));
         }
     }
     assert_eq!(w.quiet(), Ok(()));
-    assert_eq!(
-        w.lines("Disconnected, cause [the server stops] user='vpnuser'").len(),
-        2,
-        "{}",
-        w.log().join("\n")
-    );
+    assert_eq!(w.lines("Disconnected, cause [the server stops] user='vpnuser'").len(), 2, "{}", w.log().join("\n"));
     assert_eq!(w.log().last().map(String::as_str), Some("[L2TP] closed port 1701/udp"));
     assert_eq!(w.lines("Down").len(), 2);
 }
@@ -61,11 +51,7 @@ fn an_operator_disconnects_one_and_the_others_stay() {
     }
     assert_eq!(w.command("disconnect anonymous2"), "disconnected PP[ANONYMOUS02]\n");
     w.run_for(Duration::from_secs(1));
-    assert!(
-        matches!(w.peers[all[1]].stage(), Stage::Ended(_)),
-        "{}",
-        w.story(all[1])
-    );
+    assert!(matches!(w.peers[all[1]].stage(), Stage::Ended(_)), "{}", w.story(all[1]));
     assert!(w.told("PP[ANONYMOUS02] Disconnected, cause [disconnected by the administrator] user='vpnuser'"));
     assert!(w.reaches(all[0]) && w.reaches(all[2]));
     assert_eq!(w.routes.len(), 2);
@@ -95,28 +81,16 @@ fn an_operator_disconnects_a_client_that_does_not_answer() {
 fn the_screens_tell_who_is_on() {
     let mut w = World::new(config(4, &[]), 5);
     let c = w.add(Manner::default());
-    assert_eq!(
-        w.command("show status pp anonymous"),
-        "PP[ANONYMOUS]: nobody is connected.\n"
-    );
+    assert_eq!(w.command("show status pp anonymous"), "PP[ANONYMOUS]: nobody is connected.\n");
     w.connect(c);
     assert!(w.reaches(c));
     w.run_for(Duration::from_secs(60));
     let screen = w.command("show status pp anonymous");
-    for words in [
-        "PP[ANONYMOUS01]:",
-        "User: vpnuser",
-        "100.64.0.10",
-        "1 minute",
-        "Remote: 192.168.100.200",
-    ] {
+    for words in ["PP[ANONYMOUS01]:", "User: vpnuser", "100.64.0.10", "1 minute", "Remote: 192.168.100.200"] {
         assert!(screen.contains(words), "{words}:\n{screen}");
     }
     let screen = w.command("show status l2tp");
-    assert!(
-        screen.contains("Tunnel Control: 1, Session Control: 1") && screen.contains("established"),
-        "{screen}"
-    );
+    assert!(screen.contains("Tunnel Control: 1, Session Control: 1") && screen.contains("established"), "{screen}");
     let screen = w.command("show ipsec sa");
     assert!(screen.contains("Total: isakmp:1 send:1 recv:1"), "{screen}");
 }

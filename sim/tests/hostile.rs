@@ -10,11 +10,7 @@ use sim::world::{HOST, SERVER};
 use sim::{Carrier, Layer, Manner, Outer, Way, World, config, packet};
 
 fn quick(psk: &str) -> Manner {
-    Manner {
-        phase1: vec![(7, Some(128), 2, 2)],
-        psk: psk.as_bytes().to_vec(),
-        ..Manner::default()
-    }
+    Manner { phase1: vec![(7, Some(128), 2, 2)], psk: psk.as_bytes().to_vec(), ..Manner::default() }
 }
 
 /// A world with a client at work, who must not notice anything.
@@ -26,33 +22,20 @@ fn with_a_witness(seed: u64) -> (World, usize) {
 }
 
 fn undisturbed(w: &mut World, witness: usize, what: &str) {
-    assert!(
-        w.peers[witness].is_up() && w.reaches(witness),
-        "{what}: the witness was disturbed\n{}",
-        w.story(witness)
-    );
+    assert!(w.peers[witness].is_up() && w.reaches(witness), "{what}: the witness was disturbed\n{}", w.story(witness));
     w.check_thoroughly();
 }
 
 fn datagram(from: &str, port: u16, bytes: Vec<u8>) -> Outer {
     let from: SocketAddr = from.parse().expect("an address");
-    Outer {
-        carrier: Carrier::Udp,
-        from,
-        to: SocketAddr::new(SERVER.into(), port),
-        bytes,
-    }
+    Outer { carrier: Carrier::Udp, from, to: SocketAddr::new(SERVER.into(), port), bytes }
 }
 
 /// All that a client sends the server from dialling to hanging up, with both rekeyings.
 fn conversation(natted: bool) -> Vec<Outer> {
     let mut w = World::new(config(4, &[]), 1);
     w.watch = true;
-    let manner = Manner {
-        pfs: Some(2),
-        initial_contact: true,
-        ..quick("sim-psk")
-    };
+    let manner = Manner { pfs: Some(2), initial_contact: true, ..quick("sim-psk") };
     let c = if natted {
         let nat = w.add_nat();
         w.add_behind(nat, manner)
@@ -67,11 +50,7 @@ fn conversation(natted: bool) -> Vec<Outer> {
     w.act(c, |p, now| p.probe(1, now));
     w.act(c, |p, now| p.hang_up(now));
     w.run_for(Duration::from_secs(1));
-    w.crossings
-        .iter()
-        .filter(|x| x.way == Way::ToServer)
-        .map(|x| x.packet.clone())
-        .collect()
+    w.crossings.iter().filter(|x| x.way == Way::ToServer).map(|x| x.packet.clone()).collect()
 }
 
 fn mutated(rng: &mut Rng, octets: &mut Vec<u8>) {
@@ -129,10 +108,7 @@ fn random_octets_on_every_port_do_nothing() {
         if port == 4500 && n % 2 == 0 {
             bytes.splice(0..0, [0; 4]);
         }
-        w.inject(Outer {
-            carrier,
-            ..datagram("192.0.2.1:500", port, bytes)
-        });
+        w.inject(Outer { carrier, ..datagram("192.0.2.1:500", port, bytes) });
     }
     undisturbed(&mut w, witness, "random octets");
     w.run_for(Duration::from_secs(120));
@@ -145,19 +121,13 @@ fn every_message_of_a_conversation_cut_at_every_octet_is_harmless() {
         for p in conversation(natted).into_iter().filter(Outer::is_isakmp) {
             let (mut w, witness) = with_a_witness(2);
             for cut in 0..p.bytes.len() {
-                w.inject(Outer {
-                    bytes: p.bytes[..cut].to_vec(),
-                    ..p.clone()
-                });
+                w.inject(Outer { bytes: p.bytes[..cut].to_vec(), ..p.clone() });
                 let mut honest = p.bytes[..cut].to_vec();
                 let header = if p.to.port() == 4500 { 4 } else { 0 };
                 if let Some(length) = honest.get_mut(header + 24..header + 28) {
                     length.copy_from_slice(&((cut - header) as u32).to_be_bytes());
                 }
-                w.inject(Outer {
-                    bytes: honest,
-                    ..p.clone()
-                });
+                w.inject(Outer { bytes: honest, ..p.clone() });
             }
             undisturbed(&mut w, witness, "messages cut short");
         }
@@ -169,11 +139,7 @@ fn a_client_whose_messages_are_changed_on_the_way_disturbs_nobody() {
     for seed in 0..150 {
         let (mut w, witness) = with_a_witness(1000 + seed);
         let nat = w.add_nat();
-        let c = if seed % 2 == 0 {
-            w.add_behind(nat, quick("sim-psk"))
-        } else {
-            w.add(quick("sim-psk"))
-        };
+        let c = if seed % 2 == 0 { w.add_behind(nat, quick("sim-psk")) } else { w.add(quick("sim-psk")) };
         let mut rng = Rng::new(seed);
         w.dial(c);
         for _ in 0..10 {
@@ -191,10 +157,7 @@ fn a_client_whose_messages_are_changed_on_the_way_disturbs_nobody() {
 fn malicious(layer: Layer, seeds: core::ops::Range<u64>, per_mille: u32) {
     for seed in seeds {
         let (mut w, witness) = with_a_witness(2000 + seed);
-        let c = w.add(Manner {
-            pfs: (seed % 3 == 0).then_some(2),
-            ..quick("sim-psk")
-        });
+        let c = w.add(Manner { pfs: (seed % 3 == 0).then_some(2), ..quick("sim-psk") });
         let mut rng = Rng::new(seed ^ 0x5eed);
         w.peers[c].set_tamper(Some(Box::new(move |at, octets| {
             if at == layer && rng.happens(per_mille) {
@@ -261,10 +224,8 @@ fn a_flood_of_first_messages_from_many_addresses_does_not_keep_a_client_out() {
         for _ in 0..n {
             let mut p = first.clone();
             p.bytes[..8].copy_from_slice(&rng.array::<8>());
-            p.from = SocketAddr::new(
-                core::net::Ipv4Addr::from(0xC000_0000 | rng.u64() as u32 & 0x00ff_ffff).into(),
-                500,
-            );
+            p.from =
+                SocketAddr::new(core::net::Ipv4Addr::from(0xC000_0000 | rng.u64() as u32 & 0x00ff_ffff).into(), 500);
             w.inject(p);
         }
     };
@@ -277,11 +238,7 @@ fn a_flood_of_first_messages_from_many_addresses_does_not_keep_a_client_out() {
         flood(&mut w, &mut rng, 20);
         w.run_for(Duration::from_millis(20));
     }
-    assert!(
-        w.run_until(Duration::from_secs(5), |w| w.peers[c].is_up()),
-        "{:?}",
-        w.peers[c].stage()
-    );
+    assert!(w.run_until(Duration::from_secs(5), |w| w.peers[c].is_up()), "{:?}", w.peers[c].stage());
     assert!(w.reaches(c));
     undisturbed(&mut w, witness, "a flood");
     assert!(w.log().len() < 20_000, "{} lines of log", w.log().len());
@@ -297,10 +254,7 @@ fn a_flood_from_one_address_does_not_keep_the_others_out() {
     for _ in 0..5000 {
         let mut p = first.clone();
         p.bytes[..8].copy_from_slice(&rng.array::<8>());
-        w.inject(Outer {
-            from: "192.0.2.9:500".parse().expect("an address"),
-            ..p
-        });
+        w.inject(Outer { from: "192.0.2.9:500".parse().expect("an address"), ..p });
     }
     assert!(w.engine.half_open() <= 64, "{}", w.engine.half_open());
     assert!(w.log().len() < 300, "{} lines of log", w.log().len());
@@ -313,18 +267,9 @@ fn a_flood_from_one_address_does_not_keep_the_others_out() {
 fn before_message_3_no_answer_is_larger_than_its_question_and_nothing_is_sent_unasked() {
     let offers: Vec<Manner> = vec![
         Manner::default(),
-        Manner {
-            natt: false,
-            ..Manner::default()
-        },
-        Manner {
-            phase1: vec![(1, None, 1, 1)],
-            ..Manner::default()
-        },
-        Manner {
-            phase1: vec![(5, None, 2, 2)],
-            ..Manner::default()
-        },
+        Manner { natt: false, ..Manner::default() },
+        Manner { phase1: vec![(1, None, 1, 1)], ..Manner::default() },
+        Manner { phase1: vec![(5, None, 2, 2)], ..Manner::default() },
     ];
     for (seed, manner) in offers.into_iter().enumerate() {
         let mut first = World::new(config(2, &["ipsec ike refuse 3des-cbc"]), seed as u64);
@@ -337,10 +282,7 @@ fn before_message_3_no_answer_is_larger_than_its_question_and_nothing_is_sent_un
         let spoofed: SocketAddr = "192.0.2.77:500".parse().expect("an address");
         let mut rng = Rng::new(seed as u64);
         for n in 0..500 {
-            let mut p = Outer {
-                from: spoofed,
-                ..message.clone()
-            };
+            let mut p = Outer { from: spoofed, ..message.clone() };
             if n % 2 == 1 {
                 mutated(&mut rng, &mut p.bytes);
             }
@@ -350,10 +292,7 @@ fn before_message_3_no_answer_is_larger_than_its_question_and_nothing_is_sent_un
             let (asked, before) = (p.bytes.len(), w.crossings.len());
             w.inject(p);
             let answers: Vec<usize> = w.crossings[before..].iter().map(|x| x.packet.bytes.len()).collect();
-            assert!(
-                answers.iter().sum::<usize>() <= asked,
-                "{asked} octets were answered by {answers:?}"
-            );
+            assert!(answers.iter().sum::<usize>() <= asked, "{asked} octets were answered by {answers:?}");
         }
         let after = w.crossings.len();
         w.run_for(Duration::from_secs(200));
@@ -368,21 +307,12 @@ fn a_frame_with_the_inner_address_of_another_client_is_dropped() {
     let c = w.add(quick("sim-psk"));
     w.connect(c);
     let (ours, theirs) = (w.peers[c].inside().expect("up"), w.peers[witness].inside().expect("up"));
-    for source in [
-        theirs,
-        HOST,
-        "192.168.100.1".parse().expect("an address"),
-        "8.8.8.8".parse().expect("an address"),
-    ] {
+    for source in [theirs, HOST, "192.168.100.1".parse().expect("an address"), "8.8.8.8".parse().expect("an address")] {
         let before = w.totals();
         let ip = packet::udp((source, 9), (HOST, 7), b"not mine");
         w.act(c, |p, now| p.send_ip(&ip, now));
         w.run_for(Duration::from_secs(1));
-        assert_eq!(
-            w.totals().dropped(Drop::SpoofedSource),
-            before.dropped(Drop::SpoofedSource) + 1,
-            "{source}"
-        );
+        assert_eq!(w.totals().dropped(Drop::SpoofedSource), before.dropped(Drop::SpoofedSource) + 1, "{source}");
         assert_eq!(w.totals().ip.in_packets, before.ip.in_packets, "{source}");
     }
     let ip = packet::udp((ours, 9), (HOST, 7), b"mine");
@@ -396,10 +326,7 @@ fn a_frame_with_the_inner_address_of_another_client_is_dropped() {
 #[test]
 fn ip_before_the_client_has_an_address_is_dropped() {
     let (mut w, witness) = with_a_witness(6);
-    let c = w.add(Manner {
-        password: "guessed".into(),
-        ..quick("sim-psk")
-    });
+    let c = w.add(Manner { password: "guessed".into(), ..quick("sim-psk") });
     w.dial(c);
     let ip = packet::udp(("192.168.100.201".parse().expect("an address"), 9), (HOST, 7), b"early");
     for _ in 0..100 {
@@ -427,11 +354,7 @@ fn replayed_esp_is_dropped_and_an_old_hang_up_ends_no_new_session() {
         w.act(c, |p, now| p.hang_up_call(now));
         w.run_for(Duration::from_secs(1));
         w.act(c, |p, now| p.redial(now));
-        assert!(
-            w.run_until(Duration::from_secs(5), |w| w.peers[c].is_up()),
-            "{}",
-            w.story(c)
-        );
+        assert!(w.run_until(Duration::from_secs(5), |w| w.peers[c].is_up()), "{}", w.story(c));
         let captured: Vec<Outer> = w
             .crossings
             .iter()
@@ -456,12 +379,7 @@ fn esp_with_a_changed_octet_anywhere_is_dropped() {
     w.watch = true;
     w.filter = Some(Box::new(|_, p| p.is_esp()));
     w.echo(c, 64);
-    let p = w
-        .crossings
-        .iter()
-        .find(|x| x.packet.is_esp())
-        .map(|x| x.packet.clone())
-        .expect("an ESP packet");
+    let p = w.crossings.iter().find(|x| x.packet.is_esp()).map(|x| x.packet.clone()).expect("an ESP packet");
     w.filter = None;
     let before = w.totals();
     for at in 0..p.bytes.len() {

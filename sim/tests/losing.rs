@@ -31,11 +31,7 @@ fn connects(natted: bool, manner: &Manner, what: &str, amiss: impl FnOnce(&mut W
     let up = w.run_until(PATIENCE, |w| w.peers[c].is_up());
     assert!(up, "{what}, NAT {natted}: {:?}\n{}", w.peers[c].stage(), w.story(c));
     w.run_for(Duration::from_secs(5));
-    assert!(
-        w.peers[c].is_up() && w.reaches(c),
-        "{what}, NAT {natted}:\n{}",
-        w.story(c)
-    );
+    assert!(w.peers[c].is_up() && w.reaches(c), "{what}, NAT {natted}:\n{}", w.story(c));
     assert_eq!(w.routes.len(), 1);
     w.check_thoroughly();
     w.act(c, |p, now| p.hang_up(now));
@@ -55,10 +51,7 @@ fn each_single_packet_of_a_connect_may_be_lost() {
 
 #[test]
 fn each_pair_of_packets_of_a_connect_may_be_lost() {
-    let manner = Manner {
-        phase1: vec![(7, Some(128), 2, 2)],
-        ..Manner::default()
-    };
+    let manner = Manner { phase1: vec![(7, Some(128), 2, 2)], ..Manner::default() };
     let total = packets_of_a_connect(true, &manner);
     for a in 1..=total {
         for b in a + 1..=(a + 3).min(total) {
@@ -72,11 +65,7 @@ fn each_pair_of_packets_of_a_connect_may_be_lost() {
 
 #[test]
 fn each_single_packet_of_a_connect_with_secrecy_and_fragments_may_be_lost() {
-    let manner = Manner {
-        pfs: Some(14),
-        fragment: Some(200),
-        ..Manner::default()
-    };
+    let manner = Manner { pfs: Some(14), fragment: Some(200), ..Manner::default() };
     for n in 1..=packets_of_a_connect(true, &manner) {
         connects(true, &manner, &format!("packet {n} lost"), |w| w.lose(n));
     }
@@ -86,10 +75,7 @@ fn each_single_packet_of_a_connect_with_secrecy_and_fragments_may_be_lost() {
 fn each_single_packet_of_a_connect_by_each_other_way_of_authentication_may_be_lost() {
     for word in ["pap", "chap", "mschap"] {
         let line = format!("pp select anonymous\n pp auth request {word}");
-        let manner = Manner {
-            phase1: vec![(7, Some(128), 2, 2)],
-            ..Manner::default()
-        };
+        let manner = Manner { phase1: vec![(7, Some(128), 2, 2)], ..Manner::default() };
         for n in 1..=40 {
             let mut w = World::new(config(2, &[&line]), 1);
             let c = w.add(manner.clone());
@@ -107,10 +93,7 @@ fn each_single_packet_of_a_connect_by_each_other_way_of_authentication_may_be_lo
 
 #[test]
 fn each_single_packet_of_a_connect_may_be_cut_short_or_garbled() {
-    let manner = Manner {
-        phase1: vec![(7, Some(128), 2, 2)],
-        ..Manner::default()
-    };
+    let manner = Manner { phase1: vec![(7, Some(128), 2, 2)], ..Manner::default() };
     for natted in [false, true] {
         for n in 1..=packets_of_a_connect(natted, &manner) {
             connects(natted, &manner, &format!("packet {n} cut"), |w| {
@@ -136,11 +119,7 @@ fn rekeys_without(n: u64, natted: bool, manner: Manner, begin: fn(&mut World, us
     begin(&mut w, c);
     let lost = w.traffic(c, Duration::from_millis(50), Duration::from_secs(60));
     assert_eq!(lost, 0, "ISAKMP packet {n} lost, NAT {natted}:\n{}", w.story(c));
-    assert!(
-        w.peers[c].is_up() && w.peers[c].inside() == address,
-        "packet {n}:\n{}",
-        w.story(c)
-    );
+    assert!(w.peers[c].is_up() && w.peers[c].inside() == address, "packet {n}:\n{}", w.story(c));
     assert!(!w.told("Disconnected"), "packet {n}:\n{}", w.story(c));
     assert_eq!(w.lines("] PPP/IPCP up").len(), 1);
     w.check_thoroughly();
@@ -159,10 +138,7 @@ fn phase1(w: &mut World, c: usize) {
 fn each_single_packet_of_a_rekeying_of_phase_2_may_be_lost_and_no_echo_is() {
     for natted in [false, true] {
         for pfs in [None, Some(14)] {
-            let manner = Manner {
-                pfs,
-                ..Manner::default()
-            };
+            let manner = Manner { pfs, ..Manner::default() };
             let mut n = 1;
             while rekeys_without(n, natted, manner.clone(), phase2) {
                 n += 1;
@@ -176,10 +152,7 @@ fn each_single_packet_of_a_rekeying_of_phase_2_may_be_lost_and_no_echo_is() {
 fn each_single_packet_of_a_rekeying_of_phase_1_may_be_lost_and_no_echo_is() {
     for natted in [false, true] {
         for rekeys_on_500 in [false, true] {
-            let manner = Manner {
-                rekeys_on_500,
-                ..Manner::default()
-            };
+            let manner = Manner { rekeys_on_500, ..Manner::default() };
             let mut n = 1;
             while rekeys_without(n, natted, manner.clone(), phase1) {
                 n += 1;
@@ -191,10 +164,7 @@ fn each_single_packet_of_a_rekeying_of_phase_1_may_be_lost_and_no_echo_is() {
 
 #[test]
 fn a_client_gives_up_and_nothing_is_left_when_the_network_dies_at_any_packet_of_a_connect() {
-    let manner = Manner {
-        phase1: vec![(7, Some(128), 2, 2)],
-        ..Manner::default()
-    };
+    let manner = Manner { phase1: vec![(7, Some(128), 2, 2)], ..Manner::default() };
     for n in 1..=packets_of_a_connect(true, &manner) {
         let (mut w, c) = world(1, true, manner.clone());
         let mut crossed = 0;

@@ -19,10 +19,7 @@ fn lost_after(w: &mut World, c: usize, grace: Duration) -> usize {
     let settled = w.now().after(grace);
     let _ = w.traffic(c, Duration::from_millis(20), Duration::from_secs(10));
     let e = &w.echoes[c];
-    e.asked
-        .iter()
-        .filter(|(n, at)| **at > settled && !e.back.contains(n))
-        .count()
+    e.asked.iter().filter(|(n, at)| **at > settled && !e.back.contains(n)).count()
 }
 
 #[test]
@@ -53,11 +50,7 @@ fn a_port_that_changes_all_the_time_is_followed_once_a_second() {
         w.nat(nat).forget();
         let _ = w.traffic(c, Duration::from_millis(50), Duration::from_millis(200));
     }
-    assert!(
-        w.lines("the client moved from").len() <= 62,
-        "{}",
-        w.lines("the client moved from").len()
-    );
+    assert!(w.lines("the client moved from").len() <= 62, "{}", w.lines("the client moved from").len());
     assert_eq!(lost_after(&mut w, c, Duration::from_secs(2)), 0, "{}", w.story(c));
 }
 
@@ -106,36 +99,21 @@ fn old_packets_replayed_from_elsewhere_move_nothing() {
     w.act(c, |p, now| p.probe(7, now));
     w.act(c, |p, now| p.rekey_ike(now));
     let _ = w.traffic(c, Duration::from_millis(50), Duration::from_secs(5));
-    let captured: Vec<Outer> = w
-        .crossings
-        .iter()
-        .filter(|x| x.way == Way::ToServer)
-        .map(|x| x.packet.clone())
-        .collect();
+    let captured: Vec<Outer> =
+        w.crossings.iter().filter(|x| x.way == Way::ToServer).map(|x| x.packet.clone()).collect();
     assert!(captured.iter().filter(|p| p.is_isakmp()).count() > 8);
     // Once at once, once after all short memories have ended.
     for pause in [0, 120] {
         w.run_for(Duration::from_secs(pause));
         for p in &captured {
-            w.inject(Outer {
-                from: "192.0.2.66:4500".parse().expect("an address"),
-                ..p.clone()
-            });
+            w.inject(Outer { from: "192.0.2.66:4500".parse().expect("an address"), ..p.clone() });
         }
-        assert_eq!(
-            lost_after(&mut w, c, Duration::ZERO),
-            0,
-            "after {pause} s:\n{}",
-            w.story(c)
-        );
+        assert_eq!(lost_after(&mut w, c, Duration::ZERO), 0, "after {pause} s:\n{}", w.story(c));
         assert!(!w.told("the client moved"), "after {pause} s:\n{}", w.log().join("\n"));
         w.check_thoroughly();
     }
-    let astray = w
-        .crossings
-        .iter()
-        .filter(|x| x.packet.to.ip().to_string() == "192.0.2.66" && x.packet.is_esp())
-        .count();
+    let astray =
+        w.crossings.iter().filter(|x| x.packet.to.ip().to_string() == "192.0.2.66" && x.packet.is_esp()).count();
     assert_eq!(astray, 0, "ESP went to whoever replayed");
 }
 
@@ -148,11 +126,7 @@ fn a_captured_initial_contact_and_delete_replayed_later_end_nothing() {
     w.act(c, |p, now| p.rekey_esp(now));
     w.run_for(Duration::from_secs(1));
     w.act(c, |p, now| p.redial(now));
-    assert!(
-        w.run_until(Duration::from_secs(10), |w| w.peers[c].is_up()),
-        "{}",
-        w.story(c)
-    );
+    assert!(w.run_until(Duration::from_secs(10), |w| w.peers[c].is_up()), "{}", w.story(c));
     let captured: Vec<Outer> = w
         .crossings
         .iter()
@@ -174,25 +148,14 @@ fn phase_1_is_renewed_while_the_address_changes_at_any_packet_of_it() {
         for n in 0..14 {
             let mut w = World::new(config(4, &[]), 11);
             let nat = w.add_nat();
-            let c = w.add_behind(
-                nat,
-                Manner {
-                    phase1_alone,
-                    ..Manner::default()
-                },
-            );
+            let c = w.add_behind(nat, Manner { phase1_alone, ..Manner::default() });
             w.connect(c);
             let _ = w.traffic(c, Duration::from_millis(20), Duration::from_secs(2));
             let start = w.crossed();
             w.act(c, |p, now| p.rekey_ike(now));
             w.run_until(Duration::from_secs(1), |w| w.crossed() >= start + n);
             w.nat(nat).renumber("203.0.113.77".parse().expect("an address"));
-            assert_eq!(
-                lost_after(&mut w, c, Duration::from_secs(2)),
-                0,
-                "after packet {n}:\n{}",
-                w.story(c)
-            );
+            assert_eq!(lost_after(&mut w, c, Duration::from_secs(2)), 0, "after packet {n}:\n{}", w.story(c));
             w.run_for(Duration::from_secs(200));
             assert!(w.peers[c].is_up() && w.reaches(c), "after packet {n}:\n{}", w.story(c));
             assert_eq!(w.engine.client_ids().count(), 1, "after packet {n}:\n{}", w.story(c));
@@ -207,24 +170,12 @@ fn a_client_without_nat_that_gets_another_address_is_followed_and_still_told_of_
     w.connect(c);
     w.peers[c].move_to("100.64.9.9".parse().expect("an address"));
     assert_eq!(lost_after(&mut w, c, Duration::ZERO), 0, "{}", w.story(c));
-    assert_eq!(
-        w.lines("the client moved from 100.64.0.10:500 to 100.64.9.9:500").len(),
-        1,
-        "{}",
-        w.story(c)
-    );
+    assert_eq!(w.lines("the client moved from 100.64.0.10:500 to 100.64.9.9:500").len(), 1, "{}", w.story(c));
     w.act(c, |p, now| p.rekey_esp(now));
     assert_eq!(lost_after(&mut w, c, Duration::ZERO), 0, "{}", w.story(c));
     w.shut_down();
     w.run_for(Duration::from_secs(1));
-    assert!(
-        w.peers[c]
-            .dialogue()
-            .iter()
-            .any(|(_, l)| l.contains("<- delete Isakmp")),
-        "{}",
-        w.story(c)
-    );
+    assert!(w.peers[c].dialogue().iter().any(|(_, l)| l.contains("<- delete Isakmp")), "{}", w.story(c));
 }
 
 #[test]

@@ -14,31 +14,15 @@ fn refused(tunnels: u32, lines: &[&str], manner: Manner) -> Vec<String> {
     w.dial(bad);
     let lost = w.traffic(good, Duration::from_millis(50), Duration::from_secs(60));
     assert_eq!(lost, 0, "the client at work was disturbed:\n{}", w.story(good));
-    assert!(
-        matches!(w.peers[bad].stage(), Stage::Ended(_)),
-        "{:?}\n{}",
-        w.peers[bad].stage(),
-        w.story(bad)
-    );
+    assert!(matches!(w.peers[bad].stage(), Stage::Ended(_)), "{:?}\n{}", w.peers[bad].stage(), w.story(bad));
     assert_eq!(w.routes.len(), 1, "{}", w.story(bad));
     w.check_thoroughly();
-    w.log()
-        .into_iter()
-        .skip(before)
-        .filter(|l| !l.starts_with("[L2TP]"))
-        .collect()
+    w.log().into_iter().skip(before).filter(|l| !l.starts_with("[L2TP]")).collect()
 }
 
 #[test]
 fn a_wrong_pre_shared_key() {
-    let told = refused(
-        4,
-        &[],
-        Manner {
-            psk: b"guessed".to_vec(),
-            ..Manner::default()
-        },
-    );
+    let told = refused(4, &[], Manner { psk: b"guessed".to_vec(), ..Manner::default() });
     assert_eq!(
         told,
         [
@@ -51,14 +35,7 @@ fn a_wrong_pre_shared_key() {
 
 #[test]
 fn a_wrong_password() {
-    let told = refused(
-        4,
-        &[],
-        Manner {
-            password: "guessed".into(),
-            ..Manner::default()
-        },
-    );
+    let told = refused(4, &[], Manner { password: "guessed".into(), ..Manner::default() });
     assert_eq!(
         told,
         [
@@ -75,14 +52,7 @@ fn a_wrong_password() {
 
 #[test]
 fn an_unknown_user() {
-    let told = refused(
-        4,
-        &[],
-        Manner {
-            user: "nobody".into(),
-            ..Manner::default()
-        },
-    );
+    let told = refused(4, &[], Manner { user: "nobody".into(), ..Manner::default() });
     assert_eq!(
         told,
         [
@@ -100,53 +70,27 @@ fn an_unknown_user() {
 #[test]
 fn no_common_proposal_of_phase_1_because_its_words_are_refused() {
     let lines = ["ipsec ike refuse 3des-cbc modp1024"];
-    let told = refused(
-        4,
-        &lines,
-        Manner {
-            phase1: vec![(5, None, 2, 2)],
-            ..Manner::default()
-        },
-    );
+    let told = refused(4, &lines, Manner { phase1: vec![(5, None, 2, 2)], ..Manner::default() });
     assert_eq!(
         told,
-        [
-            "[IKE] refused 100.64.0.11:500: no common proposal; the client offers 3des-cbc sha modp1024; \
-          'ipsec ike refuse' keeps it out: take out 3des-cbc and modp1024"
-        ]
+        ["[IKE] refused 100.64.0.11:500: no common proposal; the client offers 3des-cbc sha modp1024; \
+          'ipsec ike refuse' keeps it out: take out 3des-cbc and modp1024"]
     );
 }
 
 #[test]
 fn no_common_proposal_of_phase_1_because_nothing_is_known() {
     // Single DES with MD5 and group 1.
-    let told = refused(
-        4,
-        &[],
-        Manner {
-            phase1: vec![(1, None, 1, 1)],
-            ..Manner::default()
-        },
-    );
+    let told = refused(4, &[], Manner { phase1: vec![(1, None, 1, 1)], ..Manner::default() });
     assert_eq!(told.len(), 1, "{told:#?}");
-    assert!(
-        told[0].starts_with("[IKE] refused 100.64.0.11:500: no common proposal; the client offers "),
-        "{told:?}"
-    );
+    assert!(told[0].starts_with("[IKE] refused 100.64.0.11:500: no common proposal; the client offers "), "{told:?}");
     assert!(told[0].ends_with(", none of which is supported here"), "{told:?}");
 }
 
 #[test]
 fn no_common_proposal_of_phase_2_because_its_words_are_refused() {
     let lines = ["ipsec ike refuse 3des-cbc md5"];
-    let told = refused(
-        4,
-        &lines,
-        Manner {
-            phase2: vec![(3, None, 1)],
-            ..Manner::default()
-        },
-    );
+    let told = refused(4, &lines, Manner { phase2: vec![(3, None, 1)], ..Manner::default() });
     assert_eq!(
         told,
         [
@@ -160,11 +104,7 @@ fn no_common_proposal_of_phase_2_because_its_words_are_refused() {
 #[test]
 fn an_empty_pool() {
     let lines = ["pp select anonymous\n ip pp remote address pool 192.168.100.200-192.168.100.200"];
-    let manner = Manner {
-        user: "second".into(),
-        password: "Second-2".into(),
-        ..Manner::default()
-    };
+    let manner = Manner { user: "second".into(), password: "Second-2".into(), ..Manner::default() };
     let told = refused(4, &lines, manner);
     assert_eq!(
         told,
@@ -184,23 +124,14 @@ fn an_empty_pool() {
 #[test]
 fn no_free_tunnel() {
     let mut w = World::new(config(2, &[]), 2);
-    let (a, b, c) = (
-        w.add(Manner::default()),
-        w.add(Manner::default()),
-        w.add(Manner::default()),
-    );
+    let (a, b, c) = (w.add(Manner::default()), w.add(Manner::default()), w.add(Manner::default()));
     w.connect(a);
     w.connect(b);
     let before = w.events.len();
     w.dial(c);
     assert_eq!(w.traffic(a, Duration::from_millis(50), Duration::from_secs(30)), 0);
     assert!(w.reaches(b));
-    let told: Vec<String> = w
-        .log()
-        .into_iter()
-        .skip(before)
-        .filter(|l| !l.starts_with("[L2TP]"))
-        .collect();
+    let told: Vec<String> = w.log().into_iter().skip(before).filter(|l| !l.starts_with("[L2TP]")).collect();
     assert_eq!(
         told,
         [
@@ -209,19 +140,11 @@ fn no_free_tunnel() {
              'pp bind', 'ipsec transport template') or 'disconnect anonymousN'",
         ]
     );
-    assert_eq!(
-        w.peers[c].stage(),
-        &Stage::Ended("quick mode was refused".into()),
-        "{}",
-        w.story(c)
-    );
+    assert_eq!(w.peers[c].stage(), &Stage::Ended("quick mode was refused".into()), "{}", w.story(c));
     w.act(a, |p, now| p.hang_up(now));
     w.run_for(Duration::from_secs(5));
     w.connect(c);
-    assert!(
-        w.reaches(c) && w.reaches(b),
-        "a tunnel that became free is not given to the next"
-    );
+    assert!(w.reaches(c) && w.reaches(b), "a tunnel that became free is not given to the next");
 }
 
 #[test]
@@ -248,13 +171,7 @@ fn a_client_that_guesses_on_and_on_is_told_once_a_minute() {
     let mut w = World::new(config(4, &[]), 4);
     let _ = w.add(Manner::default());
     for _ in 0..20 {
-        let c = w.add_like(
-            0,
-            Manner {
-                psk: b"guessed".to_vec(),
-                ..Manner::default()
-            },
-        );
+        let c = w.add_like(0, Manner { psk: b"guessed".to_vec(), ..Manner::default() });
         w.dial(c);
         w.run_for(Duration::from_secs(1));
         w.vanish(c);
@@ -265,41 +182,24 @@ fn a_client_that_guesses_on_and_on_is_told_once_a_minute() {
 #[test]
 fn weak_algorithms_are_told_with_the_line_that_would_refuse_them() {
     let mut w = World::new(config(4, &[]), 5);
-    let c = w.add(Manner {
-        phase1: vec![(5, None, 1, 2)],
-        ..Manner::default()
-    });
+    let c = w.add(Manner { phase1: vec![(5, None, 1, 2)], ..Manner::default() });
     w.connect(c);
     assert_eq!(
         w.lines("weak"),
-        [
-            "[IKE] 100.64.0.10 uses weak algorithms (3des-cbc md5 modp1024); if no client needs them: \
-          ipsec ike refuse 3des-cbc md5 modp1024"
-        ]
+        ["[IKE] 100.64.0.10 uses weak algorithms (3des-cbc md5 modp1024); if no client needs them: \
+          ipsec ike refuse 3des-cbc md5 modp1024"]
     );
 }
 
 #[test]
 fn strict_negotiation_takes_what_is_configured_and_nothing_else() {
-    let strict = [
-        "ipsec ike negotiate-strictly 1 on",
-        "ipsec ike encryption 1 aes-cbc",
-        "ipsec ike group 1 modp2048",
-    ];
-    let offers = |phase1, phase2| Manner {
-        phase1: vec![phase1],
-        phase2: vec![phase2],
-        ..Manner::default()
-    };
+    let strict = ["ipsec ike negotiate-strictly 1 on", "ipsec ike encryption 1 aes-cbc", "ipsec ike group 1 modp2048"];
+    let offers = |phase1, phase2| Manner { phase1: vec![phase1], phase2: vec![phase2], ..Manner::default() };
     let mut w = World::new(config(2, &strict), 31);
     let other = w.add(offers((7, Some(256), 2, 14), (12, Some(128), 2)));
     w.dial(other);
     w.run_for(Duration::from_secs(5));
-    assert!(
-        w.told("'ipsec ike negotiate-strictly' takes nothing but aes-cbc sha modp2048"),
-        "{}",
-        w.story(other)
-    );
+    assert!(w.told("'ipsec ike negotiate-strictly' takes nothing but aes-cbc sha modp2048"), "{}", w.story(other));
     let esp = w.add(offers((7, Some(128), 2, 14), (12, Some(256), 2)));
     w.dial(esp);
     w.run_for(Duration::from_secs(5));
@@ -311,17 +211,10 @@ fn strict_negotiation_takes_what_is_configured_and_nothing_else() {
 #[test]
 fn a_key_with_a_blank_at_its_end_is_told_as_that() {
     let mut w = World::new(config(2, &[]), 32);
-    let c = w.add(Manner {
-        psk: b"sim-psk ".to_vec(),
-        ..Manner::default()
-    });
+    let c = w.add(Manner { psk: b"sim-psk ".to_vec(), ..Manner::default() });
     w.dial(c);
     w.run_for(Duration::from_secs(5));
-    assert!(
-        w.told("one of the two has a blank or a line end too many at an end"),
-        "{}",
-        w.story(c)
-    );
+    assert!(w.told("one of the two has a blank or a line end too many at an end"), "{}", w.story(c));
 }
 
 #[test]

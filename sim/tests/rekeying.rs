@@ -40,11 +40,7 @@ fn phase_2_is_renewed_under_traffic_without_a_lost_packet() {
         }
         assert_eq!(w.lines("respond IPsec phase").len(), 11);
         assert_eq!(w.lines("respond ISAKMP phase").len(), 1);
-        assert!(
-            w.echoes[c].slowest < Duration::from_millis(30),
-            "{:?}",
-            w.echoes[c].slowest
-        );
+        assert!(w.echoes[c].slowest < Duration::from_millis(30), "{:?}", w.echoes[c].slowest);
     }
 }
 
@@ -52,11 +48,7 @@ fn phase_2_is_renewed_under_traffic_without_a_lost_packet() {
 fn phase_1_is_renewed_under_traffic_without_a_lost_packet() {
     for natted in [false, true] {
         for (rekeys_on_500, phase1_alone) in [(false, false), (true, false), (false, true), (true, true)] {
-            let manner = Manner {
-                rekeys_on_500,
-                phase1_alone,
-                ..Manner::default()
-            };
+            let manner = Manner { rekeys_on_500, phase1_alone, ..Manner::default() };
             let (mut w, c) = connected(2, natted, manner);
             for _ in 0..5 {
                 w.act(c, |p, now| p.rekey_ike(now));
@@ -71,14 +63,7 @@ fn phase_1_is_renewed_under_traffic_without_a_lost_packet() {
 
 #[test]
 fn an_old_sa_that_is_used_on_for_seconds_still_carries_packets() {
-    let (mut w, c) = connected(
-        3,
-        true,
-        Manner {
-            deletes_old: false,
-            ..Manner::default()
-        },
-    );
+    let (mut w, c) = connected(3, true, Manner { deletes_old: false, ..Manner::default() });
     w.peers[c].stay_on_old(true);
     w.act(c, |p, now| p.rekey_esp(now));
     unharmed(&mut w, c, seconds(25));
@@ -90,15 +75,7 @@ fn an_old_sa_that_is_used_on_for_seconds_still_carries_packets() {
 
 #[test]
 fn an_old_sa_that_is_never_deleted_goes_by_its_own_age() {
-    let (mut w, c) = connected(
-        4,
-        true,
-        Manner {
-            deletes_old: false,
-            lives: (28_800, 120),
-            ..Manner::default()
-        },
-    );
+    let (mut w, c) = connected(4, true, Manner { deletes_old: false, lives: (28_800, 120), ..Manner::default() });
     for _ in 0..20 {
         w.run_for(seconds(100));
         w.act(c, |p, now| p.rekey_esp(now));
@@ -136,14 +113,7 @@ fn esp_outlives_its_phase_1_and_the_next_one_takes_it_over() {
 
 #[test]
 fn many_renewals_at_once_leave_one_session_and_few_sas() {
-    let (mut w, c) = connected(
-        7,
-        true,
-        Manner {
-            deletes_old: false,
-            ..Manner::default()
-        },
-    );
+    let (mut w, c) = connected(7, true, Manner { deletes_old: false, ..Manner::default() });
     for n in 0..30 {
         w.act(c, |p, now| if n % 3 == 0 { p.rekey_ike(now) } else { p.rekey_esp(now) });
         unharmed(&mut w, c, Duration::from_millis(100));
@@ -154,15 +124,7 @@ fn many_renewals_at_once_leave_one_session_and_few_sas() {
 
 #[test]
 fn a_session_whose_client_never_renews_ends_when_its_sa_does_and_says_so() {
-    let (mut w, c) = connected(
-        8,
-        true,
-        Manner {
-            lives: (28_800, 600),
-            answers: false,
-            ..Manner::default()
-        },
-    );
+    let (mut w, c) = connected(8, true, Manner { lives: (28_800, 600), answers: false, ..Manner::default() });
     w.run_for(seconds(590));
     assert!(w.reaches(c), "{}", w.story(c));
     w.run_for(seconds(300));
@@ -177,32 +139,15 @@ fn each_single_packet_of_a_renewal_by_the_server_may_be_lost_and_no_echo_is() {
         let span = seconds(u64::from(lives.0.min(lives.1)) + 25);
         let mut n = 1;
         loop {
-            let (mut w, c) = connected(
-                9,
-                true,
-                Manner {
-                    lives,
-                    pfs: Some(2),
-                    ..Manner::default()
-                },
-            );
+            let (mut w, c) = connected(9, true, Manner { lives, pfs: Some(2), ..Manner::default() });
             let crossings = std::rc::Rc::new(core::cell::Cell::new(0));
             let count = crossings.clone();
             w.filter = Some(Box::new(move |_, p| {
                 count.set(count.get() + u64::from(p.is_isakmp()));
                 p.is_isakmp() && count.get() == n
             }));
-            assert_eq!(
-                w.traffic(c, Duration::from_millis(250), span),
-                0,
-                "{lives:?}, packet {n}:\n{}",
-                w.story(c)
-            );
-            assert!(
-                w.peers[c].is_up() && !w.told("Disconnected"),
-                "{lives:?}, packet {n}:\n{}",
-                w.story(c)
-            );
+            assert_eq!(w.traffic(c, Duration::from_millis(250), span), 0, "{lives:?}, packet {n}:\n{}", w.story(c));
+            assert!(w.peers[c].is_up() && !w.told("Disconnected"), "{lives:?}, packet {n}:\n{}", w.story(c));
             w.check_thoroughly();
             if crossings.get() < n {
                 break;

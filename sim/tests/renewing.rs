@@ -5,10 +5,7 @@ use sim::{Manner, World, config};
 
 /// A client that gives its SAs these lives and never renews them itself.
 fn lazy(phase1: u16, phase2: u16) -> Manner {
-    Manner {
-        lives: (phase1, phase2),
-        ..Manner::default()
-    }
+    Manner { lives: (phase1, phase2), ..Manner::default() }
 }
 
 fn echoes_for(w: &mut World, who: usize, seconds: u64) {
@@ -26,11 +23,7 @@ fn the_server_renews_phase_2_when_the_client_does_not() {
     w.connect(c);
     echoes_for(&mut w, c, 200);
     assert_eq!(w.lost_echoes(c), 0, "{}", w.story(c));
-    assert!(
-        w.peers[c].dialogue().iter().any(|(_, l)| l.contains("quick mode 1")),
-        "{}",
-        w.story(c)
-    );
+    assert!(w.peers[c].dialogue().iter().any(|(_, l)| l.contains("quick mode 1")), "{}", w.story(c));
 }
 
 #[test]
@@ -41,20 +34,13 @@ fn the_server_renews_both_phases_behind_a_nat() {
     w.connect(c);
     echoes_for(&mut w, c, 300);
     assert_eq!(w.lost_echoes(c), 0, "{}", w.story(c));
-    assert!(
-        w.peers[c].dialogue().iter().any(|(_, l)| l.contains("main mode 1")),
-        "{}",
-        w.story(c)
-    );
+    assert!(w.peers[c].dialogue().iter().any(|(_, l)| l.contains("main mode 1")), "{}", w.story(c));
 }
 
 #[test]
 fn a_renewal_with_perfect_forward_secrecy_keeps_it() {
     let mut w = World::new(config(4, &[]), 23);
-    let c = w.add(Manner {
-        pfs: Some(14),
-        ..lazy(3600, 60)
-    });
+    let c = w.add(Manner { pfs: Some(14), ..lazy(3600, 60) });
     w.connect(c);
     echoes_for(&mut w, c, 130);
     assert_eq!(w.lost_echoes(c), 0, "{}", w.story(c));
@@ -69,11 +55,6 @@ fn a_lost_message_of_a_renewal_is_sent_again() {
         w.run_for(Duration::from_secs(57));
         w.lose(n);
         echoes_for(&mut w, c, 120);
-        assert!(
-            w.lost_echoes(c) <= 1,
-            "message {n}: {} lost\n{}",
-            w.lost_echoes(c),
-            w.story(c)
-        );
+        assert!(w.lost_echoes(c) <= 1, "message {n}: {} lost\n{}", w.lost_echoes(c), w.story(c));
     }
 }

@@ -12,10 +12,7 @@ fn run(seeds: impl Iterator<Item = u64>) {
             failed.push(seed);
         }
     }
-    assert!(
-        failed.is_empty(),
-        "swarms failed: SIM_SEED={failed:?}; put what was mended into sim/seeds.txt"
-    );
+    assert!(failed.is_empty(), "swarms failed: SIM_SEED={failed:?}; put what was mended into sim/seeds.txt");
 }
 
 fn number(name: &str) -> Option<u64> {

@@ -38,22 +38,14 @@ fn unnoticed(w: &mut World, c: usize, what: &str) {
 fn in_the_middle_of_nothing() {
     for natted in [false, true] {
         let (mut w, c) = connected(1, natted, Manner::default());
-        let before = (
-            w.peers[c].inside(),
-            w.peers[c].outbound().map(|o| o.0),
-            w.peers[c].dialogue().len(),
-        );
+        let before = (w.peers[c].inside(), w.peers[c].outbound().map(|o| o.0), w.peers[c].dialogue().len());
         for _ in 0..3 {
             w.run_for(Duration::from_secs(1));
             take_over(&mut w, 1);
             let _ = w.traffic(c, OFTEN, Duration::from_secs(5));
             unnoticed(&mut w, c, "idle");
         }
-        let after = (
-            w.peers[c].inside(),
-            w.peers[c].outbound().map(|o| o.0),
-            w.peers[c].dialogue().len(),
-        );
+        let after = (w.peers[c].inside(), w.peers[c].outbound().map(|o| o.0), w.peers[c].dialogue().len());
         assert_eq!(before, after, "the client noticed:\n{}", w.story(c));
         assert_eq!(w.lines("respond").len(), 2);
     }
@@ -108,10 +100,7 @@ fn at_every_packet_of_a_rekeying_of_phase_2() {
 #[test]
 fn at_every_packet_of_a_rekeying_of_phase_2_with_a_secret_to_be_computed() {
     let mut n = 0;
-    let manner = Manner {
-        pfs: Some(14),
-        ..Manner::default()
-    };
+    let manner = Manner { pfs: Some(14), ..Manner::default() };
     while at_packet(n, true, manner.clone(), |w, c| w.act(c, |p, now| p.rekey_esp(now))) {
         n += 1;
     }
@@ -130,14 +119,7 @@ fn at_every_packet_of_a_renewal_by_the_server() {
     for lives in [(28_800, 120), (300, 3600)] {
         let life = Duration::from_secs(u64::from(lives.0.min(lives.1)));
         for n in 0..14 {
-            let (mut w, c) = connected(
-                9,
-                true,
-                Manner {
-                    lives,
-                    ..Manner::default()
-                },
-            );
+            let (mut w, c) = connected(9, true, Manner { lives, ..Manner::default() });
             w.watch = true;
             let isakmp = |w: &World| w.crossings.iter().filter(|x| x.packet.is_isakmp()).count();
             let end = w.now().after(life + Duration::from_secs(20));
@@ -154,14 +136,7 @@ fn at_every_packet_of_a_renewal_by_the_server() {
 
 #[test]
 fn while_a_secret_is_being_computed() {
-    let (mut w, c) = connected(
-        4,
-        true,
-        Manner {
-            pfs: Some(14),
-            ..Manner::default()
-        },
-    );
+    let (mut w, c) = connected(4, true, Manner { pfs: Some(14), ..Manner::default() });
     w.act(c, |p, now| p.rekey_esp(now));
     // Message 1 takes 10 ms to arrive, the computation 3 ms.
     for _ in 0..2 {
@@ -171,16 +146,7 @@ fn while_a_secret_is_being_computed() {
     let _ = w.traffic(c, OFTEN, Duration::from_secs(2));
     unnoticed(&mut w, c, "computing");
     assert_eq!(w.lines("respond IPsec phase").len(), 2, "{}", w.story(c));
-    assert_eq!(
-        w.peers[c]
-            .dialogue()
-            .iter()
-            .filter(|(_, l)| l.contains("once more"))
-            .count(),
-        0,
-        "{}",
-        w.story(c)
-    );
+    assert_eq!(w.peers[c].dialogue().iter().filter(|(_, l)| l.contains("once more")).count(), 0, "{}", w.story(c));
 }
 
 #[test]
@@ -233,20 +199,9 @@ fn while_a_call_is_ended_by_either_side() {
 fn with_twenty_clients_each_keeps_its_address_and_tunnel() {
     let mut w = World::new(config(30, &[]), 7);
     let nat = w.add_nat();
-    let manner = Manner {
-        phase1: vec![(7, Some(128), 2, 2)],
-        tunnel_id: Some(1),
-        ..Manner::default()
-    };
-    let all: Vec<usize> = (0..20)
-        .map(|n| {
-            if n % 2 == 0 {
-                w.add(manner.clone())
-            } else {
-                w.add_behind(nat, manner.clone())
-            }
-        })
-        .collect();
+    let manner = Manner { phase1: vec![(7, Some(128), 2, 2)], tunnel_id: Some(1), ..Manner::default() };
+    let all: Vec<usize> =
+        (0..20).map(|n| if n % 2 == 0 { w.add(manner.clone()) } else { w.add_behind(nat, manner.clone()) }).collect();
     for c in &all {
         w.connect(*c);
     }
@@ -274,9 +229,7 @@ fn with_twenty_clients_each_keeps_its_address_and_tunnel() {
 fn a_record_of_another_version_or_a_broken_one_is_refused_and_changes_nothing() {
     let (mut w, c) = connected(8, true, Manner::default());
     let good = w.records();
-    let [record] = good.as_slice() else {
-        panic!("one record")
-    };
+    let [record] = good.as_slice() else { panic!("one record") };
     for at in 0..2 {
         let mut other = record.clone();
         other[at] ^= 1;

@@ -25,13 +25,7 @@ fn a_connect_behind_a_nat() {
 fn a_rekeying_of_each_phase() {
     let mut w = World::new(config(2, &[]), 3);
     let nat = w.add_nat();
-    let c = w.add_behind(
-        nat,
-        Manner {
-            pfs: Some(14),
-            ..Manner::default()
-        },
-    );
+    let c = w.add_behind(nat, Manner { pfs: Some(14), ..Manner::default() });
     w.connect(c);
     w.run_for(Duration::from_secs(1));
     w.act(c, |p, now| p.rekey_esp(now));
@@ -44,10 +38,7 @@ fn a_rekeying_of_each_phase() {
 #[test]
 fn a_wrong_password() {
     let mut w = World::new(config(2, &[]), 4);
-    let c = w.add(Manner {
-        password: "guessed".into(),
-        ..Manner::default()
-    });
+    let c = w.add(Manner { password: "guessed".into(), ..Manner::default() });
     w.dial(c);
     w.run_for(Duration::from_secs(120));
     assert_snapshot("wrong_password", &w.transcript(c));

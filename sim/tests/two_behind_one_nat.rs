@@ -6,19 +6,9 @@ use sim::{Manner, World, config};
 fn twins(seed: u64) -> (World, usize, usize) {
     let mut w = World::new(config(4, &[]), seed);
     let nat = w.add_nat();
-    let manner = Manner {
-        tunnel_id: Some(1),
-        ..Manner::default()
-    };
+    let manner = Manner { tunnel_id: Some(1), ..Manner::default() };
     let a = w.add_behind(nat, manner.clone());
-    let b = w.add_behind(
-        nat,
-        Manner {
-            user: "second".into(),
-            password: "Second-2".into(),
-            ..manner
-        },
-    );
+    let b = w.add_behind(nat, Manner { user: "second".into(), password: "Second-2".into(), ..manner });
     (w, a, b)
 }
 
@@ -27,11 +17,7 @@ fn two_clients_with_the_same_address_port_and_tunnel_id_connect_and_do_not_mix()
     let (mut w, a, b) = twins(1);
     w.dial(a);
     w.dial(b);
-    assert!(
-        w.run_until(Duration::from_secs(5), |w| w.peers.iter().all(sim::Peer::is_up)),
-        "{}",
-        w.story(a)
-    );
+    assert!(w.run_until(Duration::from_secs(5), |w| w.peers.iter().all(sim::Peer::is_up)), "{}", w.story(a));
     for _ in 0..100 {
         w.echo(a, 200);
         w.echo(b, 300);
@@ -68,12 +54,7 @@ fn one_hangs_up_and_comes_back_and_the_other_goes_on() {
     w.connect(a);
     w.connect(b);
     w.act(a, |p, now| p.hang_up(now));
-    assert_eq!(
-        w.traffic(b, Duration::from_millis(50), Duration::from_secs(60)),
-        0,
-        "{}",
-        w.story(b)
-    );
+    assert_eq!(w.traffic(b, Duration::from_millis(50), Duration::from_secs(60)), 0, "{}", w.story(b));
     w.connect(a);
     assert!(w.reaches(a) && w.reaches(b), "{}", w.story(a));
 }
@@ -94,11 +75,7 @@ fn an_initial_contact_of_one_does_not_touch_the_other() {
 fn the_same_user_twice_behind_one_nat_has_two_sessions() {
     let mut w = World::new(config(4, &[]), 5);
     let nat = w.add_nat();
-    let manner = Manner {
-        tunnel_id: Some(1),
-        initial_contact: true,
-        ..Manner::default()
-    };
+    let manner = Manner { tunnel_id: Some(1), initial_contact: true, ..Manner::default() };
     let (a, b) = (w.add_behind(nat, manner.clone()), w.add_behind(nat, manner));
     w.connect(a);
     w.connect(b);
@@ -110,19 +87,12 @@ fn the_same_user_twice_behind_one_nat_has_two_sessions() {
 fn twenty_clients_behind_one_nat_connect_at_once() {
     let mut w = World::new(config(30, &[]), 6);
     let nat = w.add_nat();
-    let manner = Manner {
-        tunnel_id: Some(1),
-        ..Manner::default()
-    };
+    let manner = Manner { tunnel_id: Some(1), ..Manner::default() };
     let all: Vec<usize> = (0..20).map(|_| w.add_behind(nat, manner.clone())).collect();
     for c in &all {
         w.dial(*c);
     }
-    assert!(
-        w.run_until(Duration::from_secs(10), |w| w.peers.iter().all(sim::Peer::is_up)),
-        "{}",
-        w.log().join("\n")
-    );
+    assert!(w.run_until(Duration::from_secs(10), |w| w.peers.iter().all(sim::Peer::is_up)), "{}", w.log().join("\n"));
     assert!(all.iter().all(|c| w.reaches(*c)));
     w.check_thoroughly();
 }

@@ -30,11 +30,7 @@ pub enum Why {
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{} cannot be read at octet {}: {} ",
-            self.layer, self.offset, self.field
-        )?;
+        write!(f, "{} cannot be read at octet {}: {} ", self.layer, self.offset, self.field)?;
         match self.why {
             Why::Truncated => write!(f, "is cut off"),
             Why::Length(length) => write!(f, "of {length} octets is impossible"),
@@ -52,24 +48,9 @@ mod tests {
 
     #[test]
     fn an_error_reads_as_a_sentence() {
-        let error = Error {
-            layer: "L2TP header",
-            field: "tunnel id",
-            offset: 4,
-            why: Why::Truncated,
-        };
-        assert_eq!(
-            error.to_string(),
-            "L2TP header cannot be read at octet 4: tunnel id is cut off"
-        );
-        let error = Error {
-            why: Why::Length(3),
-            field: "length",
-            ..error
-        };
-        assert_eq!(
-            error.to_string(),
-            "L2TP header cannot be read at octet 4: length of 3 octets is impossible"
-        );
+        let error = Error { layer: "L2TP header", field: "tunnel id", offset: 4, why: Why::Truncated };
+        assert_eq!(error.to_string(), "L2TP header cannot be read at octet 4: tunnel id is cut off");
+        let error = Error { why: Why::Length(3), field: "length", ..error };
+        assert_eq!(error.to_string(), "L2TP header cannot be read at octet 4: length of 3 octets is impossible");
     }
 }

@@ -42,11 +42,7 @@ pub enum Encapsulated<'a> {
 /// Tells what a datagram on port 4500 carries, RFC 3948 §2.
 pub fn classify(datagram: &[u8]) -> Encapsulated<'_> {
     let Some((first, rest)) = datagram.split_first_chunk::<4>() else {
-        return if datagram == [KEEPALIVE] {
-            Encapsulated::Keepalive
-        } else {
-            Encapsulated::Junk
-        };
+        return if datagram == [KEEPALIVE] { Encapsulated::Keepalive } else { Encapsulated::Junk };
     };
     if *first == NON_ESP_MARKER {
         Encapsulated::Isakmp(rest)
@@ -80,16 +76,8 @@ mod tests {
         assert_eq!(classify(&[0, 0, 0]), Encapsulated::Junk);
         assert_eq!(classify(&[0, 0, 0, 0]), Encapsulated::Isakmp(&[]));
         assert_eq!(classify(&[0, 0, 0, 0, 7, 8]), Encapsulated::Isakmp(&[7, 8]));
-        assert_eq!(
-            classify(&[0, 0, 0, 255, 0, 0, 0, 1, 9, 9]),
-            Encapsulated::Junk,
-            "reserved SPI"
-        );
-        assert_eq!(
-            classify(&[0, 0, 1, 0, 0, 0, 0, 1]),
-            Encapsulated::Junk,
-            "nothing behind the header"
-        );
+        assert_eq!(classify(&[0, 0, 0, 255, 0, 0, 0, 1, 9, 9]), Encapsulated::Junk, "reserved SPI");
+        assert_eq!(classify(&[0, 0, 1, 0, 0, 0, 0, 1]), Encapsulated::Junk, "nothing behind the header");
         assert_eq!(classify(&[0, 0, 1, 0, 0, 0, 0, 1, 9]), Encapsulated::Esp);
     }
 

@@ -398,10 +398,7 @@ pub fn clamp_mss(packet: &mut [u8], mss: u16) -> bool {
         _ => None,
     };
     let Some((start, end)) = segment else { return false };
-    packet
-        .get_mut(start..end)
-        .and_then(|segment| clamp_segment(segment, mss))
-        .is_some()
+    packet.get_mut(start..end).and_then(|segment| clamp_segment(segment, mss)).is_some()
 }
 
 fn tcp_in_ipv4(packet: &[u8]) -> Option<(usize, usize)> {
@@ -450,27 +447,18 @@ fn clamp_segment(segment: &mut [u8], mss: u16) -> Option<()> {
     put(header, value_at, &mss.to_be_bytes());
     // At an odd place the value straddles two words of the sum, which is the same as swapping its octets.
     let odd = value_at & 1 == 1;
-    let (out, into) = if odd {
-        (old.swap_bytes(), mss.swap_bytes())
-    } else {
-        (old, mss)
-    };
+    let (out, into) = if odd { (old.swap_bytes(), mss.swap_bytes()) } else { (old, mss) };
     put(header, CHECKSUM, &adjusted(before, out, into).to_be_bytes());
     Some(())
 }
 
 fn u16_at(bytes: &[u8], at: usize) -> Option<u16> {
-    bytes
-        .get(at..)?
-        .first_chunk::<2>()
-        .map(|octets| u16::from_be_bytes(*octets))
+    bytes.get(at..)?.first_chunk::<2>().map(|octets| u16::from_be_bytes(*octets))
 }
 
 /// A checksum after one word of its data has changed: `HC' = ~(~HC + ~m + m')`, RFC 1624 §3.
 fn adjusted(checksum: u16, old: u16, new: u16) -> u16 {
-    let mut total = u32::from(!checksum)
-        .wrapping_add(u32::from(!old))
-        .wrapping_add(u32::from(new));
+    let mut total = u32::from(!checksum).wrapping_add(u32::from(!old)).wrapping_add(u32::from(new));
     loop {
         match u16::try_from(total) {
             Ok(folded) => return !folded,
@@ -530,11 +518,7 @@ fn keep_copied_options(buffer: &mut [u8; IPV4_HEADER_MAX], header_len: usize) ->
     let mut options = before.get(IPV4_HEADER_LEN..header_len).unwrap_or(&[]);
     let mut at = IPV4_HEADER_LEN;
     while let Some(kind) = options.first().copied().filter(|kind| *kind != END) {
-        let told = if kind == NO_OPERATION {
-            1
-        } else {
-            options.get(1).map_or(0, |length| usize::from(*length))
-        };
+        let told = if kind == NO_OPERATION { 1 } else { options.get(1).map_or(0, |length| usize::from(*length)) };
         // An option that cannot be read ends the list: what follows it means nothing.
         let Some((option, behind)) = options.split_at_checked(told).filter(|(option, _)| !option.is_empty()) else {
             break;
@@ -639,11 +623,7 @@ mod tests {
         assert_eq!(checksum(&header), 0);
         assert_eq!(checksum(&[]), 0xffff);
         assert_eq!(checksum(&[0x12]), !0x1200);
-        assert_eq!(
-            checksum(&[0xff; 65_535]),
-            0x00ff,
-            "a long run of ones does not overflow"
-        );
+        assert_eq!(checksum(&[0xff; 65_535]), 0x00ff, "a long run of ones does not overflow");
     }
 
     #[test]
@@ -651,19 +631,10 @@ mod tests {
         let mut bytes = packet(UDP, b"datagram");
         bytes.extend_from_slice(b"behind");
         let view = Ipv4::new(&bytes).unwrap();
-        assert_eq!(
-            (view.source(), view.destination(), view.protocol(), view.ttl()),
-            (HERE, THERE, UDP, 64)
-        );
-        assert_eq!(
-            (view.header_len(), view.total_len(), view.payload()),
-            (20, 28, &b"datagram"[..])
-        );
+        assert_eq!((view.source(), view.destination(), view.protocol(), view.ttl()), (HERE, THERE, UDP, 64));
+        assert_eq!((view.header_len(), view.total_len(), view.payload()), (20, 28, &b"datagram"[..]));
         assert!(view.has_right_checksum() && !view.dont_fragment() && !view.more_fragments());
-        assert_eq!(
-            (ipv4_source(&bytes), ipv4_destination(&bytes)),
-            (Some(HERE), Some(THERE))
-        );
+        assert_eq!((ipv4_source(&bytes), ipv4_destination(&bytes)), (Some(HERE), Some(THERE)));
         for (at, value) in [(0, 0x65), (0, 0x44), (0, 0x4f), (3, 19), (3, 35), (2, 1)] {
             let mut wrong = bytes.clone();
             wrong[at] = value;
@@ -680,19 +651,8 @@ mod tests {
         bytes.extend_from_slice(&Ipv6Addr::UNSPECIFIED.octets());
         bytes.extend_from_slice(b"abcdef");
         let view = Ipv6::new(&bytes).unwrap();
-        assert_eq!(
-            (
-                view.payload_len(),
-                view.total_len(),
-                view.next_header(),
-                view.hop_limit()
-            ),
-            (3, 43, 17, 9)
-        );
-        assert_eq!(
-            (view.source(), view.destination()),
-            (Ipv6Addr::LOCALHOST, Ipv6Addr::UNSPECIFIED)
-        );
+        assert_eq!((view.payload_len(), view.total_len(), view.next_header(), view.hop_limit()), (3, 43, 17, 9));
+        assert_eq!((view.source(), view.destination()), (Ipv6Addr::LOCALHOST, Ipv6Addr::UNSPECIFIED));
         assert_eq!(view.payload(), b"abc");
         assert!(Ipv6::new(&bytes[..42]).is_none());
         assert_eq!((version(&bytes), version(&[])), (Some(6), None));
@@ -702,10 +662,7 @@ mod tests {
     fn a_udp_header_without_checksum_is_read_back() {
         let datagram = [&udp_header(1701, 40_000, 3).unwrap()[..], b"abcdef"].concat();
         let udp = Udp::new(&datagram).unwrap();
-        assert_eq!(
-            (udp.source_port, udp.destination_port, udp.checksum, udp.payload),
-            (1701, 40_000, 0, &b"abc"[..])
-        );
+        assert_eq!((udp.source_port, udp.destination_port, udp.checksum, udp.payload), (1701, 40_000, 0, &b"abc"[..]));
         assert_eq!(udp_header(1, 2, 65_528), None);
         for length in [0, 7, 15] {
             let mut wrong = datagram.clone();
@@ -743,10 +700,7 @@ mod tests {
         }
         let mut first = good;
         first[6] = 0x20;
-        assert!(
-            clamp_mss(&mut first, 1300),
-            "more fragments follow, but this is the first"
-        );
+        assert!(clamp_mss(&mut first, 1300), "more fragments follow, but this is the first");
     }
 
     #[test]
@@ -781,9 +735,7 @@ mod tests {
 
     fn fragments(bytes: &[u8], mtu: usize) -> Vec<(Vec<u8>, Vec<u8>)> {
         let mut all = Vec::new();
-        fragment_ipv4(bytes, mtu, &mut |header, data| {
-            all.push((header.to_vec(), data.to_vec()))
-        });
+        fragment_ipv4(bytes, mtu, &mut |header, data| all.push((header.to_vec(), data.to_vec())));
         all
     }
 
@@ -805,15 +757,8 @@ mod tests {
     fn a_fragment_can_be_cut_again() {
         let mut bytes = packet(UDP, &[7; 64]);
         bytes[6..8].copy_from_slice(&(MORE_FRAGMENTS | 100).to_be_bytes());
-        let flags: Vec<_> = fragments(&bytes, 52)
-            .iter()
-            .map(|(header, _)| [header[6], header[7]])
-            .collect();
-        assert_eq!(
-            flags,
-            [[0x20, 100], [0x20, 104]],
-            "more follow behind the last piece too"
-        );
+        let flags: Vec<_> = fragments(&bytes, 52).iter().map(|(header, _)| [header[6], header[7]]).collect();
+        assert_eq!(flags, [[0x20, 100], [0x20, 104]], "more follow behind the last piece too");
     }
 
     #[test]
@@ -827,9 +772,7 @@ mod tests {
         bytes[3] = 112;
         let all = fragments(&bytes, 72);
         assert_eq!(
-            all.iter()
-                .map(|(header, data)| (header.len(), data.len()))
-                .collect::<Vec<_>>(),
+            all.iter().map(|(header, data)| (header.len(), data.len())).collect::<Vec<_>>(),
             [(32, 40), (24, 40)]
         );
         assert_eq!(all[0].0[20..], options);
@@ -842,10 +785,7 @@ mod tests {
         let big = packet(UDP, &[5; 1400]);
         let answer = icmp_too_big(&big, 1280, Ipv4Addr::new(10, 0, 0, 1)).unwrap();
         let view = Ipv4::new(&answer).unwrap();
-        assert_eq!(
-            (view.source(), view.destination(), view.protocol()),
-            (Ipv4Addr::new(10, 0, 0, 1), HERE, ICMP)
-        );
+        assert_eq!((view.source(), view.destination(), view.protocol()), (Ipv4Addr::new(10, 0, 0, 1), HERE, ICMP));
         assert!(view.has_right_checksum());
         assert_eq!((answer.len(), checksum(view.payload())), (576, 0));
         assert_eq!(view.payload()[..2], [3, 4]);
@@ -857,15 +797,9 @@ mod tests {
 
     #[test]
     fn what_must_not_be_answered_is_not_answered() {
-        assert!(
-            icmp_too_big(&packet(ICMP, &[8, 0, 0, 0, 0, 0, 0, 0]), 1280, THERE).is_some(),
-            "an echo request"
-        );
+        assert!(icmp_too_big(&packet(ICMP, &[8, 0, 0, 0, 0, 0, 0, 0]), 1280, THERE).is_some(), "an echo request");
         for kind in [3, 4, 5, 11, 12] {
-            assert_eq!(
-                icmp_too_big(&packet(ICMP, &[kind, 0, 0, 0, 0, 0, 0, 0]), 1280, THERE),
-                None
-            );
+            assert_eq!(icmp_too_big(&packet(ICMP, &[kind, 0, 0, 0, 0, 0, 0, 0]), 1280, THERE), None);
         }
         assert_eq!(icmp_too_big(&packet(ICMP, &[]), 1280, THERE), None);
         for (at, octets) in [

@@ -13,11 +13,7 @@ pub struct Reader<'a> {
 impl<'a> Reader<'a> {
     /// A reader at the beginning of `bytes`; `layer` is the format's name in errors.
     pub fn new(layer: &'static str, bytes: &'a [u8]) -> Self {
-        Self {
-            layer,
-            rest: bytes,
-            offset: 0,
-        }
+        Self { layer, rest: bytes, offset: 0 }
     }
 
     /// Reads `count` octets.
@@ -82,12 +78,7 @@ impl<'a> Reader<'a> {
 
     /// An error about `field` at the reader's place.
     pub fn error(&self, field: &'static str, why: Why) -> Error {
-        Error {
-            layer: self.layer,
-            field,
-            offset: self.offset,
-            why,
-        }
+        Error { layer: self.layer, field, offset: self.offset, why }
     }
 }
 
@@ -180,15 +171,7 @@ mod tests {
         let mut reader = Reader::new("test", &[1, 2, 3, 4]);
         assert_eq!(reader.u16("first"), Ok(0x0102));
         let error = reader.u32("second").unwrap_err();
-        assert_eq!(
-            error,
-            Error {
-                layer: "test",
-                field: "second",
-                offset: 2,
-                why: Why::Truncated
-            }
-        );
+        assert_eq!(error, Error { layer: "test", field: "second", offset: 2, why: Why::Truncated });
         assert_eq!(reader.rest(), &[3, 4], "a failed read takes nothing");
     }
 

@@ -34,10 +34,7 @@ fn fixtures() -> BTreeMap<String, Vec<u8>> {
             let name = name.strip_suffix(".hex").expect("a fixture's name ends in .hex");
             let name = name.strip_suffix(".constructed").unwrap_or(name);
             let text = std::fs::read_to_string(&path).unwrap();
-            let told = text
-                .lines()
-                .find_map(|line| line.strip_prefix("# octets: "))
-                .expect("octets are told");
+            let told = text.lines().find_map(|line| line.strip_prefix("# octets: ")).expect("octets are told");
             let octets = unhex(&text);
             assert_eq!(told.parse(), Ok(octets.len()), "{name}");
             all.insert(format!("{client}/{name}"), octets);
@@ -49,10 +46,7 @@ fn fixtures() -> BTreeMap<String, Vec<u8>> {
 fn unhex(text: &str) -> Vec<u8> {
     let digits: String = text.lines().filter(|line| !line.starts_with('#')).collect();
     assert!(digits.is_ascii() && digits.len().is_multiple_of(2));
-    (0..digits.len())
-        .step_by(2)
-        .map(|at| u8::from_str_radix(&digits[at..at + 2], 16).unwrap())
-        .collect()
+    (0..digits.len()).step_by(2).map(|at| u8::from_str_radix(&digits[at..at + 2], 16).unwrap()).collect()
 }
 
 fn fixture(name: &str) -> Vec<u8> {
@@ -70,17 +64,10 @@ fn kind_of(name: &str) -> Kind {
         "linux/strongswan-mm1-sa" | "linux/strongswan-qm1-sa" | "linux/strongswan-qm2-sa" => Kind::Sa,
         "windows/avp-correlation-id" | "linux/xl2tpd-icrq-avps" => Kind::Avps,
         _ if name.contains("qm1-body") => Kind::Payloads(PayloadType::Sa),
-        _ if ["/mm", "/aggr", "/strongswan-mm"]
+        _ if ["/mm", "/aggr", "/strongswan-mm"].iter().any(|part| name.contains(part)) => Kind::Isakmp,
+        _ if ["sccrq", "scccn", "icrq", "iccn", "cdn", "stopccn", "hello", "zlb", "data"]
             .iter()
             .any(|part| name.contains(part)) =>
-        {
-            Kind::Isakmp
-        }
-        _ if [
-            "sccrq", "scccn", "icrq", "iccn", "cdn", "stopccn", "hello", "zlb", "data",
-        ]
-        .iter()
-        .any(|part| name.contains(part)) =>
         {
             Kind::L2tp
         }
@@ -210,12 +197,7 @@ fn read_as_everything(bytes: &[u8]) {
     if let Ok((header, body)) = isakmp::Header::decode(bytes) {
         let _ = isakmp::chain(header.next, body);
     }
-    for kind in [
-        PayloadType::Sa,
-        PayloadType::Identification,
-        PayloadType::Hash,
-        PayloadType::Notification,
-    ] {
+    for kind in [PayloadType::Sa, PayloadType::Identification, PayloadType::Hash, PayloadType::Notification] {
         for raw in isakmp::chain(kind, bytes).unwrap_or_default() {
             let _ = isakmp::SecurityAssociation::decode(raw.body);
             let _ = isakmp::Identification::decode(raw.body);
@@ -257,15 +239,7 @@ fn no_fixture_cut_short_anywhere_makes_a_decoder_panic() {
 fn no_fixture_with_one_octet_changed_makes_a_decoder_panic() {
     for bytes in fixtures().values() {
         for at in 0..bytes.len() {
-            for value in [
-                0,
-                1,
-                0x7f,
-                0x80,
-                0xff,
-                bytes[at].wrapping_add(1),
-                bytes[at].wrapping_sub(1),
-            ] {
+            for value in [0, 1, 0x7f, 0x80, 0xff, bytes[at].wrapping_add(1), bytes[at].wrapping_sub(1)] {
                 let mut changed = bytes.clone();
                 changed[at] = value;
                 read_as_everything(&changed);
@@ -284,10 +258,7 @@ fn a_whole_message_cut_short_is_refused() {
             Kind::Payloads(_) | Kind::Sa | Kind::Avps | Kind::Ppp => false,
         };
         for length in 0..bytes.len() {
-            assert!(
-                !whole || read(kind, &bytes[..length]).is_err(),
-                "{name} cut to {length}"
-            );
+            assert!(!whole || read(kind, &bytes[..length]).is_err(), "{name} cut to {length}");
         }
     }
 }
@@ -304,19 +275,10 @@ fn windows_offers_its_transforms_and_vendor_ids_in_main_mode_1() {
     let transforms = &sa.proposals[0].transforms;
     let groups: Vec<_> = transforms
         .iter()
-        .map(|transform| {
-            transform
-                .attribute(isakmp::IkeAttribute::GroupDescription)
-                .unwrap()
-                .as_u64()
-                .unwrap()
-        })
+        .map(|transform| transform.attribute(isakmp::IkeAttribute::GroupDescription).unwrap().as_u64().unwrap())
         .collect();
     assert_eq!(groups, [20, 19, 14, 14, 2]);
-    let ids: Vec<_> = chain[1..]
-        .iter()
-        .filter_map(|raw| isakmp::vendor::name(raw.body))
-        .collect();
+    let ids: Vec<_> = chain[1..].iter().filter_map(|raw| isakmp::vendor::name(raw.body)).collect();
     assert_eq!(ids.len(), chain.len() - 1, "all vendor ids are known: {ids:?}");
     assert!(ids.contains(&"RFC 3947") && ids.contains(&"MS NT5 ISAKMPOAKLEY"));
 }
@@ -331,31 +293,21 @@ fn racoon_pads_with_random_octets_behind_the_last_payload() {
     let sa = isakmp::SecurityAssociation::decode(chain[1].body).unwrap();
     assert_eq!(sa.proposals[0].spi, [0x07, 0x08, 0x83, 0xc2]);
     assert_eq!(sa.proposals[0].transforms.len(), 12);
-    let life = sa.proposals[0].transforms[0]
-        .attribute(isakmp::IpsecAttribute::LifeDuration)
-        .unwrap();
+    let life = sa.proposals[0].transforms[0].attribute(isakmp::IpsecAttribute::LifeDuration).unwrap();
     assert_eq!(life.as_u64(), Some(28800));
 }
 
 #[test]
 fn apples_result_code_is_read_though_it_is_malformed() {
-    for (name, kind, result) in [
-        ("apple/cdn", l2tp::MessageType::Cdn, 3),
-        ("apple/stopccn", l2tp::MessageType::StopCcn, 1),
-    ] {
+    for (name, kind, result) in
+        [("apple/cdn", l2tp::MessageType::Cdn, 3), ("apple/stopccn", l2tp::MessageType::StopCcn, 1)]
+    {
         let bytes = fixture(name);
         let (_, payload) = l2tp::Header::decode(&bytes).unwrap();
         let avps = l2tp::decode_avps(payload).unwrap();
         assert_eq!(avps[0].as_u16().map(l2tp::MessageType::from), Some(kind));
         let code = l2tp::ResultCode::decode(&l2tp::find(&avps, l2tp::AvpType::ResultCode).unwrap().value).unwrap();
-        assert_eq!(
-            code,
-            l2tp::ResultCode {
-                result,
-                error: Some(0),
-                message: String::new()
-            }
-        );
+        assert_eq!(code, l2tp::ResultCode { result, error: Some(0), message: String::new() });
     }
 }
 
@@ -370,18 +322,9 @@ fn a_vendors_avp_is_not_taken_for_one_of_the_ietf() {
 fn the_call_that_apple_starts_ipsec_with_has_no_tunnel() {
     let bytes = fixture("apple/hello-trigger");
     let (header, payload) = l2tp::Header::decode(&bytes).unwrap();
-    assert_eq!(
-        (header.tunnel_id, header.session_id, header.ns, header.nr),
-        (0, 0, Some(0), Some(0))
-    );
+    assert_eq!((header.tunnel_id, header.session_id, header.ns, header.nr), (0, 0, Some(0), Some(0)));
     let avps = l2tp::decode_avps(payload).unwrap();
-    assert_eq!(
-        avps,
-        [l2tp::Avp::u16(
-            l2tp::AvpType::MessageType,
-            l2tp::MessageType::Hello.into()
-        )]
-    );
+    assert_eq!(avps, [l2tp::Avp::u16(l2tp::AvpType::MessageType, l2tp::MessageType::Hello.into())]);
 }
 
 #[test]
@@ -395,10 +338,7 @@ fn a_zlb_has_no_avps() {
 fn an_android_data_message_has_neither_length_nor_sequence() {
     let bytes = fixture("android/data-lcp-confreq");
     let (header, payload) = l2tp::Header::decode(&bytes).unwrap();
-    assert_eq!(
-        (header.control, header.length, header.ns, payload.len()),
-        (false, None, None, 28)
-    );
+    assert_eq!((header.control, header.length, header.ns, payload.len()), (false, None, None, 28));
     assert_eq!(ppp::decode_frame(payload).unwrap().0, ppp::Protocol::Lcp);
 }
 
@@ -410,17 +350,8 @@ fn windows_asks_for_its_callback_in_the_last_option() {
     let packet = ppp::Packet::decode(payload).unwrap();
     assert_eq!((packet.code, packet.id), (ppp::Code::ConfigureRequest, 1));
     let options = ppp::decode_options(packet.data).unwrap();
-    assert_eq!(
-        options.iter().map(|option| option.kind).collect::<Vec<_>>(),
-        [1, 5, 7, 8, 13]
-    );
-    assert_eq!(
-        options[4],
-        ppp::Opt {
-            kind: 13,
-            data: vec![6]
-        }
-    );
+    assert_eq!(options.iter().map(|option| option.kind).collect::<Vec<_>>(), [1, 5, 7, 8, 13]);
+    assert_eq!(options[4], ppp::Opt { kind: 13, data: vec![6] });
 }
 
 #[test]
@@ -432,9 +363,5 @@ fn apples_dhcpinform_goes_to_everybody() {
     assert!(packet.destination().is_broadcast());
     let udp = ip::Udp::new(packet.payload()).unwrap();
     assert_eq!((udp.source_port, udp.destination_port), (68, 67));
-    assert_eq!(
-        ip::icmp_too_big(payload, 1400, packet.source()),
-        None,
-        "a broadcast is not answered"
-    );
+    assert_eq!(ip::icmp_too_big(payload, 1400, packet.source()), None, "a broadcast is not answered");
 }

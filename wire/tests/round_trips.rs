@@ -15,10 +15,7 @@ fn octets(most: usize) -> impl Strategy<Value = Vec<u8>> {
 }
 
 fn attribute() -> impl Strategy<Value = Attribute> {
-    let value = prop_oneof![
-        any::<u16>().prop_map(AttributeValue::Short),
-        octets(12).prop_map(AttributeValue::Long)
-    ];
+    let value = prop_oneof![any::<u16>().prop_map(AttributeValue::Short), octets(12).prop_map(AttributeValue::Long)];
     (0..0x8000_u16, value).prop_map(|(kind, value)| Attribute { kind, value })
 }
 
@@ -31,32 +28,16 @@ fn transform() -> impl Strategy<Value = Transform> {
 }
 
 fn proposal() -> impl Strategy<Value = Proposal> {
-    (any::<u8>(), any::<u8>(), octets(16), vec(transform(), 0..6)).prop_map(|(number, protocol, spi, transforms)| {
-        Proposal {
-            number,
-            protocol: protocol.into(),
-            spi,
-            transforms,
-        }
-    })
+    (any::<u8>(), any::<u8>(), octets(16), vec(transform(), 0..6))
+        .prop_map(|(number, protocol, spi, transforms)| Proposal { number, protocol: protocol.into(), spi, transforms })
 }
 
 fn avp() -> impl Strategy<Value = l2tp::Avp> {
     let vendor = prop_oneof![3 => Just(0_u16), 1 => any::<u16>()];
     (any::<bool>(), any::<bool>(), vendor, 0..60_u16, octets(40)).prop_map(
         |(mandatory, hidden, vendor, kind, value)| {
-            let kind = if vendor == 0 {
-                kind.into()
-            } else {
-                l2tp::AvpType::Unknown(kind)
-            };
-            l2tp::Avp {
-                mandatory,
-                hidden,
-                vendor,
-                kind,
-                value,
-            }
+            let kind = if vendor == 0 { kind.into() } else { l2tp::AvpType::Unknown(kind) };
+            l2tp::Avp { mandatory, hidden, vendor, kind, value }
         },
     )
 }

@@ -78,11 +78,9 @@ impl Finding {
                 "are bound but their encapsulation is not l2tp",
                 format!("write tunnel encapsulation l2tp after tunnel select {number}"),
             ),
-            Self::Disabled => (
-                "is bound but not enabled",
-                "are bound but not enabled",
-                format!("add tunnel enable {number}"),
-            ),
+            Self::Disabled => {
+                ("is bound but not enabled", "are bound but not enabled", format!("add tunnel enable {number}"))
+            }
             Self::Unbound => (
                 "is enabled but bound to no interface",
                 "are enabled but bound to no interface",

@@ -153,10 +153,7 @@ pub struct IkeRetry {
 
 impl Default for IkeRetry {
     fn default() -> Self {
-        Self {
-            count: 10,
-            interval_s: 5,
-        }
+        Self { count: 10, interval_s: 5 }
     }
 }
 
@@ -179,14 +176,7 @@ pub struct SaPolicy {
 
 impl Default for SaPolicy {
     fn default() -> Self {
-        Self {
-            id: 0,
-            gateway: 0,
-            esp: true,
-            cipher: None,
-            authentication: None,
-            anti_replay: true,
-        }
+        Self { id: 0, gateway: 0, esp: true, cipher: None, authentication: None, anti_replay: true }
     }
 }
 
@@ -206,10 +196,7 @@ pub struct Transport {
 impl Transport {
     /// Whether it lets L2TP through: UDP from this side's port 1701.
     pub fn allows_l2tp(&self) -> bool {
-        let protocol = self
-            .protocol
-            .as_deref()
-            .is_none_or(|word| matches!(word, "*" | "udp" | "17"));
+        let protocol = self.protocol.as_deref().is_none_or(|word| matches!(word, "*" | "udp" | "17"));
         let port = self.local_ports.as_deref().is_none_or(|ports| {
             ports.split(',').any(|part| match part.split_once('-') {
                 Some((from, to)) => {

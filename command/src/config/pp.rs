@@ -197,13 +197,7 @@ pub struct NcpOptions {
 
 impl Default for NcpOptions {
     fn default() -> Self {
-        Self {
-            restart_ms: 3000,
-            max_terminate: 2,
-            max_configure: 10,
-            max_failure: 10,
-            vjc: false,
-        }
+        Self { restart_ms: 3000, max_terminate: 2, max_configure: 10, max_failure: 10, vjc: false }
     }
 }
 
@@ -218,10 +212,7 @@ pub struct AuthOptions {
 
 impl Default for AuthOptions {
     fn default() -> Self {
-        Self {
-            restart_ms: 3000,
-            tries: 10,
-        }
+        Self { restart_ms: 3000, tries: 10 }
     }
 }
 
@@ -238,10 +229,6 @@ pub struct Keepalive {
 
 impl Default for Keepalive {
     fn default() -> Self {
-        Self {
-            interval_s: 30,
-            retry_interval_s: 1,
-            count: 6,
-        }
+        Self { interval_s: 30, retry_interval_s: 1, count: 6 }
     }
 }

@@ -266,12 +266,6 @@ fn pool(pp: &mut Pp, v: Args<'_>) {
     pp.pool = v
         .list(0)
         .iter()
-        .filter_map(|range| {
-            if let Value::Range(a, b) = range {
-                Some((*a, *b))
-            } else {
-                None
-            }
-        })
+        .filter_map(|range| if let Value::Range(a, b) = range { Some((*a, *b)) } else { None })
         .collect();
 }

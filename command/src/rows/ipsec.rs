@@ -56,16 +56,8 @@ const REFUSABLE: &[&str] = &[
 ];
 const GROUP: Kind = Kind::Choice(&["modp768", "modp1024", "modp1536", "modp2048"]);
 const AUTO: Kind = Kind::Choice(&["on", "off", "auto"]);
-const NAME_TYPE: Kind = Kind::Choice(&[
-    "ipv4-addr",
-    "fqdn",
-    "user-fqdn",
-    "rfc822-addr",
-    "ipv6-addr",
-    "key-id",
-    "tel",
-    "tel-key",
-]);
+const NAME_TYPE: Kind =
+    Kind::Choice(&["ipv4-addr", "fqdn", "user-fqdn", "rfc822-addr", "ipv6-addr", "key-id", "tel", "tel-key"]);
 const LOG: Kind = Kind::Choice(&["message-info", "payload-info", "key-info"]);
 
 pub(crate) const ROWS: &[Row] = &[
@@ -439,10 +431,7 @@ fn key(v: Args<'_>) -> Option<Vec<u8>> {
         return None;
     }
     let digit = |d: &u8| char::from(*d).to_digit(16).and_then(|d| u8::try_from(d).ok());
-    digits
-        .chunks_exact(2)
-        .map(|pair| Some(digit(pair.first()?)? << 4 | digit(pair.last()?)?))
-        .collect()
+    digits.chunks_exact(2).map(|pair| Some(digit(pair.first()?)? << 4 | digit(pair.last()?)?)).collect()
 }
 
 fn keepalive(v: Args<'_>) -> Option<Remark> {
@@ -453,11 +442,9 @@ fn keepalive(v: Args<'_>) -> Option<Remark> {
             1,
             "auto does nothing yet, since only dpd is there; write off, or on with dpd",
         )),
-        (_, "icmp-echo") if !v.has(3) => Some(Remark::new(
-            Severity::Error,
-            2,
-            "Insufficient or too many parameters: icmp-echo needs an address",
-        )),
+        (_, "icmp-echo") if !v.has(3) => {
+            Some(Remark::new(Severity::Error, 2, "Insufficient or too many parameters: icmp-echo needs an address"))
+        }
         _ => Some(Remark::new(
             Severity::Pending,
             1,

@@ -7,10 +7,8 @@ use crate::value::{IDS, Kind, REST, TUNNELS, Value, may, must};
 pub(crate) const ROWS: &[Row] = &[
     Row::ask("show status l2tp", &[], |_| Request::ShowStatusL2tp)
         .help("every L2TP tunnel and its session", "L2TPの状態を表示する"),
-    Row::ask("show status pp", &[must("N", Kind::Choice(&["anonymous"]))], |_| {
-        Request::ShowStatusPp
-    })
-    .help("who is on", "PPの状態を表示する"),
+    Row::ask("show status pp", &[must("N", Kind::Choice(&["anonymous"]))], |_| Request::ShowStatusPp)
+        .help("who is on", "PPの状態を表示する"),
     Row::ask("show ipsec sa", &[], |_| Request::ShowIpsecSa).help("every ISAKMP and IPsec SA", "SAの状態を表示する"),
     Row::ask("show config", &[], |_| Request::ShowConfig).help("the running configuration", "設定を表示する"),
     Row::ask("disconnect", &[must("WHICH", Kind::Session)], |v| {
@@ -34,10 +32,8 @@ pub(crate) const ROWS: &[Row] = &[
     .syntax("anonymousN|anonymous|all|N")
     .help("end sessions of an interface", "PPの接続を切る"),
     Row::ask("help", &[], |_| Request::Help).help("what can be typed", "使い方を表示する"),
-    Row::later("disconnect tunnel", &[must("N", Kind::Number(1, TUNNELS))]).help(
-        "end calls of NGN and L2TPv3 tunnels",
-        "トンネルの接続を切る(NGN・L2TPv3)",
-    ),
+    Row::later("disconnect tunnel", &[must("N", Kind::Number(1, TUNNELS))])
+        .help("end calls of NGN and L2TPv3 tunnels", "トンネルの接続を切る(NGN・L2TPv3)"),
     Row::later("disconnect user", &[REST]).help("end an operator's session", "ユーザーの接続を切る"),
     Row::later("connect", &[REST]).help("call a peer; an L2TP/IPsec server calls nobody", "相手に発信する"),
     Row::later("show status l2tp tunnel", &[must("N", Kind::Number(1, TUNNELS))])

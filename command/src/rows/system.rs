@@ -6,39 +6,24 @@ use crate::value::{Kind, REST, SWITCH, Slot, may, must, several};
 const PORT: &[Slot] = &[must("PORT", Kind::Number(1, 65_535))];
 const HOSTS: &[Slot] = &[several("HOST", Kind::Free, 1, 64)];
 const SESSIONS: &[Slot] = &[must("N", Kind::Number(1, 8))];
-const FACILITY: Kind = Kind::NumberOr(
-    0,
-    23,
-    &[
-        "user", "local0", "local1", "local2", "local3", "local4", "local5", "local6", "local7",
-    ],
-);
+const FACILITY: Kind =
+    Kind::NumberOr(0, 23, &["user", "local0", "local1", "local2", "local3", "local4", "local5", "local6", "local7"]);
 const CHARACTER: Kind = Kind::Choice(&["en.ascii", "ja.sjis", "ja.euc", "ja.utf8", "ascii", "sjis", "euc"]);
 
 pub(crate) const ROWS: &[Row] = &[
-    Row::kept(
-        Home::Global,
-        "security class",
-        &[must("LEVEL", Kind::Number(1, 3)), SWITCH, REST],
-        Place::Security,
-    )
-    .default("1 on")
-    .help("how strictly the router guards its passwords", "セキュリティクラス"),
+    Row::kept(Home::Global, "security class", &[must("LEVEL", Kind::Number(1, 3)), SWITCH, REST], Place::Security)
+        .default("1 on")
+        .help("how strictly the router guards its passwords", "セキュリティクラス"),
     Row::kept(Home::Global, "login password", &[REST], Place::Security)
         .syntax("")
         .help("the password for logging in, asked for", "ログインパスワード"),
     Row::kept(Home::Global, "administrator password", &[REST], Place::Security)
         .syntax("")
         .help("the administrator's password, asked for", "管理者パスワード"),
-    Row::kept(
-        Home::Global,
-        "login user",
-        &[must("NAME", Kind::Text(1, 32)), REST],
-        Place::Security,
-    )
-    .many(1)
-    .syntax("NAME [PASSWORD | encrypted HASH]")
-    .help("a user who may log in", "ログインユーザー"),
+    Row::kept(Home::Global, "login user", &[must("NAME", Kind::Text(1, 32)), REST], Place::Security)
+        .many(1)
+        .syntax("NAME [PASSWORD | encrypted HASH]")
+        .help("a user who may log in", "ログインユーザー"),
     Row::kept(Home::Global, "user attribute", &[REST], Place::Security)
         .many(1)
         .help("what a user may do", "ユーザーの属性"),
@@ -61,58 +46,33 @@ pub(crate) const ROWS: &[Row] = &[
     )
     .default("off")
     .help("ask RADIUS about administrators", "管理者の認証にRADIUSを使うかどうか"),
-    Row::global(
-        "console character",
-        &[must("CODE", CHARACTER)],
-        Place::Console,
-        |config, v| {
-            config.console.japanese = v.word(0) != "en.ascii" && v.word(0) != "ascii";
-        },
-    )
+    Row::global("console character", &[must("CODE", CHARACTER)], Place::Console, |config, v| {
+        config.console.japanese = v.word(0) != "en.ascii" && v.word(0) != "ascii";
+    })
     .default("en.ascii")
     .pending()
-    .help(
-        "the language of the console's texts; they are always in UTF-8",
-        "コンソールの言語と文字コード",
-    ),
-    Row::global(
-        "console columns",
-        &[must("C", Kind::Number(80, 4096))],
-        Place::Console,
-        |config, v| {
-            config.console.columns = v.number(0).unwrap_or(80);
-        },
-    )
+    .help("the language of the console's texts; they are always in UTF-8", "コンソールの言語と文字コード"),
+    Row::global("console columns", &[must("C", Kind::Number(80, 4096))], Place::Console, |config, v| {
+        config.console.columns = v.number(0).unwrap_or(80);
+    })
     .default("80")
     .pending()
     .help("columns of the console", "コンソールの桁数"),
-    Row::global(
-        "console lines",
-        &[must("L", Kind::NumberOr(10, 100, &["infinity"]))],
-        Place::Console,
-        |config, v| {
-            config.console.lines = v.number(0);
-        },
-    )
+    Row::global("console lines", &[must("L", Kind::NumberOr(10, 100, &["infinity"]))], Place::Console, |config, v| {
+        config.console.lines = v.number(0);
+    })
     .default("24")
     .pending()
     .help("lines of the console", "コンソールの行数"),
-    Row::global(
-        "console prompt",
-        &[must("TEXT", Kind::Text(0, 64))],
-        Place::Console,
-        |config, v| {
-            config.console.prompt = Some(v.text(0).to_owned());
-        },
-    )
+    Row::global("console prompt", &[must("TEXT", Kind::Text(0, 64))], Place::Console, |config, v| {
+        config.console.prompt = Some(v.text(0).to_owned());
+    })
     .pending()
     .help("text of the prompt", "コンソールのプロンプト"),
-    Row::global("console info", &[SWITCH], Place::Console, |config, v| {
-        config.console.info = v.on(0)
-    })
-    .default("off")
-    .pending()
-    .help("show log lines on the console", "ログをコンソールに表示するかどうか"),
+    Row::global("console info", &[SWITCH], Place::Console, |config, v| config.console.info = v.on(0))
+        .default("off")
+        .pending()
+        .help("show log lines on the console", "ログをコンソールに表示するかどうか"),
     Row::kept(
         Home::Global,
         "description",
@@ -120,18 +80,10 @@ pub(crate) const ROWS: &[Row] = &[
         Place::Description,
     )
     .many(1)
-    .help(
-        "a description of the system or an interface",
-        "システムやインタフェースの説明",
-    ),
-    Row::global(
-        "syslog host",
-        &[several("HOST", Kind::Host(255, &[]), 1, 4)],
-        Place::Syslog,
-        |config, v| {
-            config.syslog.hosts = v.list(0).iter().map(|host| Kind::Host(255, &[]).write(host)).collect();
-        },
-    )
+    .help("a description of the system or an interface", "システムやインタフェースの説明"),
+    Row::global("syslog host", &[several("HOST", Kind::Host(255, &[]), 1, 4)], Place::Syslog, |config, v| {
+        config.syslog.hosts = v.list(0).iter().map(|host| Kind::Host(255, &[]).write(host)).collect();
+    })
     .pending()
     .help("hosts that the log is sent to", "SYSLOGの送り先"),
     Row::global("syslog facility", &[must("F", FACILITY)], Place::Syslog, |config, v| {
@@ -144,21 +96,15 @@ pub(crate) const ROWS: &[Row] = &[
     .default("user")
     .pending()
     .help("the log's facility", "SYSLOGのファシリティ"),
-    Row::global("syslog notice", &[SWITCH], Place::Syslog, |config, v| {
-        config.syslog.notice = v.on(0)
-    })
-    .default("off")
-    .help("log refused packets and the like", "NOTICEレベルのログを出すかどうか"),
-    Row::global("syslog info", &[SWITCH], Place::Syslog, |config, v| {
-        config.syslog.info = v.on(0)
-    })
-    .default("on")
-    .help("log the life of connections", "INFOレベルのログを出すかどうか"),
-    Row::global("syslog debug", &[SWITCH], Place::Syslog, |config, v| {
-        config.syslog.debug = v.on(0)
-    })
-    .default("off")
-    .help("log details", "DEBUGレベルのログを出すかどうか"),
+    Row::global("syslog notice", &[SWITCH], Place::Syslog, |config, v| config.syslog.notice = v.on(0))
+        .default("off")
+        .help("log refused packets and the like", "NOTICEレベルのログを出すかどうか"),
+    Row::global("syslog info", &[SWITCH], Place::Syslog, |config, v| config.syslog.info = v.on(0))
+        .default("on")
+        .help("log the life of connections", "INFOレベルのログを出すかどうか"),
+    Row::global("syslog debug", &[SWITCH], Place::Syslog, |config, v| config.syslog.debug = v.on(0))
+        .default("off")
+        .help("log details", "DEBUGレベルのログを出すかどうか"),
     Row::kept(
         Home::Global,
         "syslog format type",
@@ -167,20 +113,10 @@ pub(crate) const ROWS: &[Row] = &[
     )
     .default("yamaha")
     .help("the form of a log packet", "SYSLOGの形式"),
-    Row::kept(
-        Home::Global,
-        "syslog format hostname text",
-        &[must("NAME", Kind::Text(1, 64))],
-        Place::Syslog,
-    )
-    .help("the host name in a log packet", "SYSLOGのホスト名"),
-    Row::kept(
-        Home::Global,
-        "syslog local address",
-        &[must("ADDRESS", Kind::Ip)],
-        Place::Syslog,
-    )
-    .help("the address that the log is sent from", "SYSLOGの送信元アドレス"),
+    Row::kept(Home::Global, "syslog format hostname text", &[must("NAME", Kind::Text(1, 64))], Place::Syslog)
+        .help("the host name in a log packet", "SYSLOGのホスト名"),
+    Row::kept(Home::Global, "syslog local address", &[must("ADDRESS", Kind::Ip)], Place::Syslog)
+        .help("the address that the log is sent from", "SYSLOGの送信元アドレス"),
     Row::kept(Home::Global, "syslog srcport", PORT, Place::Syslog)
         .default("514")
         .help("the port that the log is sent from", "SYSLOGの送信元ポート"),
@@ -210,9 +146,7 @@ pub(crate) const ROWS: &[Row] = &[
     Row::kept(Home::Global, "sshd service", &[SWITCH], Place::Web)
         .default("off")
         .help("let operators in by SSH", "SSHサーバー機能"),
-    Row::kept(Home::Global, "sshd listen", PORT, Place::Web)
-        .default("22")
-        .help("SSH's port", "SSHのポート番号"),
+    Row::kept(Home::Global, "sshd listen", PORT, Place::Web).default("22").help("SSH's port", "SSHのポート番号"),
     Row::kept(Home::Global, "sshd host", HOSTS, Place::Web)
         .default("any")
         .help("who may come by SSH", "SSHを許すホスト"),
@@ -220,20 +154,10 @@ pub(crate) const ROWS: &[Row] = &[
     Row::kept(Home::Global, "sshd session", SESSIONS, Place::Web)
         .default("8")
         .help("how many may come by SSH", "SSHの同時接続数"),
-    Row::kept(
-        Home::Global,
-        "schedule at",
-        &[must("ID", Kind::Number(1, 65_535)), REST],
-        Place::Schedule,
-    )
-    .many(1)
-    .help("a command at a time", "時刻を決めてコマンドを実行する"),
-    Row::kept(
-        Home::Global,
-        "timezone",
-        &[may("ZONE", Kind::Free), REST],
-        Place::Schedule,
-    )
-    .help("the time zone", "タイムゾーン"),
+    Row::kept(Home::Global, "schedule at", &[must("ID", Kind::Number(1, 65_535)), REST], Place::Schedule)
+        .many(1)
+        .help("a command at a time", "時刻を決めてコマンドを実行する"),
+    Row::kept(Home::Global, "timezone", &[may("ZONE", Kind::Free), REST], Place::Schedule)
+        .help("the time zone", "タイムゾーン"),
     Row::kept(Home::Global, "alarm entire", &[SWITCH], Place::Schedule).help("sounds of the router", "アラーム音"),
 ];

@@ -74,10 +74,7 @@ impl Gcm {
         // SAFETY: pointer and length are those of one slice, of the algorithm's length; the context returned belongs
         // to the value made here.
         let context = unsafe { sys::EVP_AEAD_CTX_new(algorithm, key.as_ptr(), key.len(), GCM_ICV) };
-        Some(Self {
-            context: allocated(context),
-            salt,
-        })
+        Some(Self { context: allocated(context), salt })
     }
 
     /// Encrypts a packet in place and writes its ICV; `None` when it is too short.

@@ -38,10 +38,7 @@ impl<S: State<B>, const B: usize> Hmac<S, B> {
             block.zeroize();
             state
         };
-        Self {
-            inner: keyed(0x36),
-            outer: keyed(0x5c),
-        }
+        Self { inner: keyed(0x36), outer: keyed(0x5c) }
     }
 
     /// Computes the authenticator of a message; its first octets are the ICV.
@@ -58,11 +55,7 @@ impl<S: State<B>, const B: usize> Hmac<S, B> {
 impl<S: Words + Zeroize> Hmac<S, 64> {
     /// The chaining values as words, for kernels that hash many messages at once.
     pub(super) fn pads(&self) -> Pads {
-        Pads {
-            digest: S::DIGEST,
-            inner: self.inner.words(),
-            outer: self.outer.words(),
-        }
+        Pads { digest: S::DIGEST, inner: self.inner.words(), outer: self.outer.words() }
     }
 }
 

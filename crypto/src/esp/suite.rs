@@ -237,11 +237,7 @@ impl Suite {
     /// The length of the ICV at the end of a packet, in octets.
     #[must_use]
     pub const fn icv_len(self) -> usize {
-        if self.cipher.authenticates() {
-            GCM_ICV
-        } else {
-            self.auth.icv_len()
-        }
+        if self.cipher.authenticates() { GCM_ICV } else { self.auth.icv_len() }
     }
 
     /// Where the payload begins in a packet, in octets from the SPI.
@@ -314,15 +310,9 @@ mod tests {
             assert_eq!(cipher.to_ike(), transform);
         }
         // 18 and 19 are AES-GCM with shorter ICVs.
-        for (transform, bits) in [
-            (2, None),
-            (12, None),
-            (12, Some(0)),
-            (13, None),
-            (18, Some(128)),
-            (19, Some(128)),
-            (20, None),
-        ] {
+        for (transform, bits) in
+            [(2, None), (12, None), (12, Some(0)), (13, None), (18, Some(128)), (19, Some(128)), (20, None)]
+        {
             assert_eq!(EspCipher::from_ike(transform, bits), None);
         }
         assert_eq!(
@@ -341,10 +331,7 @@ mod tests {
 
     #[test]
     fn a_suite_authenticates_once() {
-        let gcm = Suite {
-            cipher: EspCipher::Aes128Gcm,
-            auth: EspAuth::None,
-        };
+        let gcm = Suite { cipher: EspCipher::Aes128Gcm, auth: EspAuth::None };
         assert_eq!(Suite::from_ike(20, Some(128), None), Some(gcm));
         assert_eq!(Suite::from_ike(20, Some(128), Some(0)), Some(gcm));
         assert_eq!(Suite::from_ike(20, Some(128), Some(2)), None);
@@ -358,29 +345,16 @@ mod tests {
 
     #[test]
     fn lengths_of_counter_modes_are_those_of_their_rfcs() {
-        let gcm = |cipher| Suite {
-            cipher,
-            auth: EspAuth::None,
-        };
+        let gcm = |cipher| Suite { cipher, auth: EspAuth::None };
         // RFC 4106 §8.1: 20, 28 and 36 octets.
-        for (cipher, len) in [
-            (EspCipher::Aes128Gcm, 20),
-            (EspCipher::Aes192Gcm, 28),
-            (EspCipher::Aes256Gcm, 36),
-        ] {
+        for (cipher, len) in [(EspCipher::Aes128Gcm, 20), (EspCipher::Aes192Gcm, 28), (EspCipher::Aes256Gcm, 36)] {
             assert_eq!(gcm(cipher).key_material_len(), len);
             assert_eq!((gcm(cipher).payload_offset(), gcm(cipher).icv_len()), (16, 16));
             // 8 + 8 + 1424 + 16.
             assert_eq!(gcm(cipher).padded_len(1422), 1456);
             assert_eq!(gcm(cipher).padded_len(1423), 1460);
         }
-        let ctr = Suite {
-            cipher: EspCipher::Aes256Ctr,
-            auth: EspAuth::HmacSha1_96,
-        };
-        assert_eq!(
-            (ctr.key_material_len(), ctr.payload_offset(), ctr.icv_len()),
-            (56, 16, 12)
-        );
+        let ctr = Suite { cipher: EspCipher::Aes256Ctr, auth: EspAuth::HmacSha1_96 };
+        assert_eq!((ctr.key_material_len(), ctr.payload_offset(), ctr.icv_len()), (56, 16, 12));
     }
 }

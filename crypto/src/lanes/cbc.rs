@@ -13,10 +13,7 @@ pub(super) struct Schedule {
 }
 
 impl Schedule {
-    pub(super) const ZERO: Self = Self {
-        rounds: Rounds::Ten,
-        keys: [0; 15],
-    };
+    pub(super) const ZERO: Self = Self { rounds: Rounds::Ten, keys: [0; 15] };
 }
 
 /// How many rounds AES takes, which follows from the key's length.
@@ -105,24 +102,14 @@ pub(super) fn encrypt<'a, const L: usize>(
         let Some(blocks) = busy.min() else {
             break;
         };
-        let mut lanes = Lanes {
-            chains,
-            blocks: left.each_mut().map(|left| &mut **left),
-        };
+        let mut lanes = Lanes { chains, blocks: left.each_mut().map(|left| &mut **left) };
         kernel(&table, &mut lanes, blocks);
         chains = lanes.chains;
         for left in &mut left {
-            *left = core::mem::take(left)
-                .split_at_mut_checked(blocks)
-                .map_or(&mut [], |(_, rest)| rest);
+            *left = core::mem::take(left).split_at_mut_checked(blocks).map_or(&mut [], |(_, rest)| rest);
         }
     }
-    table
-        .0
-        .as_flattened_mut()
-        .iter_mut()
-        .take(rows * L)
-        .for_each(Zeroize::zeroize);
+    table.0.as_flattened_mut().iter_mut().take(rows * L).for_each(Zeroize::zeroize);
 }
 
 #[cfg(test)]
@@ -144,14 +131,8 @@ mod tests {
         };
         for (key, last) in [
             ("2b7e151628aed2a6abf7158809cf4f3c", "d014f9a8c9ee2589e13f0cc8b6630ca6"),
-            (
-                "8e73b0f7da0e6452c810f32b809079e562f8ead2522c6b7b",
-                "e98ba06f448c773c8ecc720401002202",
-            ),
-            (
-                "603deb1015ca71be2b73aef0857d77811f352c073b6108d72d9810a30914dff4",
-                "fe4890d1e6188d0b046df344706c631e",
-            ),
+            ("8e73b0f7da0e6452c810f32b809079e562f8ead2522c6b7b", "e98ba06f448c773c8ecc720401002202"),
+            ("603deb1015ca71be2b73aef0857d77811f352c073b6108d72d9810a30914dff4", "fe4890d1e6188d0b046df344706c631e"),
         ] {
             let schedule = aes.expand(&hex(key)).unwrap();
             let found = schedule.keys[schedule.rounds.count()].to_ne_bytes();
@@ -179,25 +160,18 @@ mod tests {
         kernel: impl Fn(&Table<L>, &mut Lanes<'_, L>, usize),
     ) {
         let aes = AesNi::detect().unwrap();
-        let schedules: Vec<Schedule> = (0..blocks.len())
-            .map(|at| aes.expand(&key(cipher, at)).unwrap())
-            .collect();
+        let schedules: Vec<Schedule> = (0..blocks.len()).map(|at| aes.expand(&key(cipher, at)).unwrap()).collect();
         let ivs: Vec<Block> = (0..blocks.len()).map(|at| [at as u8; 16]).collect();
         let mut found = texts(blocks);
-        let jobs = found
-            .iter_mut()
-            .zip(schedules.iter().zip(&ivs))
-            .map(|(blocks, (schedule, iv))| Job { schedule, iv, blocks });
+        let jobs = found.iter_mut().zip(schedules.iter().zip(&ivs)).map(|(blocks, (schedule, iv))| Job {
+            schedule,
+            iv,
+            blocks,
+        });
         encrypt(jobs, kernel);
         for (at, (found, mut expected)) in found.iter().zip(texts(blocks)).enumerate() {
-            cipher
-                .encrypt(&key(cipher, at), &ivs[at], expected.as_flattened_mut())
-                .unwrap();
-            assert!(
-                *found == expected,
-                "{cipher:?} {L} lanes, {at}: {} blocks",
-                expected.len()
-            );
+            cipher.encrypt(&key(cipher, at), &ivs[at], expected.as_flattened_mut()).unwrap();
+            assert!(*found == expected, "{cipher:?} {L} lanes, {at}: {} blocks", expected.len());
         }
     }
 
@@ -209,19 +183,13 @@ mod tests {
         for (cipher, rounds) in CIPHERS.into_iter().zip([Rounds::Ten, Rounds::Twelve, Rounds::Fourteen]) {
             for blocks in sets {
                 if let Some(aes) = AesNi::detect() {
-                    encrypts(cipher, blocks, |table, lanes, count| {
-                        aes.encrypt(rounds, table, lanes, count)
-                    });
+                    encrypts(cipher, blocks, |table, lanes, count| aes.encrypt(rounds, table, lanes, count));
                 }
                 if let Some(vaes) = Vaes256::detect() {
-                    encrypts(cipher, blocks, |table, lanes, count| {
-                        vaes.encrypt(rounds, table, lanes, count)
-                    });
+                    encrypts(cipher, blocks, |table, lanes, count| vaes.encrypt(rounds, table, lanes, count));
                 }
                 if let Some(vaes) = Vaes512::detect() {
-                    encrypts(cipher, blocks, |table, lanes, count| {
-                        vaes.encrypt(rounds, table, lanes, count)
-                    });
+                    encrypts(cipher, blocks, |table, lanes, count| vaes.encrypt(rounds, table, lanes, count));
                 }
             }
         }

@@ -74,16 +74,8 @@ struct Lane<'a> {
 }
 
 impl<'a> Lane<'a> {
-    const IDLE: Self = Self {
-        stage: Stage::Idle,
-        text: &[],
-        rest: &[],
-        total: 0,
-        outer: &[0; 8],
-        message: 0,
-        done: 0,
-        left: 0,
-    };
+    const IDLE: Self =
+        Self { stage: Stage::Idle, text: &[], rest: &[], total: 0, outer: &[0; 8], message: 0, done: 0, left: 0 };
 
     fn new(index: usize, message: &Message<'a>) -> Self {
         let (text, rest) = message.text.as_chunks();
@@ -129,11 +121,7 @@ fn close(digest: Digest, octets: &[u8], total: usize, tail: &mut [Block; 2]) -> 
     }
     // The mark is one octet and the length field eight.
     let [first, second] = tail;
-    let (end, blocks) = if octets.len() < BLOCK - 8 {
-        (first, 1)
-    } else {
-        (second, 2)
-    };
+    let (end, blocks) = if octets.len() < BLOCK - 8 { (first, 1) } else { (second, 2) };
     if let Some(field) = end.last_chunk_mut() {
         *field = bits;
     }
@@ -249,25 +237,15 @@ mod tests {
     use super::*;
     use crate::Hash;
 
-    const DIGESTS: [(Digest, Hash); 3] = [
-        (Digest::Md5, Hash::Md5),
-        (Digest::Sha1, Hash::Sha1),
-        (Digest::Sha256, Hash::Sha256),
-    ];
+    const DIGESTS: [(Digest, Hash); 3] =
+        [(Digest::Md5, Hash::Md5), (Digest::Sha1, Hash::Sha1), (Digest::Sha256, Hash::Sha256)];
 
     /// The chaining value after a key padded with `pad`.
     fn padded(digest: Digest, key: &[u8], pad: u8) -> [u32; 8] {
         let initial: [u32; 8] = match digest {
-            Digest::Sha256 => [
-                0x6a09_e667,
-                0xbb67_ae85,
-                0x3c6e_f372,
-                0xa54f_f53a,
-                0x510e_527f,
-                0x9b05_688c,
-                0x1f83_d9ab,
-                0x5be0_cd19,
-            ],
+            Digest::Sha256 => {
+                [0x6a09_e667, 0xbb67_ae85, 0x3c6e_f372, 0xa54f_f53a, 0x510e_527f, 0x9b05_688c, 0x1f83_d9ab, 0x5be0_cd19]
+            }
             _ => [0x6745_2301, 0xefcd_ab89, 0x98ba_dcfe, 0x1032_5476, 0xc3d2_e1f0, 0, 0, 0],
         };
         let mut block = [pad; BLOCK];
@@ -299,22 +277,12 @@ mod tests {
         let mut out = vec![[0; 8]; lens.len()];
         let message = |at: usize| {
             let (_, text, [inner, outer]) = messages.get(at)?;
-            Some(Message {
-                text,
-                before: BLOCK,
-                inner,
-                outer,
-            })
+            Some(Message { text, before: BLOCK, inner, outer })
         };
         authenticate(digest, message, &mut out, kernel);
         for ((key, text, _), words) in messages.iter().zip(&out) {
             let expected = hash.mac(key, &[text]);
-            assert_eq!(
-                digest.octets(words)[..expected.len()],
-                expected,
-                "{digest:?} {L} lanes, {}",
-                text.len()
-            );
+            assert_eq!(digest.octets(words)[..expected.len()], expected, "{digest:?} {L} lanes, {}", text.len());
         }
     }
 
@@ -326,26 +294,16 @@ mod tests {
         let sets: [&[usize]; 8] = [&[], &[0], &[1460], &[1460; 16], &[64; 33], &every, &falling, &wild];
         for (digest, hash) in DIGESTS {
             for lens in sets {
-                agrees::<1>(digest, hash, lens, |chains, at, blocks| {
-                    plain(digest, chains, at, blocks)
-                });
+                agrees::<1>(digest, hash, lens, |chains, at, blocks| plain(digest, chains, at, blocks));
                 if let Some(sha) = ShaNi::detect().filter(|sha| sha.knows(digest)) {
-                    agrees::<1>(digest, hash, lens, |chains, at, blocks| {
-                        sha.hash(digest, chains, at, blocks)
-                    });
-                    agrees::<2>(digest, hash, lens, |chains, at, blocks| {
-                        sha.hash(digest, chains, at, blocks)
-                    });
+                    agrees::<1>(digest, hash, lens, |chains, at, blocks| sha.hash(digest, chains, at, blocks));
+                    agrees::<2>(digest, hash, lens, |chains, at, blocks| sha.hash(digest, chains, at, blocks));
                 }
                 if let Some(avx2) = Avx2::detect() {
-                    agrees(digest, hash, lens, |chains, at, blocks| {
-                        avx2.hash(digest, chains, at, blocks)
-                    });
+                    agrees(digest, hash, lens, |chains, at, blocks| avx2.hash(digest, chains, at, blocks));
                 }
                 if let Some(avx512) = Avx512::detect() {
-                    agrees(digest, hash, lens, |chains, at, blocks| {
-                        avx512.hash(digest, chains, at, blocks)
-                    });
+                    agrees(digest, hash, lens, |chains, at, blocks| avx512.hash(digest, chains, at, blocks));
                 }
             }
         }
@@ -355,19 +313,14 @@ mod tests {
     #[test]
     fn lanes_are_refilled_whatever_the_kernel() {
         for (digest, hash) in DIGESTS {
-            agrees::<3>(
-                digest,
-                hash,
-                &[200, 0, 64, 55, 56, 119, 120, 1000],
-                |chains, at, blocks| {
-                    for (lane, text) in at.iter().enumerate() {
-                        let mut one = Chains::ZERO;
-                        one.set(0, &chains.get(lane));
-                        plain(digest, &mut one, &[text], blocks);
-                        chains.set(lane, &one.get(0));
-                    }
-                },
-            );
+            agrees::<3>(digest, hash, &[200, 0, 64, 55, 56, 119, 120, 1000], |chains, at, blocks| {
+                for (lane, text) in at.iter().enumerate() {
+                    let mut one = Chains::ZERO;
+                    one.set(0, &chains.get(lane));
+                    plain(digest, &mut one, &[text], blocks);
+                    chains.set(lane, &one.get(0));
+                }
+            });
         }
     }
 }

@@ -34,12 +34,7 @@ impl Lane<'_> {
 
     /// Encrypts the blocks before the first step, or those after the last.
     fn encrypt(&mut self, aes: AesNi, from: usize, to: usize) {
-        let blocks = self
-            .message
-            .get_mut(HEADER + IV..)
-            .unwrap_or_default()
-            .as_chunks_mut()
-            .0;
+        let blocks = self.message.get_mut(HEADER + IV..).unwrap_or_default().as_chunks_mut().0;
         if let Some(blocks) = blocks.get_mut(from..to) {
             aes.encrypt_one(self.schedule, &mut self.chain, blocks);
         }
@@ -56,13 +51,7 @@ pub(super) fn seal<const K: usize>(aes: AesNi, sha: ShaNi, digest: Digest, packe
     let mut lanes = packets.each_mut().map(|packet| {
         let keys = packet.keys;
         let chain = packet.iv().map_or(0, |iv: cbc::Block| u128::from_ne_bytes(iv));
-        Lane {
-            schedule: &keys.schedule,
-            chain,
-            hash: keys.inner,
-            message: packet.message_mut(),
-            steps: 0,
-        }
+        Lane { schedule: &keys.schedule, chain, hash: keys.inner, message: packet.message_mut(), steps: 0 }
     });
     for lane in &mut lanes {
         lane.encrypt(aes, 0, AHEAD.min(lane.blocks()));

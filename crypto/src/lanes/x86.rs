@@ -1,28 +1,13 @@
 //! What an x86 processor can do: a value of each type proves that its instructions may be used.
-#![allow(
-    unsafe_code,
-    reason = "vector instructions are called behind a check of the processor"
-)]
+#![allow(unsafe_code, reason = "vector instructions are called behind a check of the processor")]
 
-#[allow(
-    clippy::needless_range_loop,
-    reason = "iterators would hide the unrolling that registers need"
-)]
+#[allow(clippy::needless_range_loop, reason = "iterators would hide the unrolling that registers need")]
 mod aesni;
-#[allow(
-    clippy::needless_range_loop,
-    reason = "iterators would hide the unrolling that registers need"
-)]
+#[allow(clippy::needless_range_loop, reason = "iterators would hide the unrolling that registers need")]
 mod avx2;
-#[allow(
-    clippy::needless_range_loop,
-    reason = "iterators would hide the unrolling that registers need"
-)]
+#[allow(clippy::needless_range_loop, reason = "iterators would hide the unrolling that registers need")]
 mod avx512;
-#[allow(
-    clippy::needless_range_loop,
-    reason = "iterators would hide the unrolling that registers need"
-)]
+#[allow(clippy::needless_range_loop, reason = "iterators would hide the unrolling that registers need")]
 mod shani;
 mod wide;
 
@@ -96,10 +81,7 @@ impl AesNi {
 
     /// Expands a key of 16, 24 or 32 octets for encryption.
     pub(super) fn expand(self, key: &[u8]) -> Option<Schedule> {
-        let mut schedule = Schedule {
-            rounds: Rounds::of_key(key.len())?,
-            ..Schedule::ZERO
-        };
+        let mut schedule = Schedule { rounds: Rounds::of_key(key.len())?, ..Schedule::ZERO };
         // SAFETY: the processor has the instructions, as `self` proves.
         unsafe { aesni::expand(key, &mut schedule) };
         Some(schedule)

@@ -32,11 +32,7 @@ pub(crate) struct Inside {
 
 impl Default for Inside {
     fn default() -> Self {
-        Self {
-            prefix: None,
-            ipv6: None,
-            dhcp: Pace::new(Duration::from_secs(1), 5),
-        }
+        Self { prefix: None, ipv6: None, dhcp: Pace::new(Duration::from_secs(1), 5) }
     }
 }
 
@@ -92,11 +88,7 @@ impl Client {
             lend_prefix(call, pp, cx);
         }
         let prefix = call.inside.prefix;
-        let path = Ipv6Path {
-            prefix,
-            our_identifier: up.our_identifier,
-            mss: None,
-        };
+        let path = Ipv6Path { prefix, our_identifier: up.our_identifier, mss: None };
         let facts = router::Facts {
             our_identifier: up.our_identifier,
             link_local: path.our_link_local(),
@@ -183,10 +175,7 @@ fn lend_prefix(call: &mut Call, pp: &Pp, cx: &mut Context<'_>) {
     }
     call.inside.prefix = cx.prefixes.lend(user, fixed);
     if call.inside.prefix.is_none() {
-        let e = Event::NoPrefix {
-            instance: call.instance,
-            user: user.to_owned(),
-        };
+        let e = Event::NoPrefix { instance: call.instance, user: user.to_owned() };
         cx.out.push(Output::Event(e));
     }
 }
@@ -206,9 +195,7 @@ fn dhcp_facts(config: &Config, client: Ipv4Addr, server: Ipv4Addr) -> dhcpinform
     }
     let around = config.lans.values().find(|lan| covers(lan, client));
     let network = |(address, bits): (Ipv4Addr, u8)| {
-        let mask = u32::MAX
-            .checked_shl(32_u32.saturating_sub(u32::from(bits)))
-            .unwrap_or(0);
+        let mask = u32::MAX.checked_shl(32_u32.saturating_sub(u32::from(bits))).unwrap_or(0);
         (Ipv4Addr::from(u32::from(address) & mask), bits)
     };
     dhcpinform::Facts {
@@ -218,13 +205,7 @@ fn dhcp_facts(config: &Config, client: Ipv4Addr, server: Ipv4Addr) -> dhcpinform
         dns,
         wins,
         domain: config.dns_domain.clone(),
-        networks: config
-            .lans
-            .values()
-            .filter_map(|lan| lan.address)
-            .map(network)
-            .take(MOST_NETWORKS)
-            .collect(),
+        networks: config.lans.values().filter_map(|lan| lan.address).map(network).take(MOST_NETWORKS).collect(),
     }
 }
 
@@ -233,11 +214,7 @@ fn ipv6_name_servers(config: &Config) -> Vec<Ipv6Addr> {
     let Some(order) = &config.dns_notice_dhcpv6 else {
         return config.dns_servers6.clone();
     };
-    let ours = config
-        .lans
-        .values()
-        .find_map(|lan| lan.address6)
-        .map(|(address, _)| address);
+    let ours = config.lans.values().find_map(|lan| lan.address6).map(|(address, _)| address);
     order
         .iter()
         .flat_map(|source| match source {

@@ -63,10 +63,7 @@ impl Fragments {
         cookies[8..].copy_from_slice(&header.responder.0);
         let key = (peer, cookies, fragment.id);
         if !self.open.contains_key(&key) {
-            let of_peer = self
-                .open
-                .range((peer, [0; 16], 0)..=(peer, [255; 16], u16::MAX))
-                .count();
+            let of_peer = self.open.range((peer, [0; 16], 0)..=(peer, [255; 16], u16::MAX)).count();
             if self.open.len() >= MAX_MESSAGES || of_peer >= MAX_PER_PEER {
                 return Ok(None);
             }
@@ -86,9 +83,7 @@ impl Fragments {
         if let Some(old) = assembly.parts.insert(fragment.number, fragment.data) {
             assembly.length = assembly.length.saturating_sub(old.len());
         }
-        let whole = assembly
-            .last
-            .is_some_and(|last| (1..=last).all(|n| assembly.parts.contains_key(&n)));
+        let whole = assembly.last.is_some_and(|last| (1..=last).all(|n| assembly.parts.contains_key(&n)));
         if !whole {
             return Ok(None);
         }

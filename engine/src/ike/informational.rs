@@ -29,14 +29,10 @@ pub enum News {
 
 /// Deciphers and checks an informational message (RFC 2409 §5.7).
 pub(super) fn read(keys: &Keys, header: &Header, body: &[u8], iv: &[u8]) -> Result<Vec<News>, Refusal> {
-    let (plain, _) = keys
-        .decrypt(body, iv)
-        .ok_or(Refusal::Unacceptable("an encrypted message that is not whole blocks"))?;
+    let (plain, _) =
+        keys.decrypt(body, iv).ok_or(Refusal::Unacceptable("an encrypted message that is not whole blocks"))?;
     let payloads = chain(header.next, &plain)?;
-    let first = payloads
-        .first()
-        .filter(|p| p.kind == PayloadType::Hash)
-        .ok_or(Refusal::Missing("hash"))?;
+    let first = payloads.first().filter(|p| p.kind == PayloadType::Hash).ok_or(Refusal::Missing("hash"))?;
     let end = payloads.last().map_or(first.end, |p| p.end);
     let rest = plain.get(first.end..end).ok_or(Refusal::Missing("hash"))?;
     let expected = keys.message_hash(&[&header.message_id.to_be_bytes(), rest]);
@@ -72,10 +68,7 @@ fn deleted(d: &Delete) -> Option<News> {
                 .filter_map(|s| {
                     let both: [u8; 16] = s.as_slice().try_into().ok()?;
                     let (i, r) = both.split_at(8);
-                    Some(Cookies {
-                        initiator: i.try_into().ok()?,
-                        responder: r.try_into().ok()?,
-                    })
+                    Some(Cookies { initiator: i.try_into().ok()?, responder: r.try_into().ok()? })
                 })
                 .collect(),
         )),
@@ -98,14 +91,7 @@ fn both(cookies: &Cookies) -> Vec<u8> {
 
 fn dpd(kind: NotifyType, cookies: &Cookies, sequence: u32) -> Vec<u8> {
     let data = sequence.to_be_bytes().to_vec();
-    Notification {
-        doi: DOI,
-        protocol: Protocol::Isakmp,
-        spi: both(cookies),
-        kind,
-        data,
-    }
-    .encode()
+    Notification { doi: DOI, protocol: Protocol::Isakmp, spi: both(cookies), kind, data }.encode()
 }
 
 /// The body of R-U-THERE (RFC 3706 §5.3).
@@ -121,33 +107,16 @@ pub(super) fn r_u_there_ack(cookies: &Cookies, sequence: u32) -> Vec<u8> {
 /// The notification that tells why a Quick Mode was refused.
 pub(super) fn notify_refusal(kind: NotifyType, header: &Header) -> Vec<u8> {
     let data = header.message_id.to_be_bytes().to_vec();
-    Notification {
-        doi: DOI,
-        protocol: Protocol::Esp,
-        spi: vec![],
-        kind,
-        data,
-    }
-    .encode()
+    Notification { doi: DOI, protocol: Protocol::Esp, spi: vec![], kind, data }.encode()
 }
 
 /// The body of a Delete for ESP SAs: our inbound SPIs (RFC 2408 §3.15).
 pub(super) fn delete_esp(spis: &[u32]) -> Vec<u8> {
     let spis = spis.iter().map(|s| s.to_be_bytes().to_vec()).collect();
-    Delete {
-        doi: DOI,
-        protocol: Protocol::Esp,
-        spis,
-    }
-    .encode()
+    Delete { doi: DOI, protocol: Protocol::Esp, spis }.encode()
 }
 
 /// The body of a Delete for an ISAKMP SA.
 pub(super) fn delete_isakmp(cookies: &Cookies) -> Vec<u8> {
-    Delete {
-        doi: DOI,
-        protocol: Protocol::Isakmp,
-        spis: vec![both(cookies)],
-    }
-    .encode()
+    Delete { doi: DOI, protocol: Protocol::Isakmp, spis: vec![both(cookies)] }.encode()
 }

@@ -15,8 +15,8 @@ use crypto::{Group, Secret};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use wire::isakmp::{
-    ExchangeType, Flags, Header, PayloadType, Proposal, Protocol, SecurityAssociation, Transform, chain,
-    encode_chain, vendor,
+    ExchangeType, Flags, Header, PayloadType, Proposal, Protocol, SecurityAssociation, Transform, chain, encode_chain,
+    vendor,
 };
 
 /// How a message of ours is repeated until it is answered (RFC 2408 §5.1 leaves it to us).
@@ -180,9 +180,8 @@ impl Renewal {
                 Ok(self.send(message, now))
             }
             Stage::Computing { nonce, public } => {
-                let shared = result
-                    .shared
-                    .ok_or(Refusal::Unacceptable("the Diffie-Hellman public value is not acceptable"))?;
+                let shared =
+                    result.shared.ok_or(Refusal::Unacceptable("the Diffie-Hellman public value is not acceptable"))?;
                 Ok(self.prove(&nonce, public, &shared, now))
             }
             Stage::AwaitProposal | Stage::AwaitKeyExchange | Stage::AwaitIdentity { .. } => Ok(Step::Nothing),
@@ -206,10 +205,9 @@ impl Renewal {
         let (cky_i, cky_r) = (&self.cookies.initiator[..], &self.cookies.responder[..]);
         let proof = keys.identity_hash(&[&self.public, &peer_public, cky_i, cky_r, &self.sa_body, &id]);
         let mut iv = keys.main_mode_iv();
-        let sealed = keys
-            .encrypt(encode_chain(&[(PayloadType::Identification, id), (PayloadType::Hash, proof)]), &mut iv);
-        let message =
-            sa::encrypted(&self.cookies, ExchangeType::MainMode, 0, PayloadType::Identification, &sealed);
+        let sealed =
+            keys.encrypt(encode_chain(&[(PayloadType::Identification, id), (PayloadType::Hash, proof)]), &mut iv);
+        let message = sa::encrypted(&self.cookies, ExchangeType::MainMode, 0, PayloadType::Identification, &sealed);
         self.stage = Stage::AwaitIdentity { keys: Box::new(keys), peer_public, iv };
         self.send(message, now)
     }
@@ -240,18 +238,16 @@ impl Renewal {
         let payloads = chain(header.next, body)?;
         let answer = SecurityAssociation::decode(find(&payloads, PayloadType::Sa).ok_or(Refusal::Missing("SA"))?)?;
         let (agreed, _) = proposal::choose_phase1(&answer, &BTreeSet::new(), &BTreeSet::new())?;
-        let same = (agreed.cipher, agreed.hash, agreed.group)
-            == (self.chosen.cipher, self.chosen.hash, self.chosen.group);
+        let same =
+            (agreed.cipher, agreed.hash, agreed.group) == (self.chosen.cipher, self.chosen.hash, self.chosen.group);
         if !same {
             return Err(Refusal::Unacceptable("the client answered with a proposal that was not offered"));
         }
         self.cookies.responder = header.responder.0;
-        let announced =
-            |id: &[u8]| payloads.iter().any(|p| p.kind == PayloadType::VendorId && p.body.starts_with(id));
+        let announced = |id: &[u8]| payloads.iter().any(|p| p.kind == PayloadType::VendorId && p.body.starts_with(id));
         self.natt = self.natt.filter(|v| announced(&v.vendor_id()));
         self.dpd &= announced(&vendor::DPD);
-        let mut out =
-            vec![(PayloadType::KeyExchange, self.public.clone()), (PayloadType::Nonce, self.nonce.clone())];
+        let mut out = vec![(PayloadType::KeyExchange, self.public.clone()), (PayloadType::Nonce, self.nonce.clone())];
         if let Some(v) = self.natt {
             out.push((v.nat_d(), natt::hash(self.chosen.hash, &self.cookies, self.endpoint.peer)));
             out.push((v.nat_d(), natt::hash(self.chosen.hash, &self.cookies, self.endpoint.local)));
@@ -271,8 +267,7 @@ impl Renewal {
         }
         if let Some(v) = self.natt {
             let d: Vec<&[u8]> = payloads.iter().filter(|p| p.kind == v.nat_d()).map(|p| p.body).collect();
-            self.found =
-                natt::detect(self.chosen.hash, &self.cookies, &d, self.endpoint.local, self.endpoint.peer);
+            self.found = natt::detect(self.chosen.hash, &self.cookies, &d, self.endpoint.local, self.endpoint.peer);
         }
         self.stage = Stage::Computing { nonce: nonce.to_vec(), public: public.to_vec() };
         self.sent = None;
@@ -477,8 +472,7 @@ impl Start {
         let mut iv = within.keys.exchange_iv(within.last_block, within.id);
         let sealed = within.keys.encrypt(encode_chain(&payloads), &mut iv);
         self.iv = iv;
-        let message =
-            sa::encrypted(&self.cookies, ExchangeType::QuickMode, within.id, PayloadType::Hash, &sealed);
+        let message = sa::encrypted(&self.cookies, ExchangeType::QuickMode, within.id, PayloadType::Hash, &sealed);
         self.state = State::AwaitAnswer(private);
         self.sent = Some(Retransmit::new(message.clone(), PERSISTENCE, now));
         out.push(Output::Send(message));
@@ -572,8 +566,7 @@ impl Start {
         let hash = keys.message_hash(&[&[0], &id, &self.nonce, &answered.nonce]);
         let mut iv = answered.iv.clone();
         let sealed = keys.encrypt(encode_chain(&[(PayloadType::Hash, hash)]), &mut iv);
-        let message =
-            sa::encrypted(&self.cookies, ExchangeType::QuickMode, within.id, PayloadType::Hash, &sealed);
+        let message = sa::encrypted(&self.cookies, ExchangeType::QuickMode, within.id, PayloadType::Hash, &sealed);
         self.answer = Some((datagram.to_vec(), message.clone()));
         self.state = State::Done;
         self.ends = now.after(MEMORY);
@@ -598,9 +591,8 @@ impl Start {
                 Ok(())
             }
             State::Computing { answered, .. } => {
-                let shared = result
-                    .shared
-                    .ok_or(Refusal::Unacceptable("the Diffie-Hellman public value is not acceptable"))?;
+                let shared =
+                    result.shared.ok_or(Refusal::Unacceptable("the Diffie-Hellman public value is not acceptable"))?;
                 let seen = self.answer.take().map(|a| a.0).unwrap_or_default();
                 self.confirm(within, &answered, Some(&shared), &seen, now, out);
                 Ok(())

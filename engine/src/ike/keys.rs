@@ -16,10 +16,7 @@ pub struct Cookies {
 impl Cookies {
     /// The two cookies of a header.
     pub fn of(header: &wire::isakmp::Header) -> Self {
-        Self {
-            initiator: header.initiator.0,
-            responder: header.responder.0,
-        }
+        Self { initiator: header.initiator.0, responder: header.responder.0 }
     }
 
     /// The initiator's cookie in a header's form.
@@ -76,15 +73,7 @@ impl Keys {
         let key = cipher_key(hash, cipher, &e);
         let mut first_iv = hash.digest(&[of.publics.0, of.publics.1]);
         first_iv.truncate(cipher.block_len());
-        Self {
-            hash,
-            cipher,
-            skeyid,
-            d,
-            a,
-            key,
-            first_iv,
-        }
+        Self { hash, cipher, skeyid, d, a, key, first_iv }
     }
 
     /// The negotiated hash.
@@ -133,9 +122,7 @@ impl Keys {
         let mut out: Vec<u8> = Vec::with_capacity(len + 64);
         let mut last = Secret::new(Vec::new());
         while out.len() < len {
-            last = self
-                .hash
-                .prf(self.d.expose(), &[last.expose(), gxy, &ESP, &spi, nonces.0, nonces.1]);
+            last = self.hash.prf(self.d.expose(), &[last.expose(), gxy, &ESP, &spi, nonces.0, nonces.1]);
             out.extend_from_slice(last.expose());
         }
         out.truncate(len);

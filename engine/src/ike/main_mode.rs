@@ -62,11 +62,7 @@ enum State {
     /// The shared secret is being computed.
     Computing(Exchanged),
     /// Message 4 was sent.
-    AwaitIdentity {
-        of: Exchanged,
-        public: Vec<u8>,
-        shared: Secret<Vec<u8>>,
-    },
+    AwaitIdentity { of: Exchanged, public: Vec<u8>, shared: Secret<Vec<u8>> },
 }
 
 /// A message 5 that makes sense.
@@ -130,10 +126,7 @@ impl MainMode {
         now: Instant,
     ) -> Result<(Self, Vec<u8>), Refusal> {
         let payloads = chain(header.next, body)?;
-        let sa = payloads
-            .first()
-            .filter(|p| p.kind == PayloadType::Sa)
-            .ok_or(Refusal::Missing("SA"))?;
+        let sa = payloads.first().filter(|p| p.kind == PayloadType::Sa).ok_or(Refusal::Missing("SA"))?;
         let offer = SecurityAssociation::decode(sa.body)?;
         let (chosen, answer) = proposal::choose_phase1(&offer, policy.refused, policy.only)?;
         let vendor_ids: Vec<Vec<u8>> = payloads
@@ -148,10 +141,7 @@ impl MainMode {
             dpd: has(&vendor::DPD),
             initial_contact: has(&vendor::INITIAL_CONTACT),
         };
-        let cookies = Cookies {
-            initiator: header.initiator.0,
-            responder: responder_cookie(rng),
-        };
+        let cookies = Cookies { initiator: header.initiator.0, responder: responder_cookie(rng) };
         // Only what the client announced itself is announced, so that the answer is never larger than the question.
         let answer = answer.encode();
         let mut reply = vec![(PayloadType::Sa, answer.clone())];
@@ -254,20 +244,14 @@ impl MainMode {
         let public = find(&payloads, PayloadType::KeyExchange).ok_or(Refusal::Missing("key exchange"))?;
         let nonce = find(&payloads, PayloadType::Nonce).ok_or(Refusal::Missing("nonce"))?;
         if public.len() != self.chosen.group.public_len() {
-            return Err(Refusal::Unacceptable(
-                "the public value has not the length of the agreed group",
-            ));
+            return Err(Refusal::Unacceptable("the public value has not the length of the agreed group"));
         }
         if !(8..=256).contains(&nonce.len()) {
             return Err(Refusal::Unacceptable("the nonce is not 8 to 256 octets long"));
         }
         let mut found = Found::default();
         if let Some(variant) = self.traits.natt {
-            let nat_d: Vec<&[u8]> = payloads
-                .iter()
-                .filter(|p| p.kind == variant.nat_d())
-                .map(|p| p.body)
-                .collect();
+            let nat_d: Vec<&[u8]> = payloads.iter().filter(|p| p.kind == variant.nat_d()).map(|p| p.body).collect();
             if nat_d.is_empty() {
                 self.traits.natt = None;
             }
@@ -281,11 +265,8 @@ impl MainMode {
         self.endpoint = endpoint;
         self.request = datagram.to_vec();
         self.repeats = 0;
-        self.state = State::Computing(Exchanged {
-            nonces: (nonce.to_vec(), ours),
-            initiator_public: public.to_vec(),
-            found,
-        });
+        self.state =
+            State::Computing(Exchanged { nonces: (nonce.to_vec(), ours), initiator_public: public.to_vec(), found });
         Ok(Step::Compute(Job {
             ticket,
             group: self.chosen.group,
@@ -312,14 +293,10 @@ impl MainMode {
             return Ok(Step::Nothing);
         };
         let Some(shared) = result.shared else {
-            return Err(Refusal::Unacceptable(
-                "the Diffie-Hellman public value is not acceptable",
-            ));
+            return Err(Refusal::Unacceptable("the Diffie-Hellman public value is not acceptable"));
         };
-        let mut reply = vec![
-            (PayloadType::KeyExchange, result.public.clone()),
-            (PayloadType::Nonce, of.nonces.1.clone()),
-        ];
+        let mut reply =
+            vec![(PayloadType::KeyExchange, result.public.clone()), (PayloadType::Nonce, of.nonces.1.clone())];
         if let Some(variant) = self.traits.natt {
             let mut theirs = natt::hash(self.chosen.hash, &self.cookies, self.endpoint.peer);
             if policy.force {
@@ -327,17 +304,10 @@ impl MainMode {
                 theirs.iter_mut().for_each(|b| *b = !*b);
             }
             reply.push((variant.nat_d(), theirs));
-            reply.push((
-                variant.nat_d(),
-                natt::hash(self.chosen.hash, &self.cookies, self.endpoint.local),
-            ));
+            reply.push((variant.nat_d(), natt::hash(self.chosen.hash, &self.cookies, self.endpoint.local)));
         }
         self.reply = message(&self.cookies, ExchangeType::MainMode, 0, &reply);
-        self.state = State::AwaitIdentity {
-            of,
-            public: result.public,
-            shared,
-        };
+        self.state = State::AwaitIdentity { of, public: result.public, shared };
         Ok(Step::Send(self.reply.clone()))
     }
 
@@ -352,9 +322,7 @@ impl MainMode {
         now: Instant,
     ) -> Result<Step, Refusal> {
         if !header.flags.has(Flags::ENCRYPTION) {
-            return Err(Refusal::Unacceptable(
-                "an unencrypted message where the client's identity is due",
-            ));
+            return Err(Refusal::Unacceptable("an unencrypted message where the client's identity is due"));
         }
         let State::AwaitIdentity { of, public, .. } = &self.state else {
             return Ok(Step::Nothing);
@@ -370,12 +338,9 @@ impl MainMode {
             let (cky_i, cky_r) = (&self.cookies.initiator[..], &self.cookies.responder[..]);
             let ours = own_identity(endpoint.local.ip());
             let proof = keys.identity_hash(&[public, &of.initiator_public, cky_r, cky_i, &self.sa_body, &ours]);
-            let sealed = keys.encrypt(
-                encode_chain(&[(PayloadType::Identification, ours), (PayloadType::Hash, proof)]),
-                &mut iv,
-            );
-            let reply =
-                sa::encrypted(&self.cookies, ExchangeType::MainMode, 0, PayloadType::Identification, &sealed);
+            let sealed =
+                keys.encrypt(encode_chain(&[(PayloadType::Identification, ours), (PayloadType::Hash, proof)]), &mut iv);
+            let reply = sa::encrypted(&self.cookies, ExchangeType::MainMode, 0, PayloadType::Identification, &sealed);
             let sa = Sa::new(sa::Birth {
                 cookies: self.cookies,
                 endpoint,
@@ -454,13 +419,7 @@ pub(super) fn own_identity(local: IpAddr) -> Vec<u8> {
         IpAddr::V4(a) => (IdType::Ipv4, a.octets().to_vec()),
         IpAddr::V6(a) => (IdType::Ipv6, a.octets().to_vec()),
     };
-    Identification {
-        kind,
-        protocol: 0,
-        port: 0,
-        data,
-    }
-    .encode()
+    Identification { kind, protocol: 0, port: 0, data }.encode()
 }
 
 /// The body of the first payload of a kind.

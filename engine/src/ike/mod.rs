@@ -44,11 +44,7 @@ impl Job {
     pub fn run(self) -> Computed {
         let pair = crypto::KeyPair::generate(self.group, self.entropy.expose());
         let shared = pair.shared(&self.peer_public).ok();
-        Computed {
-            ticket: self.ticket,
-            public: pair.public().to_vec(),
-            shared,
-        }
+        Computed { ticket: self.ticket, public: pair.public().to_vec(), shared }
     }
 }
 

@@ -104,8 +104,5 @@ pub fn detect(with: Hash, cookies: &Cookies, payloads: &[&[u8]], local: SocketAd
         return Found::default();
     };
     let seen = hash(with, cookies, peer);
-    Found {
-        server: *ours != hash(with, cookies, local).as_slice(),
-        client: !theirs.contains(&seen.as_slice()),
-    }
+    Found { server: *ours != hash(with, cookies, local).as_slice(), client: !theirs.contains(&seen.as_slice()) }
 }

@@ -173,25 +173,14 @@ fn esp_words(s: Suite) -> (&'static str, Option<&'static str>) {
 
 /// Algorithms that a careful operator would not want; told once for each client that uses one.
 pub fn weak_words(phase1: &Phase1) -> Vec<&'static str> {
-    let all = [
-        cipher_word(phase1.cipher),
-        hash_word(phase1.hash),
-        group_word(phase1.group),
-    ];
-    all.into_iter()
-        .filter(|w| matches!(*w, "3des-cbc" | "md5" | "modp1024" | "modp1536"))
-        .collect()
+    let all = [cipher_word(phase1.cipher), hash_word(phase1.hash), group_word(phase1.group)];
+    all.into_iter().filter(|w| matches!(*w, "3des-cbc" | "md5" | "modp1024" | "modp1536")).collect()
 }
 
 impl Phase1 {
     /// In words, as logs show it.
     pub fn words(&self) -> String {
-        format!(
-            "{} {} {}",
-            cipher_word(self.cipher),
-            hash_word(self.hash),
-            group_word(self.group)
-        )
+        format!("{} {} {}", cipher_word(self.cipher), hash_word(self.hash), group_word(self.group))
     }
 
     /// Our order of liking: higher is better.
@@ -234,11 +223,7 @@ impl Phase1 {
 
     fn refused_by(&self, refused: &BTreeSet<String>) -> Vec<String> {
         let words = [cipher_word(self.cipher), hash_word(self.hash), group_word(self.group)];
-        words
-            .iter()
-            .filter(|w| refused.contains(**w))
-            .map(|w| (*w).to_owned())
-            .collect()
+        words.iter().filter(|w| refused.contains(**w)).map(|w| (*w).to_owned()).collect()
     }
 }
 
@@ -302,9 +287,7 @@ fn lives(t: &Transform, type_kind: u16, duration_kind: u16) -> (Option<u64>, Opt
 }
 
 fn life(seconds: Option<u64>) -> Duration {
-    seconds.map_or(DEFAULT_LIFE, |s| {
-        Duration::from_secs(s.clamp(LIFE_BOUNDS.0, LIFE_BOUNDS.1))
-    })
+    seconds.map_or(DEFAULT_LIFE, |s| Duration::from_secs(s.clamp(LIFE_BOUNDS.0, LIFE_BOUNDS.1)))
 }
 
 fn key_bits(t: &Transform, kind: u16) -> Option<u16> {
@@ -321,15 +304,7 @@ fn read_phase1(t: &Transform) -> Option<(Phase1, u64)> {
     let hash = Hash::from_ike(n(phase1::HASH)?)?;
     let group = Group::from_ike(n(phase1::GROUP)?)?;
     let (seconds, _) = lives(t, phase1::LIFE_TYPE, phase1::LIFE_DURATION);
-    Some((
-        Phase1 {
-            cipher,
-            hash,
-            group,
-            life: life(seconds),
-        },
-        value(t, phase1::AUTHENTICATION)?,
-    ))
+    Some((Phase1 { cipher, hash, group, life: life(seconds) }, value(t, phase1::AUTHENTICATION)?))
 }
 
 fn listed(words: &BTreeSet<String>) -> String {
@@ -371,20 +346,13 @@ pub fn choose_phase1(
         return Err(match other_auth {
             Some(auth) if kept_out.is_empty() => Refusal::AuthenticationMethod(auth),
             _ if !only.is_empty() => Refusal::Strict { offered: summary(told), only: listed(only) },
-            _ => Refusal::NoProposal {
-                offered: summary(told),
-                refused: kept_out.into_iter().collect(),
-            },
+            _ => Refusal::NoProposal { offered: summary(told), refused: kept_out.into_iter().collect() },
         });
     };
     let answer = SecurityAssociation {
         doi: offer.doi,
         situation: offer.situation,
-        proposals: vec![Proposal {
-            spi: p.spi.clone(),
-            transforms: vec![t.clone()],
-            ..*p
-        }],
+        proposals: vec![Proposal { spi: p.spi.clone(), transforms: vec![t.clone()], ..*p }],
     };
     Ok((chosen, answer))
 }
@@ -420,14 +388,7 @@ pub fn choose_phase2(offer: &SecurityAssociation, wanted: &Wanted<'_>) -> Result
         if p.protocol != Protocol::Esp || together != 1 {
             continue;
         }
-        let Some(spi) = p
-            .spi
-            .as_slice()
-            .try_into()
-            .ok()
-            .map(u32::from_be_bytes)
-            .filter(|s| *s > 255)
-        else {
+        let Some(spi) = p.spi.as_slice().try_into().ok().map(u32::from_be_bytes).filter(|s| *s > 255) else {
             continue;
         };
         for t in &p.transforms {
@@ -445,11 +406,8 @@ pub fn choose_phase2(offer: &SecurityAssociation, wanted: &Wanted<'_>) -> Result
                 },
             };
             let words = esp_words(suite);
-            let out: Vec<_> = [Some(words.0), words.1]
-                .into_iter()
-                .flatten()
-                .filter(|w| wanted.refused.contains(*w))
-                .collect();
+            let out: Vec<_> =
+                [Some(words.0), words.1].into_iter().flatten().filter(|w| wanted.refused.contains(*w)).collect();
             if !out.is_empty() {
                 kept_out.insert(out.join(" and "));
                 continue;
@@ -464,22 +422,8 @@ pub fn choose_phase2(offer: &SecurityAssociation, wanted: &Wanted<'_>) -> Result
                 .is_none_or(|(liked, b)| (preferred, Phase2::rank(suite)) > (*liked, Phase2::rank(b.suite)));
             if better {
                 let (seconds, kilobytes) = lives(t, phase2::LIFE_TYPE, phase2::LIFE_DURATION);
-                let answer = (
-                    p.number,
-                    t.number,
-                    t.attributes.iter().map(|a| (a.kind, store(&a.value))).collect(),
-                );
-                best = Some((
-                    preferred,
-                    Phase2 {
-                        suite,
-                        spi,
-                        pfs,
-                        life: life(seconds),
-                        kilobytes,
-                        answer,
-                    },
-                ));
+                let answer = (p.number, t.number, t.attributes.iter().map(|a| (a.kind, store(&a.value))).collect());
+                best = Some((preferred, Phase2 { suite, spi, pfs, life: life(seconds), kilobytes, answer }));
             }
         }
     }
@@ -495,10 +439,7 @@ pub fn choose_phase2(offer: &SecurityAssociation, wanted: &Wanted<'_>) -> Result
         None if wrong_mode && kept_out.is_empty() => Err(Refusal::Unacceptable(
             "the client does not ask for transport mode, which L2TP/IPsec needs: choose an L2TP/IPsec connection in the client",
         )),
-        None => Err(Refusal::NoProposal {
-            offered: summary(told),
-            refused: kept_out.into_iter().collect(),
-        }),
+        None => Err(Refusal::NoProposal { offered: summary(told), refused: kept_out.into_iter().collect() }),
     }
 }
 
@@ -520,11 +461,7 @@ impl Phase2 {
                 number: self.answer.0,
                 protocol: Protocol::Esp,
                 spi: our_spi.to_be_bytes().to_vec(),
-                transforms: vec![Transform {
-                    number: self.answer.1,
-                    id: self.suite.cipher.to_ike(),
-                    attributes,
-                }],
+                transforms: vec![Transform { number: self.answer.1, id: self.suite.cipher.to_ike(), attributes }],
             }],
         }
     }
@@ -544,11 +481,7 @@ fn summary(told: Vec<String>) -> String {
     let more = seen.len().saturating_sub(MOST_TOLD);
     seen.truncate(MOST_TOLD);
     let list = seen.join(", ");
-    if more > 0 {
-        format!("{list} and {more} more")
-    } else {
-        list
-    }
+    if more > 0 { format!("{list} and {more} more") } else { list }
 }
 
 fn tell_phase1(t: &Transform) -> String {
@@ -611,38 +544,18 @@ mod tests {
     use wire::isakmp::{Attribute, AttributeValue};
 
     fn attributes(list: &[(u16, u16)]) -> Vec<Attribute> {
-        list.iter()
-            .map(|(kind, v)| Attribute {
-                kind: *kind,
-                value: AttributeValue::Short(*v),
-            })
-            .collect()
+        list.iter().map(|(kind, v)| Attribute { kind: *kind, value: AttributeValue::Short(*v) }).collect()
     }
 
     fn phase1_offer(transforms: &[(u16, Option<u16>, u16, u16, u16)]) -> SecurityAssociation {
-        let transforms = transforms
-            .iter()
-            .enumerate()
-            .map(|(i, (enc, bits, hash, group, auth))| {
-                let mut list = vec![(1, *enc), (2, *hash), (4, *group), (3, *auth), (11, 1), (12, 3600)];
-                list.extend(bits.map(|b| (14, b)));
-                Transform {
-                    number: u8::try_from(i + 1).unwrap(),
-                    id: 1,
-                    attributes: attributes(&list),
-                }
-            });
-        let proposals = vec![Proposal {
-            number: 1,
-            protocol: Protocol::Isakmp,
-            spi: vec![],
-            transforms: transforms.collect(),
-        }];
-        SecurityAssociation {
-            doi: 1,
-            situation: 1,
-            proposals,
-        }
+        let transforms = transforms.iter().enumerate().map(|(i, (enc, bits, hash, group, auth))| {
+            let mut list = vec![(1, *enc), (2, *hash), (4, *group), (3, *auth), (11, 1), (12, 3600)];
+            list.extend(bits.map(|b| (14, b)));
+            Transform { number: u8::try_from(i + 1).unwrap(), id: 1, attributes: attributes(&list) }
+        });
+        let proposals =
+            vec![Proposal { number: 1, protocol: Protocol::Isakmp, spi: vec![], transforms: transforms.collect() }];
+        SecurityAssociation { doi: 1, situation: 1, proposals }
     }
 
     fn refuse(words: &[&str]) -> BTreeSet<String> {
@@ -654,17 +567,15 @@ mod tests {
         let offer = phase1_offer(&[(5, None, 2, 2, 1), (7, Some(128), 2, 14, 1), (7, Some(256), 4, 14, 1)]);
         let (chosen, answer) = choose_phase1(&offer, &refuse(&[]), &refuse(&[])).unwrap();
         assert_eq!(chosen.words(), "aes256-cbc sha256 modp2048");
-        assert_eq!(
-            answer.proposals[0].transforms,
-            vec![offer.proposals[0].transforms[2].clone()]
-        );
+        assert_eq!(answer.proposals[0].transforms, vec![offer.proposals[0].transforms[2].clone()]);
         assert_eq!(chosen.life, Duration::from_secs(3600));
     }
 
     #[test]
     fn a_refused_word_keeps_an_offer_out_and_the_refusal_names_it() {
         let offer = phase1_offer(&[(5, None, 2, 2, 1)]);
-        let Err(Refusal::NoProposal { offered, refused }) = choose_phase1(&offer, &refuse(&["modp1024"]), &refuse(&[])) else {
+        let Err(Refusal::NoProposal { offered, refused }) = choose_phase1(&offer, &refuse(&["modp1024"]), &refuse(&[]))
+        else {
             panic!("taken")
         };
         assert_eq!(offered, "3des-cbc sha modp1024");
@@ -674,19 +585,13 @@ mod tests {
     #[test]
     fn aes_without_a_key_length_is_passed_over_alone() {
         let offer = phase1_offer(&[(7, None, 2, 14, 1), (5, None, 2, 14, 1)]);
-        assert_eq!(
-            choose_phase1(&offer, &refuse(&[]), &refuse(&[])).unwrap().0.words(),
-            "3des-cbc sha modp2048"
-        );
+        assert_eq!(choose_phase1(&offer, &refuse(&[]), &refuse(&[])).unwrap().0.words(), "3des-cbc sha modp2048");
     }
 
     #[test]
     fn xauth_is_refused_by_name() {
         let offer = phase1_offer(&[(7, Some(256), 2, 14, 65001)]);
-        assert_eq!(
-            choose_phase1(&offer, &refuse(&[]), &refuse(&[])).err(),
-            Some(Refusal::AuthenticationMethod(65001))
-        );
+        assert_eq!(choose_phase1(&offer, &refuse(&[]), &refuse(&[])).err(), Some(Refusal::AuthenticationMethod(65001)));
     }
 
     fn phase2_offer(list: &[(u8, &[(u16, u16)])]) -> SecurityAssociation {
@@ -694,31 +599,14 @@ mod tests {
             number: u8::try_from(i + 1).unwrap(),
             protocol: Protocol::Esp,
             spi: vec![1, 2, 3, u8::try_from(i).unwrap()],
-            transforms: vec![Transform {
-                number: 1,
-                id: *id,
-                attributes: attributes(a),
-            }],
+            transforms: vec![Transform { number: 1, id: *id, attributes: attributes(a) }],
         });
-        SecurityAssociation {
-            doi: 1,
-            situation: 1,
-            proposals: proposals.collect(),
-        }
+        SecurityAssociation { doi: 1, situation: 1, proposals: proposals.collect() }
     }
 
     fn wanted(refused: &BTreeSet<String>, udp: bool) -> Wanted<'_> {
-        let preferred = Some(Suite {
-            cipher: EspCipher::Aes128,
-            auth: EspAuth::HmacSha1_96,
-        });
-        Wanted {
-            refused,
-            preferred,
-            udp,
-            udp_mode: 4,
-            strict: None,
-        }
+        let preferred = Some(Suite { cipher: EspCipher::Aes128, auth: EspAuth::HmacSha1_96 });
+        Wanted { refused, preferred, udp, udp_mode: 4, strict: None }
     }
 
     #[test]
@@ -738,10 +626,7 @@ mod tests {
     fn transport_without_udp_is_refused_behind_a_nat() {
         let none = refuse(&[]);
         let offer = phase2_offer(&[(12, &[(4, 2), (6, 128), (5, 2)])]);
-        assert!(matches!(
-            choose_phase2(&offer, &wanted(&none, true)),
-            Err(Refusal::Unacceptable(_))
-        ));
+        assert!(matches!(choose_phase2(&offer, &wanted(&none, true)), Err(Refusal::Unacceptable(_))));
         assert!(choose_phase2(&offer, &wanted(&none, false)).is_ok());
     }
 
@@ -749,10 +634,7 @@ mod tests {
     fn null_encryption_is_never_taken() {
         let none = refuse(&[]);
         let offer = phase2_offer(&[(11, &[(4, 2), (5, 2)])]);
-        assert!(matches!(
-            choose_phase2(&offer, &wanted(&none, false)),
-            Err(Refusal::NoProposal { .. })
-        ));
+        assert!(matches!(choose_phase2(&offer, &wanted(&none, false)), Err(Refusal::NoProposal { .. })));
     }
 
     #[test]
@@ -796,14 +678,8 @@ mod tests {
         // A weak group is not outweighed by a cipher, nor a strong cipher by a large group.
         for (list, expected) in [
             ([(7, Some(256), 4, 2, 1), (5, None, 2, 14, 1)], "3des-cbc sha modp2048"),
-            (
-                [(7, Some(128), 4, 18, 1), (7, Some(128), 2, 14, 1)],
-                "aes-cbc sha modp2048",
-            ),
-            (
-                [(7, Some(128), 4, 19, 1), (7, Some(256), 4, 14, 1)],
-                "aes256-cbc sha256 modp2048",
-            ),
+            ([(7, Some(128), 4, 18, 1), (7, Some(128), 2, 14, 1)], "aes-cbc sha modp2048"),
+            ([(7, Some(128), 4, 19, 1), (7, Some(256), 4, 14, 1)], "aes256-cbc sha256 modp2048"),
         ] {
             let chosen = choose_phase1(&phase1_offer(&list), &refuse(&[]), &refuse(&[])).unwrap().0;
             assert_eq!(chosen.words(), expected);
@@ -816,10 +692,7 @@ mod tests {
         let Err(Refusal::NoProposal { offered, .. }) = choose_phase1(&offer, &refuse(&[]), &refuse(&[])) else {
             panic!("taken")
         };
-        assert_eq!(
-            offered,
-            "des-cbc md5 modp768, 3des-cbc md5 modp768, des-cbc sha modp1024"
-        );
+        assert_eq!(offered, "des-cbc md5 modp768, 3des-cbc md5 modp768, des-cbc sha modp1024");
     }
 
     /// What clients.md 4 says ChromeOS offers.
@@ -832,10 +705,7 @@ mod tests {
             (12, &[(6, 128), (5, 2), (4, 2)]),
             (3, &[(5, 2), (4, 2)]),
         ]);
-        let any = Wanted {
-            preferred: None,
-            ..wanted(&none, false)
-        };
+        let any = Wanted { preferred: None, ..wanted(&none, false) };
         let chosen = choose_phase2(&offer, &any).unwrap();
         assert_eq!((chosen.words().as_str(), chosen.spi), ("esp aes-gcm", 0x0102_0300));
         let answer = chosen.answer((1, 1), 0x0a0b_0c0d);
@@ -851,10 +721,7 @@ mod tests {
     #[test]
     fn ciphers_of_esp_are_liked_in_our_order() {
         let none = refuse(&[]);
-        let any = Wanted {
-            preferred: None,
-            ..wanted(&none, false)
-        };
+        let any = Wanted { preferred: None, ..wanted(&none, false) };
         type Case = (u8, &'static [(u16, u16)], &'static str);
         let order: [Case; 11] = [
             (20, &[(6, 256), (4, 2)], "esp aes256-gcm"),

@@ -21,12 +21,7 @@ use wire::isakmp::{
 
 /// Message 2 is sent again if message 3 stays out: a few times, more slowly each time. RFC 2408 §5.1 leaves the timer
 /// to us; the client repeats message 1 as well.
-const CONFIRMATION: Retry = Retry {
-    first: Duration::from_secs(2),
-    factor: 2,
-    cap: Duration::from_secs(8),
-    tries: 4,
-};
+const CONFIRMATION: Retry = Retry { first: Duration::from_secs(2), factor: 2, cap: Duration::from_secs(8), tries: 4 };
 /// UDP, in identities.
 const UDP: u8 = 17;
 /// The port of L2TP (RFC 2661 §8.1).
@@ -131,60 +126,34 @@ fn read(keys: &Keys, last_block: &[u8], header: &Header, body: &[u8]) -> Result<
         return Err(Refusal::Unacceptable("Quick Mode in the clear").into());
     }
     let iv = keys.exchange_iv(last_block, header.message_id);
-    let (plain, next_iv) = keys
-        .decrypt(body, &iv)
-        .ok_or(Refusal::Unacceptable("an encrypted message that is not whole blocks"))?;
+    let (plain, next_iv) =
+        keys.decrypt(body, &iv).ok_or(Refusal::Unacceptable("an encrypted message that is not whole blocks"))?;
     let payloads = chain(header.next, &plain)?;
-    let first = payloads
-        .first()
-        .filter(|p| p.kind == PayloadType::Hash)
-        .ok_or(Refusal::Missing("hash"))?;
+    let first = payloads.first().filter(|p| p.kind == PayloadType::Hash).ok_or(Refusal::Missing("hash"))?;
     let end = payloads.last().map_or(first.end, |p| p.end);
     let rest = plain.get(first.end..end).ok_or(Refusal::Missing("hash"))?;
-    if !crypto::equal(
-        first.body,
-        &keys.message_hash(&[&header.message_id.to_be_bytes(), rest]),
-    ) {
+    if !crypto::equal(first.body, &keys.message_hash(&[&header.message_id.to_be_bytes(), rest])) {
         return Err(Refusal::BadHash.into());
     }
     let told = |what| Failure::Told(Refusal::Missing(what), NotifyType::PayloadMalformed);
     let sa = find(&payloads, PayloadType::Sa).ok_or_else(|| told("SA"))?;
     let offer = SecurityAssociation::decode(sa).map_err(|e| Failure::Told(e.into(), NotifyType::PayloadMalformed))?;
-    let nonce = find(&payloads, PayloadType::Nonce)
-        .ok_or_else(|| told("nonce"))?
-        .to_vec();
+    let nonce = find(&payloads, PayloadType::Nonce).ok_or_else(|| told("nonce"))?.to_vec();
     let public = find(&payloads, PayloadType::KeyExchange).map(<[u8]>::to_vec);
-    let ids = payloads
-        .iter()
-        .filter(|p| p.kind == PayloadType::Identification)
-        .take(2)
-        .map(|p| p.body.to_vec())
-        .collect();
-    Ok(Request {
-        offer,
-        nonce,
-        public,
-        ids,
-        next_iv,
-    })
+    let ids =
+        payloads.iter().filter(|p| p.kind == PayloadType::Identification).take(2).map(|p| p.body.to_vec()).collect();
+    Ok(Request { offer, nonce, public, ids, next_iv })
 }
 
 /// Whether the identities are those of L2TP: the client's may have any port, ours must be UDP 1701 (RFC 3193 §4).
 fn check_ids(ids: &[Vec<u8>]) -> Result<(), Failure> {
     let refuse = |what| Failure::Told(Refusal::Unacceptable(what), NotifyType::InvalidIdInformation);
     let [client, server] = ids else {
-        return if ids.is_empty() {
-            Ok(())
-        } else {
-            Err(refuse("one identity without the other in Quick Mode"))
-        };
+        return if ids.is_empty() { Ok(()) } else { Err(refuse("one identity without the other in Quick Mode")) };
     };
     let read = |body: &[u8]| Identification::decode(body).map_err(|_| refuse("an identity that cannot be read"));
     let (client, server) = (read(client)?, read(server)?);
-    if matches!(
-        server.kind,
-        IdType::Ipv4Subnet | IdType::Ipv6Subnet | IdType::Ipv4Range | IdType::Ipv6Range
-    ) {
+    if matches!(server.kind, IdType::Ipv4Subnet | IdType::Ipv6Subnet | IdType::Ipv4Range | IdType::Ipv6Range) {
         return Err(refuse(
             "the client asks for a network, not for L2TP: it is set to plain IPsec; choose L2TP/IPsec with a pre-shared key",
         ));
@@ -218,9 +187,7 @@ impl Quick {
     ) -> Result<(Self, Vec<Output>), Failure> {
         let request = read(within.keys, within.last_block, header, body)?;
         check_ids(&request.ids)?;
-        policy
-            .served
-            .map_err(|why| Failure::Told(Refusal::Unacceptable(why), NotifyType::NoProposalChosen))?;
+        policy.served.map_err(|why| Failure::Told(Refusal::Unacceptable(why), NotifyType::NoProposalChosen))?;
         if !(8..=256).contains(&request.nonce.len()) {
             let refusal = Refusal::Unacceptable("the nonce is not 8 to 256 octets long");
             return Err(Failure::Told(refusal, NotifyType::PayloadMalformed));
@@ -238,9 +205,7 @@ impl Quick {
             udp_mode: policy.wanted.udp_mode,
             nonces: (request.nonce, nonce),
             ids: request.ids,
-            nat_oa: original_addresses(within.natt, within.endpoint)
-                .filter(|_| policy.wanted.udp)
-                .unwrap_or_default(),
+            nat_oa: original_addresses(within.natt, within.endpoint).filter(|_| policy.wanted.udp).unwrap_or_default(),
             iv: request.next_iv,
             request: datagram.to_vec(),
             reply: vec![],
@@ -256,12 +221,7 @@ impl Quick {
             (Some(group), Some(peer_public)) if peer_public.len() == group.public_len() => {
                 let mut entropy = vec![0; 64];
                 rng.fill(&mut entropy);
-                let pending = Pending {
-                    ticket: policy.ticket,
-                    group,
-                    peer_public,
-                    entropy: Secret::new(entropy),
-                };
+                let pending = Pending { ticket: policy.ticket, group, peer_public, entropy: Secret::new(entropy) };
                 let job = pending.job();
                 this.state = State::Computing(pending);
                 Ok((this, vec![Output::Compute(job)]))
@@ -296,11 +256,7 @@ impl Quick {
         ];
         payloads.extend(pfs.map(|(public, _)| (PayloadType::KeyExchange, public)));
         payloads.extend(self.ids.iter().map(|body| (PayloadType::Identification, body.clone())));
-        payloads.extend(
-            self.nat_oa
-                .iter()
-                .map(|(kind, body)| (PayloadType::from(*kind), body.clone())),
-        );
+        payloads.extend(self.nat_oa.iter().map(|(kind, body)| (PayloadType::from(*kind), body.clone())));
         let hash = keys.message_hash(&[&id.to_be_bytes(), &self.nonces.0, &encode_chain(&payloads)]);
         payloads.insert(0, (PayloadType::Hash, hash));
         let sealed = keys.encrypt(encode_chain(&payloads), &mut self.iv);
@@ -369,9 +325,7 @@ impl Quick {
         result: Computed,
         now: Instant,
     ) -> Result<Vec<Output>, Refusal> {
-        let shared = result.shared.ok_or(Refusal::Unacceptable(
-            "the Diffie-Hellman public value is not acceptable",
-        ))?;
+        let shared = result.shared.ok_or(Refusal::Unacceptable("the Diffie-Hellman public value is not acceptable"))?;
         Ok(self.answer(keys, id, Some((result.public, shared)), now))
     }
 
@@ -443,16 +397,8 @@ impl Pending {
 /// NAT-OA payloads: the client's address and ours as they look from here (RFC 3947 §5.2).
 pub(super) fn original_addresses(natt: Option<Variant>, endpoint: Endpoint) -> Option<Vec<(u8, Vec<u8>)>> {
     let body = |ip: IpAddr| match ip {
-        IpAddr::V4(a) => NatOa {
-            kind: IdType::Ipv4,
-            data: a.octets().to_vec(),
-        }
-        .encode(),
-        IpAddr::V6(a) => NatOa {
-            kind: IdType::Ipv6,
-            data: a.octets().to_vec(),
-        }
-        .encode(),
+        IpAddr::V4(a) => NatOa { kind: IdType::Ipv4, data: a.octets().to_vec() }.encode(),
+        IpAddr::V6(a) => NatOa { kind: IdType::Ipv6, data: a.octets().to_vec() }.encode(),
     };
     let kind: u8 = natt?.nat_oa().into();
     Some(vec![(kind, body(endpoint.peer.ip())), (kind, body(endpoint.local.ip()))])

@@ -1,10 +1,10 @@
 //! An established ISAKMP SA: what its messages are enciphered with, and which exchanges of phase 2 run in it.
 
 use super::informational::{self, News};
+use super::initiate::{self, Start, Terms};
 use super::keys::{Cookies, Keys};
 use super::main_mode::MOST_REPEATS;
 use super::natt::{Found, Variant};
-use super::initiate::{self, Start, Terms};
 use super::proposal::{self, Phase1};
 use super::quick_mode::{self, Quick};
 use super::{Computed, Endpoint, Job, Refusal};
@@ -352,9 +352,7 @@ impl Sa {
     ) -> Result<(), Refusal> {
         if !header.flags.has(Flags::ENCRYPTION) {
             // Anybody could have sent it (RFC 2409 §5.7): it changes nothing.
-            return Err(Refusal::Unacceptable(
-                "an informational message in the clear is not acted on",
-            ));
+            return Err(Refusal::Unacceptable("an informational message in the clear is not acted on"));
         }
         let iv = self.keys.exchange_iv(&self.last_block, header.message_id);
         let news = informational::read(&self.keys, header, body, &iv)?;
@@ -396,11 +394,7 @@ impl Sa {
             }
             return;
         }
-        let id = self
-            .quick
-            .iter()
-            .find(|(_, q)| q.waits_for(result.ticket))
-            .map(|(id, _)| *id);
+        let id = self.quick.iter().find(|(_, q)| q.waits_for(result.ticket)).map(|(id, _)| *id);
         let Some(quick) = id.and_then(|id| self.quick.get_mut(&id)) else {
             return;
         };
@@ -456,8 +450,7 @@ impl Sa {
             }
         };
         let within = initiate::Within { keys: &self.keys, last_block: &self.last_block, id };
-        let nat_oa =
-            quick_mode::original_addresses(self.natt, endpoint).filter(|_| terms.udp).unwrap_or_default();
+        let nat_oa = quick_mode::original_addresses(self.natt, endpoint).filter(|_| terms.udp).unwrap_or_default();
         let start = Start::begin(&within, self.cookies, terms.clone(), nat_oa, (spi, ticket), rng, now, out);
         self.started.insert(id, start);
     }
@@ -483,16 +476,8 @@ impl Sa {
         let rest = encode_chain(&[(kind, body.clone())]);
         let hash = self.keys.message_hash(&[&id.to_be_bytes(), &rest]);
         let mut iv = self.keys.exchange_iv(&self.last_block, id);
-        let sealed = self
-            .keys
-            .encrypt(encode_chain(&[(PayloadType::Hash, hash), (kind, body)]), &mut iv);
-        encrypted(
-            &self.cookies,
-            ExchangeType::Informational,
-            id,
-            PayloadType::Hash,
-            &sealed,
-        )
+        let sealed = self.keys.encrypt(encode_chain(&[(PayloadType::Hash, hash), (kind, body)]), &mut iv);
+        encrypted(&self.cookies, ExchangeType::Informational, id, PayloadType::Hash, &sealed)
     }
 
     /// A Delete for ESP SAs of ours.
@@ -513,9 +498,7 @@ impl Sa {
         if self.probe.is_none() {
             self.probe_sequence = self.probe_sequence.wrapping_add(1);
         }
-        self.probe = Some(Probe {
-            sequence: self.probe_sequence,
-        });
+        self.probe = Some(Probe { sequence: self.probe_sequence });
         let note = informational::r_u_there(&self.cookies, self.probe_sequence);
         self.informational(PayloadType::Notification, note, rng)
     }

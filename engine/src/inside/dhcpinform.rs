@@ -42,9 +42,7 @@ pub(crate) fn answer(packet: &[u8], facts: &Facts) -> Option<Vec<u8>> {
     }
     let asked = Message::decode(udp.payload).ok()?;
     let own = asked.ciaddr == facts.client || asked.ciaddr.is_unspecified();
-    let for_us = asked
-        .option(OptionCode::ServerIdentifier)
-        .is_none_or(|id| id == facts.server.octets());
+    let for_us = asked.option(OptionCode::ServerIdentifier).is_none_or(|id| id == facts.server.octets());
     if asked.op != Op::Request
         || asked.message_type() != Some(MessageType::Inform)
         || !own
@@ -71,9 +69,7 @@ pub(crate) fn answer(packet: &[u8], facts: &Facts) -> Option<Vec<u8>> {
 fn options(asked: &Message, facts: &Facts) -> Vec<DhcpOption> {
     let list = asked.option(OptionCode::ParameterRequestList);
     let wants = |code: OptionCode| list.as_ref().is_none_or(|list| list.contains(&u8::from(code)));
-    let mask = u32::MAX
-        .checked_shl(32_u32.saturating_sub(u32::from(facts.mask_bits)))
-        .unwrap_or(0);
+    let mask = u32::MAX.checked_shl(32_u32.saturating_sub(u32::from(facts.mask_bits))).unwrap_or(0);
     let mut options = vec![
         DhcpOption::new(OptionCode::MessageType, [u8::from(MessageType::Ack)]),
         DhcpOption::addresses(OptionCode::ServerIdentifier, &[facts.server]),
@@ -114,11 +110,7 @@ fn routes(facts: &Facts) -> Vec<u8> {
         .networks
         .iter()
         .filter(|(_, bits)| (1..=32).contains(bits))
-        .map(|(network, bits)| Route {
-            network: *network,
-            bits: *bits,
-            router: facts.server,
-        })
+        .map(|(network, bits)| Route { network: *network, bits: *bits, router: facts.server })
         .collect();
     encode_routes(&routes)
 }
@@ -129,11 +121,7 @@ fn datagram(facts: &Facts, payload: &[u8]) -> Option<Vec<u8>> {
     segment.extend_from_slice(payload);
     let sum = transport_checksum_ipv4(facts.server, facts.client, UDP, &segment);
     let sum = if sum == 0 { u16::MAX } else { sum };
-    segment
-        .iter_mut()
-        .skip(6)
-        .zip(sum.to_be_bytes())
-        .for_each(|(place, octet)| *place = octet);
+    segment.iter_mut().skip(6).zip(sum.to_be_bytes()).for_each(|(place, octet)| *place = octet);
     let mut packet = ipv4_header(facts.server, facts.client, UDP, segment.len())?.to_vec();
     packet.append(&mut segment);
     Some(packet)
@@ -222,31 +210,18 @@ mod tests {
         assert_eq!(reply.option(OptionCode::DomainName).unwrap(), b"lan.test");
         let routes = decode_routes(&reply.option(OptionCode::MicrosoftRoutes).unwrap()).unwrap();
         let told: Vec<_> = routes.iter().map(|r| (r.network, r.bits, r.router)).collect();
-        assert_eq!(
-            told,
-            facts().networks.iter().map(|n| (n.0, n.1, SERVER)).collect::<Vec<_>>()
-        );
+        assert_eq!(told, facts().networks.iter().map(|n| (n.0, n.1, SERVER)).collect::<Vec<_>>());
     }
 
     #[test]
     fn windows_is_told_both_numbers_of_the_routes_and_the_search_list() {
-        let reply = ask(&inform(Some(&[
-            1, 3, 6, 15, 31, 33, 43, 44, 46, 47, 119, 121, 249, 252,
-        ])))
-        .unwrap();
+        let reply = ask(&inform(Some(&[1, 3, 6, 15, 31, 33, 43, 44, 46, 47, 119, 121, 249, 252]))).unwrap();
         assert_eq!(codes(&reply), [53, 54, 1, 6, 15, 119, 44, 46, 249, 121]);
         assert_eq!(reply.option(OptionCode::DomainSearch).unwrap(), b"\x03lan\x04test\x00");
-        assert_eq!(
-            reply.option(OptionCode::MicrosoftRoutes),
-            reply.option(OptionCode::ClasslessRoutes)
-        );
+        assert_eq!(reply.option(OptionCode::MicrosoftRoutes), reply.option(OptionCode::ClasslessRoutes));
         assert_eq!(reply.option(OptionCode::Router), None, "no default gateway");
         let all = ask(&inform(None)).unwrap();
-        assert_eq!(
-            codes(&all),
-            [53, 54, 1, 6, 15, 119, 44, 46, 249, 121],
-            "who names nothing gets all"
-        );
+        assert_eq!(codes(&all), [53, 54, 1, 6, 15, 119, 44, 46, 249, 121], "who names nothing gets all");
     }
 
     #[test]
@@ -285,9 +260,7 @@ mod tests {
         changes[1].giaddr = Ipv4Addr::new(192, 168, 100, 2);
         changes[2].op = Op::Reply;
         changes[3].options.clear();
-        changes[4]
-            .options
-            .push(DhcpOption::addresses(OptionCode::ServerIdentifier, &[DNS]));
+        changes[4].options.push(DhcpOption::addresses(OptionCode::ServerIdentifier, &[DNS]));
         for (at, message) in changes.iter().enumerate() {
             assert!(ask(message).is_none(), "{at}");
         }

@@ -26,9 +26,8 @@ pub(crate) struct Facts<'a> {
 pub(crate) fn answer(message: &[u8], facts: Facts<'_>) -> Option<Vec<u8>> {
     let asked = Message::decode(message).ok()?;
     let ours = duid(facts.our_identifier);
-    let wants_addresses = [OptionCode::IaNa, OptionCode::IaTa, OptionCode::IaPd]
-        .iter()
-        .any(|code| asked.option(*code).is_some());
+    let wants_addresses =
+        [OptionCode::IaNa, OptionCode::IaTa, OptionCode::IaPd].iter().any(|code| asked.option(*code).is_some());
     let for_another = asked.option(OptionCode::ServerId).is_some_and(|id| id != ours);
     // RFC 8415 §16.12: a server discards these.
     if asked.kind != MessageType::InformationRequest || wants_addresses || for_another {
@@ -50,11 +49,7 @@ pub(crate) fn answer(message: &[u8], facts: Facts<'_>) -> Option<Vec<u8>> {
     if asked.asks_for(OptionCode::InformationRefreshTime) {
         options.push((OptionCode::InformationRefreshTime, REFRESH.to_be_bytes().to_vec()));
     }
-    let reply = Message {
-        kind: MessageType::Reply,
-        transaction: asked.transaction,
-        options,
-    };
+    let reply = Message { kind: MessageType::Reply, transaction: asked.transaction, options };
     Some(reply.encode())
 }
 
@@ -74,11 +69,7 @@ mod tests {
     const DNS: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 0x100, 0, 0, 0, 0, 0x10);
 
     fn facts() -> Facts<'static> {
-        Facts {
-            our_identifier: 7,
-            dns: &[DNS],
-            domain: Some("lan.test"),
-        }
+        Facts { our_identifier: 7, dns: &[DNS], domain: Some("lan.test") }
     }
 
     fn request(options: &[(OptionCode, &[u8])]) -> Message {
@@ -98,10 +89,7 @@ mod tests {
         let reply = Message::decode(&answer(&asked.encode(), facts()).unwrap()).unwrap();
         assert_eq!((reply.kind, reply.transaction), (MessageType::Reply, [1, 2, 3]));
         assert_eq!(reply.option(OptionCode::ClientId).unwrap(), [0, 3, 0, 1, 9]);
-        assert_eq!(
-            reply.option(OptionCode::ServerId).unwrap(),
-            [0, 3, 0, 27, 0, 0, 0, 0, 0, 0, 0, 7]
-        );
+        assert_eq!(reply.option(OptionCode::ServerId).unwrap(), [0, 3, 0, 27, 0, 0, 0, 0, 0, 0, 0, 7]);
         assert_eq!(reply.option(OptionCode::DnsServers).unwrap(), DNS.octets());
         assert_eq!(reply.option(OptionCode::DomainList).unwrap(), b"\x03lan\x04test\x00");
         assert_eq!(reply.option(OptionCode::InformationRefreshTime).unwrap(), [0, 0, 2, 88]);

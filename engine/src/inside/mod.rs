@@ -20,11 +20,7 @@ pub(crate) struct Pace {
 impl Pace {
     /// One answer every `every`, and `burst` at once.
     pub(crate) fn new(every: Duration, burst: u32) -> Self {
-        Self {
-            every,
-            burst,
-            paid: Instant::default(),
-        }
+        Self { every, burst, paid: Instant::default() }
     }
 
     /// Whether one more answer may be given.

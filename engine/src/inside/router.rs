@@ -135,11 +135,7 @@ impl Router {
             return;
         }
         if self.facts.prefix.is_some() && self.advertisements.take(now) {
-            let to = if ip.source().is_unspecified() {
-                ALL_NODES
-            } else {
-                ip.source()
-            };
+            let to = if ip.source().is_unspecified() { ALL_NODES } else { ip.source() };
             self.send_router_advertisement(to);
         }
     }
@@ -152,11 +148,7 @@ impl Router {
             return;
         }
         // RFC 4861 §7.2.4: who has no address yet is told through all nodes, and is not said to have asked.
-        let (to, solicited) = if ip.source().is_unspecified() {
-            (ALL_NODES, false)
-        } else {
-            (ip.source(), true)
-        };
+        let (to, solicited) = if ip.source().is_unspecified() { (ALL_NODES, false) } else { (ip.source(), true) };
         let advertisement = NeighbourAdvertisement {
             router: true,
             solicited,
@@ -164,12 +156,7 @@ impl Router {
             target: solicitation.target,
             options: Vec::new(),
         };
-        self.send_icmpv6(
-            Type::NeighbourAdvertisement,
-            (solicitation.target, to),
-            ND_HOPS,
-            &advertisement.encode(),
-        );
+        self.send_icmpv6(Type::NeighbourAdvertisement, (solicitation.target, to), ND_HOPS, &advertisement.encode());
     }
 
     fn on_echo_request(&mut self, ip: &Ipv6<'_>, message: &Message<'_>, now: Instant) {
@@ -178,11 +165,7 @@ impl Router {
             return;
         }
         if self.others.take(now) {
-            let ours = if self.is_ours(ip.destination()) {
-                ip.destination()
-            } else {
-                self.facts.link_local
-            };
+            let ours = if self.is_ours(ip.destination()) { ip.destination() } else { self.facts.link_local };
             self.send_icmpv6(Type::EchoReply, (ours, from), HOPS, message.body);
         }
     }
@@ -220,27 +203,14 @@ impl Router {
     fn send_router_advertisement(&mut self, to: Ipv6Addr) {
         let Some(prefix) = self.facts.prefix else { return };
         let mut options = vec![
-            NdOption::Prefix {
-                prefix,
-                bits: 64,
-                on_link: true,
-                autonomous: true,
-                valid: VALID,
-                preferred: PREFERRED,
-            },
+            NdOption::Prefix { prefix, bits: 64, on_link: true, autonomous: true, valid: VALID, preferred: PREFERRED },
             NdOption::Mtu(self.facts.mtu.into()),
         ];
         if !self.facts.dns.is_empty() {
-            options.push(NdOption::DnsServers {
-                lifetime: LIFETIME.into(),
-                servers: self.facts.dns.clone(),
-            });
+            options.push(NdOption::DnsServers { lifetime: LIFETIME.into(), servers: self.facts.dns.clone() });
         }
         if let Some(domain) = &self.facts.domain {
-            options.push(NdOption::DnsSearch {
-                lifetime: LIFETIME.into(),
-                names: vec![domain.clone()],
-            });
+            options.push(NdOption::DnsSearch { lifetime: LIFETIME.into(), names: vec![domain.clone()] });
         }
         let advertisement = RouterAdvertisement {
             hop_limit: HOPS,
@@ -318,55 +288,28 @@ mod tests {
         let ip = Ipv6::new(&packet).unwrap();
         let message = Message::decode(ip.source(), ip.destination(), ip.payload()).unwrap();
         assert_eq!(message.code, 0);
-        (
-            message.kind,
-            ip.source(),
-            ip.destination(),
-            ip.hop_limit(),
-            message.body.to_vec(),
-        )
+        (message.kind, ip.source(), ip.destination(), ip.hop_limit(), message.body.to_vec())
     }
 
     #[test]
     fn a_solicitation_is_answered_with_prefix_mtu_and_name_servers() {
         let (mut router, _) = router();
-        let (kind, from, to, hops, body) = ask(
-            &mut router,
-            Type::RouterSolicitation,
-            (THEIRS, ALL_ROUTERS),
-            255,
-            &[0; 4],
-        )
-        .unwrap();
+        let (kind, from, to, hops, body) =
+            ask(&mut router, Type::RouterSolicitation, (THEIRS, ALL_ROUTERS), 255, &[0; 4]).unwrap();
         assert_eq!((kind, from, to, hops), (Type::RouterAdvertisement, OURS, THEIRS, 255));
         let told = RouterAdvertisement::decode(&body).unwrap();
-        assert_eq!(
-            (told.managed, told.other, told.lifetime, told.hop_limit),
-            (false, true, 1800, 64)
-        );
+        assert_eq!((told.managed, told.other, told.lifetime, told.hop_limit), (false, true, 1800, 64));
         assert!(matches!(
             told.options.as_slice(),
             [
-                NdOption::Prefix {
-                    prefix: PREFIX,
-                    bits: 64,
-                    autonomous: true,
-                    ..
-                },
+                NdOption::Prefix { prefix: PREFIX, bits: 64, autonomous: true, .. },
                 NdOption::Mtu(1400),
                 NdOption::DnsServers { .. },
                 NdOption::DnsSearch { .. }
             ]
         ));
         let nobody = Ipv6Addr::UNSPECIFIED;
-        let (_, _, to, ..) = ask(
-            &mut router,
-            Type::RouterSolicitation,
-            (nobody, ALL_ROUTERS),
-            255,
-            &[0; 4],
-        )
-        .unwrap();
+        let (_, _, to, ..) = ask(&mut router, Type::RouterSolicitation, (nobody, ALL_ROUTERS), 255, &[0; 4]).unwrap();
         assert_eq!(to, ALL_NODES);
     }
 
@@ -377,21 +320,13 @@ mod tests {
             |source, hops, body: &[u8]| ask(&mut router, Type::RouterSolicitation, (source, ALL_ROUTERS), hops, body);
         assert_eq!(from(THEIRS, 254, &[0; 4]), None, "from behind a router");
         assert_eq!(from(THEIRS, 255, &[0; 3]), None, "too short");
-        assert_eq!(
-            from(THEIRS, 255, &[0, 0, 0, 0, 1, 0, 0, 0]),
-            None,
-            "an option of no length"
-        );
+        assert_eq!(from(THEIRS, 255, &[0, 0, 0, 0, 1, 0, 0, 0]), None, "an option of no length");
         let named = [0, 0, 0, 0, 1, 1, 1, 2, 3, 4, 5, 6];
         assert_eq!(from(Ipv6Addr::UNSPECIFIED, 255, &named), None);
         assert!(from(THEIRS, 255, &named).is_some());
-        let mut packet = Message {
-            kind: Type::RouterSolicitation,
-            code: 0,
-            body: &[0; 4],
-        }
-        .packet(THEIRS, ALL_ROUTERS, 255)
-        .unwrap();
+        let mut packet = Message { kind: Type::RouterSolicitation, code: 0, body: &[0; 4] }
+            .packet(THEIRS, ALL_ROUTERS, 255)
+            .unwrap();
         packet[42] ^= 1;
         router.handle_packet(&packet, START);
         assert_eq!(router.poll_output(), None, "a wrong checksum");
@@ -414,32 +349,16 @@ mod tests {
         }
         assert_eq!(pauses[..2], [4, 16]);
         assert!(pauses[2..].iter().all(|p| (200..300).contains(p)), "{pauses:?}");
-        assert!(
-            pauses[2..].iter().any(|p| *p != pauses[2]),
-            "not all at once for all links"
-        );
+        assert!(pauses[2..].iter().any(|p| *p != pauses[2]), "not all at once for all links");
     }
 
     #[test]
     fn without_a_prefix_nothing_is_advertised_but_the_link_answers() {
         let mut rng = Rng::new([5; 32]);
-        let bare = Facts {
-            prefix: None,
-            global: None,
-            ..facts()
-        };
+        let bare = Facts { prefix: None, global: None, ..facts() };
         let mut router = Router::start(bare, &mut rng, START);
         assert_eq!((router.poll_output(), router.poll_timeout()), (None, None));
-        assert_eq!(
-            ask(
-                &mut router,
-                Type::RouterSolicitation,
-                (THEIRS, ALL_ROUTERS),
-                255,
-                &[0; 4]
-            ),
-            None
-        );
+        assert_eq!(ask(&mut router, Type::RouterSolicitation, (THEIRS, ALL_ROUTERS), 255, &[0; 4]), None);
         assert!(ask(&mut router, Type::EchoRequest, (THEIRS, OURS), 64, &[1, 2, 3, 4]).is_some());
     }
 
@@ -450,64 +369,24 @@ mod tests {
             let answer = ask(&mut router, Type::EchoRequest, (THEIRS, to), 64, &[0, 1, 0, 2, 9]).unwrap();
             assert_eq!(answer, (Type::EchoReply, from, THEIRS, 64, vec![0, 1, 0, 2, 9]));
         }
-        assert_eq!(
-            ask(
-                &mut router,
-                Type::EchoRequest,
-                (Ipv6Addr::UNSPECIFIED, OURS),
-                64,
-                &[0; 4]
-            ),
-            None
-        );
-        assert_eq!(
-            ask(&mut router, Type::EchoRequest, (THEIRS, OURS), 64, &[0; 1400]),
-            None,
-            "too large"
-        );
+        assert_eq!(ask(&mut router, Type::EchoRequest, (Ipv6Addr::UNSPECIFIED, OURS), 64, &[0; 4]), None);
+        assert_eq!(ask(&mut router, Type::EchoRequest, (THEIRS, OURS), 64, &[0; 1400]), None, "too large");
         assert_eq!(ask(&mut router, Type::EchoReply, (THEIRS, OURS), 64, &[0; 4]), None);
     }
 
     #[test]
     fn who_looks_for_our_address_finds_it() {
         let (mut router, _) = router();
-        let body = |target| {
-            NeighbourSolicitation {
-                target,
-                options: vec![],
-            }
-            .encode()
-        };
+        let body = |target| NeighbourSolicitation { target, options: vec![] }.encode();
         let many = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 1, 0xff00, 7);
         for (from, to, solicited) in [(THEIRS, THEIRS, true), (Ipv6Addr::UNSPECIFIED, ALL_NODES, false)] {
             let answer = ask(&mut router, Type::NeighbourSolicitation, (from, many), 255, &body(OURS)).unwrap();
-            assert_eq!(
-                (answer.0, answer.1, answer.2, answer.3),
-                (Type::NeighbourAdvertisement, OURS, to, 255)
-            );
+            assert_eq!((answer.0, answer.1, answer.2, answer.3), (Type::NeighbourAdvertisement, OURS, to, 255));
             let told = NeighbourAdvertisement::decode(&answer.4).unwrap();
             assert_eq!((told.router, told.solicited, told.target), (true, solicited, OURS));
         }
-        assert_eq!(
-            ask(
-                &mut router,
-                Type::NeighbourSolicitation,
-                (THEIRS, many),
-                255,
-                &body(THEIRS)
-            ),
-            None
-        );
-        assert_eq!(
-            ask(
-                &mut router,
-                Type::NeighbourSolicitation,
-                (THEIRS, many),
-                64,
-                &body(OURS)
-            ),
-            None
-        );
+        assert_eq!(ask(&mut router, Type::NeighbourSolicitation, (THEIRS, many), 255, &body(THEIRS)), None);
+        assert_eq!(ask(&mut router, Type::NeighbourSolicitation, (THEIRS, many), 64, &body(OURS)), None);
     }
 
     #[test]
@@ -538,11 +417,7 @@ mod tests {
     #[test]
     fn a_client_that_asks_without_end_is_answered_at_a_bounded_rate() {
         let (mut router, _) = router();
-        let solicitation = Message {
-            kind: Type::RouterSolicitation,
-            code: 0,
-            body: &[0; 4],
-        };
+        let solicitation = Message { kind: Type::RouterSolicitation, code: 0, body: &[0; 4] };
         let packet = solicitation.packet(THEIRS, ALL_ROUTERS, 255).unwrap();
         let mut answers = 0;
         for _ in 0..1000 {
@@ -550,13 +425,7 @@ mod tests {
             answers += usize::from(router.poll_output().is_some());
         }
         assert_eq!(answers, 10);
-        let echo = Message {
-            kind: Type::EchoRequest,
-            code: 0,
-            body: &[0; 4],
-        }
-        .packet(THEIRS, OURS, 64)
-        .unwrap();
+        let echo = Message { kind: Type::EchoRequest, code: 0, body: &[0; 4] }.packet(THEIRS, OURS, 64).unwrap();
         (0..1000).for_each(|_| router.handle_packet(&echo, START));
         assert_eq!(core::iter::from_fn(|| router.poll_output()).count(), MAX_OUTPUTS);
     }

@@ -207,9 +207,7 @@ impl fmt::Display for L2tpLog {
             Self::RecvAvps => write!(f, "recv message AVPs :"),
             Self::RecvAvp(text) => write!(f, "  {text}"),
             Self::Recv { message, state, peer } => write!(f, "recv {} in {state} from {peer}", name(*message)),
-            Self::SendAvps {
-                message: MessageType::StopCcn,
-            } => write!(f, "send Message AVPs :"),
+            Self::SendAvps { message: MessageType::StopCcn } => write!(f, "send Message AVPs :"),
             Self::SendAvps { .. } => write!(f, "send message AVPs :"),
             Self::SetAvp(text) => write!(f, "  set {text}"),
             Self::Send { message, peer } => write!(f, "send {} to {peer}", name(*message)),
@@ -226,17 +224,10 @@ impl fmt::Display for L2tpLog {
 
 /// The lines of a received message, which came in `state`.
 pub(super) fn received_lines(received: &Received, state: &'static str, settings: &Settings) -> Vec<L2tpLog> {
-    let avps = received
-        .raw
-        .iter()
-        .map(|avp| L2tpLog::RecvAvp(received_avp(received.kind, avp)));
+    let avps = received.raw.iter().map(|avp| L2tpLog::RecvAvp(received_avp(received.kind, avp)));
     let mut lines = vec![L2tpLog::RecvAvps];
     lines.extend(avps);
-    lines.push(L2tpLog::Recv {
-        message: received.kind,
-        state,
-        peer: settings.peer,
-    });
+    lines.push(L2tpLog::Recv { message: received.kind, state, peer: settings.peer });
     lines
 }
 
@@ -282,10 +273,7 @@ pub(super) fn name(message: MessageType) -> String {
 pub(super) fn printable(octets: &[u8]) -> String {
     let text = octets.split(|&octet| octet == 0).next().unwrap_or_default();
     let text = String::from_utf8_lossy(text);
-    text.chars()
-        .take(LONGEST_TEXT)
-        .map(|c| if c.is_control() { '?' } else { c })
-        .collect()
+    text.chars().take(LONGEST_TEXT).map(|c| if c.is_control() { '?' } else { c }).collect()
 }
 
 /// The words for an AVP of a received `message`, such as `(9)assigned tunnel id 61471`.
@@ -298,15 +286,9 @@ fn received_avp(message: MessageType, avp: &Avp) -> String {
         return format!("({kind})hidden");
     }
     let words = match avp.kind {
-        AvpType::ResultCode => ResultCode::decode(&avp.value)
-            .ok()
-            .map(|code| format!("result code {}", code.result)),
+        AvpType::ResultCode => ResultCode::decode(&avp.value).ok().map(|code| format!("result code {}", code.result)),
         AvpType::FramingCapabilities => avp.as_u32().map(|bits| {
-            format!(
-                "framing capability Abit:{} Sbit:{}",
-                u8::from(bits & 2 != 0),
-                u8::from(bits & 1 != 0)
-            )
+            format!("framing capability Abit:{} Sbit:{}", u8::from(bits & 2 != 0), u8::from(bits & 1 != 0))
         }),
         AvpType::AssignedTunnelId if message == MessageType::StopCcn => {
             avp.as_u16().map(|id| format!("assigned StopCCN tunnel id {id}"))
@@ -319,9 +301,7 @@ fn received_avp(message: MessageType, avp: &Avp) -> String {
 /// The words for an AVP that is sent, such as `(9)assigned tunnel id 32882`.
 fn set_avp(avp: &Avp) -> String {
     let words = match avp.kind {
-        AvpType::ResultCode => ResultCode::decode(&avp.value)
-            .ok()
-            .map(|code| format!("resultcode {}", code.result)),
+        AvpType::ResultCode => ResultCode::decode(&avp.value).ok().map(|code| format!("resultcode {}", code.result)),
         AvpType::FramingCapabilities => avp.as_u32().map(|bits| {
             let kind = match bits & 3 {
                 1 => "sync",
@@ -343,9 +323,7 @@ fn value(avp: &Avp) -> Option<String> {
     let speed = |what: &str| avp.as_u32().map(|bps| format!("{what} {}", rate(bps)));
     match avp.kind {
         AvpType::MessageType => avp.as_u16().map(|n| format!("message type {}", name(n.into()))),
-        AvpType::ProtocolVersion => avp
-            .as_u16()
-            .map(|n| format!("protocol version {} revision {}", n >> 8, n & 0xff)),
+        AvpType::ProtocolVersion => avp.as_u16().map(|n| format!("protocol version {} revision {}", n >> 8, n & 0xff)),
         AvpType::BearerCapabilities => number("bearer capability"),
         AvpType::TieBreaker => Some("tie breaker".into()),
         AvpType::FirmwareRevision => avp.as_u16().map(|n| format!("firmware revision {n:#x}")),
@@ -415,38 +393,12 @@ mod tests {
             (L2tpLog::PortClosed, Level::Info, "closed port 1701/udp"),
             (L2tpLog::NoTunnel, Level::Debug, "can't find tunnel number"),
             (L2tpLog::NoPp, Level::Debug, "can't find valid pp interface"),
-            (
-                L2tpLog::Connected { number: 1, peer },
-                Level::Info,
-                "TUNNEL[1] connected from 203.0.113.1",
-            ),
-            (
-                L2tpLog::Disconnecting { number: 3, id: 4795 },
-                Level::Info,
-                "TUNNEL[3] disconnecting tunnel 4795",
-            ),
-            (
-                L2tpLog::StateTimer {
-                    waiting: MessageType::Iccn,
-                },
-                Level::Info,
-                "state timer expired for waiting ICCN",
-            ),
-            (
-                L2tpLog::DisconnectTimer { id: 7 },
-                Level::Info,
-                "disconnect timer expired tunnel 7",
-            ),
-            (
-                L2tpLog::KeepaliveTimer { id: 7 },
-                Level::Info,
-                "keepalive timer expired tunnel 7",
-            ),
-            (
-                L2tpLog::AuthenticationError { id: 7 },
-                Level::Info,
-                "authentication error tunnel 7",
-            ),
+            (L2tpLog::Connected { number: 1, peer }, Level::Info, "TUNNEL[1] connected from 203.0.113.1"),
+            (L2tpLog::Disconnecting { number: 3, id: 4795 }, Level::Info, "TUNNEL[3] disconnecting tunnel 4795"),
+            (L2tpLog::StateTimer { waiting: MessageType::Iccn }, Level::Info, "state timer expired for waiting ICCN"),
+            (L2tpLog::DisconnectTimer { id: 7 }, Level::Info, "disconnect timer expired tunnel 7"),
+            (L2tpLog::KeepaliveTimer { id: 7 }, Level::Info, "keepalive timer expired tunnel 7"),
+            (L2tpLog::AuthenticationError { id: 7 }, Level::Info, "authentication error tunnel 7"),
         ];
         for (line, level, words) in lines {
             assert_eq!(line.to_string(), words);

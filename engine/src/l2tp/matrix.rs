@@ -6,15 +6,8 @@ use super::*;
 use core::fmt::Write as _;
 use wire::l2tp::{Avp, AvpType};
 
-const STATES: [&str; 7] = [
-    "wait_ctl_conn",
-    "idle",
-    "wait_connect",
-    "established",
-    "between calls",
-    "closing",
-    "closed",
-];
+const STATES: [&str; 7] =
+    ["wait_ctl_conn", "idle", "wait_connect", "established", "between calls", "closing", "closed"];
 
 /// A tunnel in one of [`STATES`], with its client.
 fn tunnel_in(state: &str) -> (Tunnel, Lac) {
@@ -49,20 +42,9 @@ fn tunnel_in(state: &str) -> (Tunnel, Lac) {
 /// One message of every kind, as the client of [`tunnel_in`] would send it next.
 fn messages(lac: &mut Lac) -> Vec<(&'static str, Vec<u8>)> {
     let known = |kind| vec![Avp::u16(AvpType::MessageType, kind)];
-    let call = |kind, id| {
-        vec![
-            Avp::u16(AvpType::MessageType, kind),
-            Avp::u16(AvpType::AssignedSessionId, id),
-        ]
-    };
+    let call = |kind, id| vec![Avp::u16(AvpType::MessageType, kind), Avp::u16(AvpType::AssignedSessionId, id)];
     let unknown = |kind: u16, mandatory| {
-        let avp = Avp {
-            mandatory,
-            hidden: false,
-            vendor: 0,
-            kind: AvpType::Unknown(99),
-            value: vec![0],
-        };
+        let avp = Avp { mandatory, hidden: false, vendor: 0, kind: AvpType::Unknown(99), value: vec![0] };
         let mut avps = known(kind);
         avps.push(avp);
         avps

@@ -74,9 +74,7 @@ impl Received {
             // A broken tail must not hide what the message is: a StopCCN or CDN is obeyed all the same.
             Err(_) => (first_avp(payload).ok_or(Fault::Unreadable)?, true),
         };
-        let first = raw
-            .first()
-            .filter(|avp| avp.vendor == 0 && avp.kind == AvpType::MessageType && !avp.hidden);
+        let first = raw.first().filter(|avp| avp.vendor == 0 && avp.kind == AvpType::MessageType && !avp.hidden);
         let first = first.ok_or(Fault::Unreadable)?;
         let kind = MessageType::from(first.as_u16().ok_or(Fault::Unreadable)?);
         let unknown = match kind {
@@ -133,10 +131,7 @@ fn judge(raw: &[Avp], secret: Option<&Secret<String>>) -> (Vec<Avp>, Option<Faul
 /// One AVP made plain; else the fault that it is, if it cannot just be ignored.
 fn examine(avp: &Avp, vector: Option<&[u8]>, secret: Option<&Secret<String>>) -> Result<Avp, Option<Fault>> {
     let kind = u16::from(avp.kind);
-    let unknown = avp.mandatory.then_some(Fault::UnknownAvp {
-        vendor: avp.vendor,
-        kind,
-    });
+    let unknown = avp.mandatory.then_some(Fault::UnknownAvp { vendor: avp.vendor, kind });
     // The vendor comes before the type: type 1 of Microsoft is no Result Code.
     if avp.vendor != 0 || matches!(avp.kind, AvpType::Unknown(_)) {
         return Err(unknown);
@@ -146,11 +141,7 @@ fn examine(avp: &Avp, vector: Option<&[u8]>, secret: Option<&Secret<String>>) ->
         (true, Some(vector), Some(secret)) => reveal(kind, &avp.value, vector, secret).ok_or(unknown)?,
         (true, _, _) => return Err(unknown),
     };
-    let avp = Avp {
-        value,
-        hidden: false,
-        ..avp.clone()
-    };
+    let avp = Avp { value, hidden: false, ..avp.clone() };
     match check(&avp) {
         None => Ok(avp),
         Some(malformed) => Err(avp.mandatory.then_some(malformed)),
@@ -183,10 +174,8 @@ fn check(avp: &Avp) -> Option<Fault> {
         AvpType::Challenge | AvpType::RandomVector => len >= 1,
         _ => true,
     };
-    let zero = matches!(
-        avp.kind,
-        AvpType::AssignedTunnelId | AvpType::AssignedSessionId | AvpType::ReceiveWindowSize
-    ) && avp.as_u16() == Some(0);
+    let zero = matches!(avp.kind, AvpType::AssignedTunnelId | AvpType::AssignedSessionId | AvpType::ReceiveWindowSize)
+        && avp.as_u16() == Some(0);
     match (fits, zero) {
         (false, _) => Some(Fault::Length(avp.kind)),
         (true, true) => Some(Fault::Value(avp.kind)),
@@ -236,30 +225,17 @@ pub(super) mod tests {
             b = Hash::Md5.digest(&[secret.as_bytes(), &c]);
             value.extend(c);
         }
-        Avp {
-            hidden: true,
-            value,
-            ..avp.clone()
-        }
+        Avp { hidden: true, value, ..avp.clone() }
     }
 
     fn icrq(more: &[Avp]) -> Vec<u8> {
-        let mut avps = vec![
-            Avp::u16(AvpType::MessageType, 10),
-            Avp::u16(AvpType::AssignedSessionId, 7),
-        ];
+        let mut avps = vec![Avp::u16(AvpType::MessageType, 10), Avp::u16(AvpType::AssignedSessionId, 7)];
         avps.extend_from_slice(more);
         encode_avps(&avps)
     }
 
     fn foreign(vendor: u16, kind: u16, mandatory: bool) -> Avp {
-        Avp {
-            mandatory,
-            hidden: false,
-            vendor,
-            kind: kind.into(),
-            value: vec![0; 16],
-        }
+        Avp { mandatory, hidden: false, vendor, kind: kind.into(), value: vec![0; 16] }
     }
 
     #[test]
@@ -268,10 +244,7 @@ pub(super) mod tests {
         let vector = [9; 16];
         for len in [1, 13, 14, 15, 30, 200] {
             let clear = Avp::bytes(AvpType::CallingNumber, &vec![b'7'; len]);
-            let payload = icrq(&[
-                Avp::bytes(AvpType::RandomVector, &vector),
-                hide(&clear, &vector, "sesame", len % 5),
-            ]);
+            let payload = icrq(&[Avp::bytes(AvpType::RandomVector, &vector), hide(&clear, &vector, "sesame", len % 5)]);
             let read = Received::read(&payload, Some(&secret)).unwrap();
             assert_eq!(read.fault, None);
             assert_eq!(read.find(AvpType::CallingNumber).unwrap().value, clear.value);
@@ -286,12 +259,7 @@ pub(super) mod tests {
         let unknown = Some(Fault::UnknownAvp { vendor: 0, kind: 22 });
         let with_vector = icrq(&[Avp::bytes(AvpType::RandomVector, b"rv"), hidden.clone()]);
         assert_eq!(Received::read(&with_vector, None).unwrap().fault, unknown);
-        assert_eq!(
-            Received::read(&icrq(core::slice::from_ref(&hidden)), Some(&secret))
-                .unwrap()
-                .fault,
-            unknown
-        );
+        assert_eq!(Received::read(&icrq(core::slice::from_ref(&hidden)), Some(&secret)).unwrap().fault, unknown);
         let late = icrq(&[hidden.optional(), Avp::bytes(AvpType::RandomVector, b"rv")]);
         let late = Received::read(&late, Some(&secret)).unwrap();
         assert_eq!(late.fault, None);
@@ -308,16 +276,8 @@ pub(super) mod tests {
     #[test]
     fn unknown_avps_are_ignored_or_fatal_by_their_m_bit() {
         for (vendor, kind) in [(0, 999), (9, 2)] {
-            assert_eq!(
-                Received::read(&icrq(&[foreign(vendor, kind, false)]), None)
-                    .unwrap()
-                    .fault,
-                None
-            );
-            let fault = Received::read(&icrq(&[foreign(vendor, kind, true)]), None)
-                .unwrap()
-                .fault
-                .unwrap();
+            assert_eq!(Received::read(&icrq(&[foreign(vendor, kind, false)]), None).unwrap().fault, None);
+            let fault = Received::read(&icrq(&[foreign(vendor, kind, true)]), None).unwrap().fault.unwrap();
             assert_eq!(fault, Fault::UnknownAvp { vendor, kind });
             assert_eq!(fault.error(), 8);
         }
@@ -327,9 +287,7 @@ pub(super) mod tests {
     fn a_malformed_avp_is_ignored_or_fatal_by_its_m_bit() {
         let short = Avp::u16(AvpType::TxConnectSpeed, 9);
         assert_eq!(
-            Received::read(&icrq(core::slice::from_ref(&short)), None)
-                .unwrap()
-                .fault,
+            Received::read(&icrq(core::slice::from_ref(&short)), None).unwrap().fault,
             Some(Fault::Length(AvpType::TxConnectSpeed))
         );
         let read = Received::read(&icrq(&[short.optional()]), None).unwrap();

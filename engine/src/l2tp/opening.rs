@@ -29,11 +29,7 @@ pub(super) struct RefusedSccrq {
 
 impl From<Fault> for RefusedSccrq {
     fn from(fault: Fault) -> Self {
-        Self {
-            error: fault.error(),
-            reason: Reason::Malformed(fault.to_string()),
-            result: stop::ERROR,
-        }
+        Self { error: fault.error(), reason: Reason::Malformed(fault.to_string()), result: stop::ERROR }
     }
 }
 
@@ -43,24 +39,13 @@ impl RefusedSccrq {
             Reason::Malformed(text) => text.clone(),
             Reason::NotSccrq | Reason::Version | Reason::NoSecret => String::new(),
         };
-        let code = ResultCode {
-            result: self.result,
-            error: Some(self.error),
-            message,
-        };
+        let code = ResultCode { result: self.result, error: Some(self.error), message };
         let body = encode_avps(&[
             message_type(MessageType::StopCcn),
             Avp::u16(AvpType::AssignedTunnelId, local_tunnel_id),
             Avp::bytes(AvpType::ResultCode, &code.encode()),
         ]);
-        let stopccn = Leaving {
-            ns: 0,
-            nr: 1,
-            session_id: 0,
-            body,
-            kind: Kind::Stop,
-            again: false,
-        };
+        let stopccn = Leaving { ns: 0, nr: 1, session_id: 0, body, kind: Kind::Stop, again: false };
         let mut log = vec![];
         if settings.log_messages {
             log.extend(received_lines(sccrq, "idle", settings));
@@ -73,20 +58,12 @@ impl RefusedSccrq {
         }
         // Before a tunnel id is known, the header bears 0 (RFC 2661 §4.4.3).
         let peer_tunnel_id = sccrq.u16(AvpType::AssignedTunnelId).unwrap_or(0);
-        Refusal {
-            reason: self.reason,
-            reply: Some(encode(peer_tunnel_id, &stopccn)),
-            log,
-        }
+        Refusal { reason: self.reason, reply: Some(encode(peer_tunnel_id, &stopccn)), log }
     }
 }
 
 pub(super) fn read_sccrq(message: &[u8], settings: &Settings) -> Result<Received, Refusal> {
-    let not_sccrq = || Refusal {
-        reason: Reason::NotSccrq,
-        reply: None,
-        log: vec![],
-    };
+    let not_sccrq = || Refusal { reason: Reason::NotSccrq, reply: None, log: vec![] };
     let (header, payload) = Header::decode(message).map_err(|_| not_sccrq())?;
     // RFC 2661 §5.8: "The message sequence number, Ns, begins at 0."
     if !header.control || header.tunnel_id != 0 || header.ns != Some(0) {
@@ -103,36 +80,21 @@ pub(super) fn read_sccrq(message: &[u8], settings: &Settings) -> Result<Received
 pub(super) fn check_sccrq(sccrq: &Received, settings: &Settings) -> Result<CheckedSccrq, RefusedSccrq> {
     let version = sccrq.u16(AvpType::ProtocolVersion).unwrap_or(PROTOCOL_VERSION);
     if version >> 8 != PROTOCOL_VERSION >> 8 {
-        return Err(RefusedSccrq {
-            reason: Reason::Version,
-            result: stop::VERSION,
-            error: PROTOCOL_VERSION,
-        });
+        return Err(RefusedSccrq { reason: Reason::Version, result: stop::VERSION, error: PROTOCOL_VERSION });
     }
     if let Some(fault) = &sccrq.fault {
         return Err(fault.clone().into());
     }
-    for kind in [
-        AvpType::ProtocolVersion,
-        AvpType::FramingCapabilities,
-        AvpType::HostName,
-    ] {
+    for kind in [AvpType::ProtocolVersion, AvpType::FramingCapabilities, AvpType::HostName] {
         sccrq.need(kind)?;
     }
     let assigned = sccrq.need(AvpType::AssignedTunnelId)?;
     let peer_tunnel_id = assigned.as_u16().ok_or(Fault::Length(AvpType::AssignedTunnelId))?;
     if sccrq.find(AvpType::Challenge).is_some() && settings.secret.is_none() {
-        return Err(RefusedSccrq {
-            reason: Reason::NoSecret,
-            result: stop::NOT_AUTHORIZED,
-            error: error::NONE,
-        });
+        return Err(RefusedSccrq { reason: Reason::NoSecret, result: stop::NOT_AUTHORIZED, error: error::NONE });
     }
     let peer_window = sccrq.u16(AvpType::ReceiveWindowSize).unwrap_or(DEFAULT_WINDOW);
-    Ok(CheckedSccrq {
-        peer_tunnel_id,
-        peer_window,
-    })
+    Ok(CheckedSccrq { peer_tunnel_id, peer_window })
 }
 
 /// Exactly the AVPs that the router sends, in its order; 11 and 13 only with tunnel authentication.

@@ -6,12 +6,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, VecDeque};
 
 /// How a control message is repeated: after 1, 2, 4, 8, 8 s, five times after the first; 31 s in all (RFC 2661 §5.8).
-pub const CONTROL: Retry = Retry {
-    first: Duration::from_secs(1),
-    factor: 2,
-    cap: Duration::from_secs(8),
-    tries: 6,
-};
+pub const CONTROL: Retry = Retry { first: Duration::from_secs(1), factor: 2, cap: Duration::from_secs(8), tries: 6 };
 
 /// The window of a peer that names none (RFC 2661 §4.4.3, Receive Window Size).
 pub(super) const DEFAULT_WINDOW: u16 = 4;
@@ -135,10 +130,7 @@ impl Reliable {
 
     /// Ns of the next message that will be sent for the first time.
     pub(super) fn ns(&self) -> u16 {
-        self.queue
-            .iter()
-            .find(|item| item.stage == Stage::Unsent)
-            .map_or(self.next_ns, |item| item.ns)
+        self.queue.iter().find(|item| item.stage == Stage::Unsent).map_or(self.next_ns, |item| item.ns)
     }
 
     /// Ns that is expected from the peer.
@@ -166,13 +158,7 @@ impl Reliable {
         if self.is_full() && kind != Kind::Stop {
             return;
         }
-        self.queue.push_back(Item {
-            ns: self.next_ns,
-            session_id,
-            body,
-            kind,
-            stage: Stage::Unsent,
-        });
+        self.queue.push_back(Item { ns: self.next_ns, session_id, body, kind, stage: Stage::Unsent });
         self.next_ns = self.next_ns.wrapping_add(1);
     }
 
@@ -223,14 +209,7 @@ impl Reliable {
             return None;
         }
         let (ns, nr) = (self.ns(), self.next_nr);
-        Some(Leaving {
-            ns,
-            nr,
-            session_id: 0,
-            body: Vec::new(),
-            kind: Kind::Plain,
-            again: false,
-        })
+        Some(Leaving { ns, nr, session_id: 0, body: Vec::new(), kind: Kind::Plain, again: false })
     }
 
     /// The next message that leaves will acknowledge, and if there is none, a ZLB will.
@@ -318,10 +297,7 @@ impl Reliable {
         match (again, hello) {
             (false, false) => Fired::GaveUp,
             (false, true) => Fired::HelloMissed { missed, again: None },
-            (true, true) => Fired::HelloMissed {
-                missed,
-                again: self.repeat_front(),
-            },
+            (true, true) => Fired::HelloMissed { missed, again: self.repeat_front() },
             (true, false) => {
                 self.close_congestion_window();
                 self.repeat_front().map_or(Fired::NotYet, Fired::Again)
@@ -338,21 +314,13 @@ impl Reliable {
     }
 
     fn start_timer(&mut self, now: Instant) {
-        let policy = if self.only_hello_in_flight() {
-            self.hello
-        } else {
-            CONTROL
-        };
+        let policy = if self.only_hello_in_flight() { self.hello } else { CONTROL };
         self.timer = Some(Retransmit::new((), policy, now));
     }
 
     /// RFC 2661 Appendix A: one more message an acknowledgement in slow start, one more a round trip after it.
     fn open_congestion_window(&mut self) {
-        self.grown_by = if self.cwnd < self.threshold {
-            self.cwnd
-        } else {
-            self.grown_by.saturating_add(1)
-        };
+        self.grown_by = if self.cwnd < self.threshold { self.cwnd } else { self.grown_by.saturating_add(1) };
         if self.grown_by >= self.cwnd {
             self.cwnd = self.cwnd.saturating_add(1).min(self.peer_window);
             self.grown_by = 0;
@@ -364,26 +332,14 @@ impl Reliable {
         self.threshold = (self.cwnd / 2).max(1);
         self.cwnd = 1;
         self.grown_by = 0;
-        for item in self
-            .queue
-            .iter_mut()
-            .skip(1)
-            .filter(|item| item.stage == Stage::InFlight)
-        {
+        for item in self.queue.iter_mut().skip(1).filter(|item| item.stage == Stage::InFlight) {
             item.stage = Stage::Lost;
         }
     }
 }
 
 fn leaving(item: &Item, nr: u16, again: bool) -> Leaving {
-    Leaving {
-        ns: item.ns,
-        nr,
-        session_id: item.session_id,
-        body: item.body.clone(),
-        kind: item.kind,
-        again,
-    }
+    Leaving { ns: item.ns, nr, session_id: item.session_id, body: item.body.clone(), kind: item.kind, again }
 }
 
 #[cfg(test)]
@@ -391,12 +347,7 @@ mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
     use super::*;
 
-    const HELLO: Retry = Retry {
-        first: Duration::from_secs(10),
-        factor: 1,
-        cap: Duration::from_secs(10),
-        tries: 3,
-    };
+    const HELLO: Retry = Retry { first: Duration::from_secs(10), factor: 1, cap: Duration::from_secs(10), tries: 3 };
 
     fn at(seconds: u64) -> Instant {
         Instant(seconds * 1_000_000_000)
@@ -407,9 +358,7 @@ mod tests {
     }
 
     fn leave(r: &mut Reliable, now: Instant) -> Vec<(u16, u8)> {
-        core::iter::from_fn(|| r.next_leaving(now))
-            .map(|l| (l.ns, l.body[0]))
-            .collect()
+        core::iter::from_fn(|| r.next_leaving(now)).map(|l| (l.ns, l.body[0])).collect()
     }
 
     #[test]
@@ -456,9 +405,7 @@ mod tests {
             push(&mut r, name);
         }
         assert_eq!(leave(&mut r, at(0)).len(), 3);
-        let Fired::Again(first) = r.fire(at(1)) else {
-            panic!("it is due")
-        };
+        let Fired::Again(first) = r.fire(at(1)) else { panic!("it is due") };
         assert_eq!((first.ns, first.again), (0, true));
         assert_eq!(leave(&mut r, at(1)), []);
         r.acknowledge(1, at(2));
@@ -550,29 +497,11 @@ mod tests {
         r.push(0, vec![6], Kind::Hello);
         assert_eq!(leave(&mut r, at(0)), [(0, 6)]);
         assert!(matches!(r.fire(at(10)), Fired::HelloMissed { missed: 1, again: Some(l) } if l.ns == 0));
-        assert!(matches!(
-            r.fire(at(20)),
-            Fired::HelloMissed {
-                missed: 2,
-                again: Some(_)
-            }
-        ));
+        assert!(matches!(r.fire(at(20)), Fired::HelloMissed { missed: 2, again: Some(_) }));
         r.peer_lives(at(25));
         assert_eq!(r.fire(at(30)), Fired::NotYet);
-        assert!(matches!(
-            r.fire(at(35)),
-            Fired::HelloMissed {
-                missed: 1,
-                again: Some(_)
-            }
-        ));
-        assert!(matches!(
-            r.fire(at(45)),
-            Fired::HelloMissed {
-                missed: 2,
-                again: Some(_)
-            }
-        ));
+        assert!(matches!(r.fire(at(35)), Fired::HelloMissed { missed: 1, again: Some(_) }));
+        assert!(matches!(r.fire(at(45)), Fired::HelloMissed { missed: 2, again: Some(_) }));
         assert_eq!(r.fire(at(55)), Fired::HelloMissed { missed: 3, again: None });
     }
 

@@ -60,17 +60,11 @@ pub(super) enum Call {
 impl Session {
     /// The tunnel is up, its first call must come.
     pub(super) fn awaited(now: Instant) -> Self {
-        Self::Idle {
-            call: Call::First,
-            until: now.after(STATE_TIMER),
-        }
+        Self::Idle { call: Call::First, until: now.after(STATE_TIMER) }
     }
 
     fn over(now: Instant) -> Self {
-        Self::Idle {
-            call: Call::Another,
-            until: now.after(REDIAL),
-        }
+        Self::Idle { call: Call::Another, until: now.after(REDIAL) }
     }
 
     /// The local and the peer's session id.
@@ -103,10 +97,7 @@ impl Session {
         match self {
             Self::Idle { call: Call::First, .. } => Some(MessageType::Icrq),
             Self::WaitConnect { .. } => Some(MessageType::Iccn),
-            Self::Idle {
-                call: Call::Another, ..
-            }
-            | Self::Established { .. } => None,
+            Self::Idle { call: Call::Another, .. } | Self::Established { .. } => None,
         }
     }
 
@@ -122,11 +113,7 @@ impl Session {
 impl Tunnel {
     /// Ends the session with a CDN; the tunnel stays a short time for another call.
     pub fn close_session(&mut self, result: u16, error: u16, text: &str, now: Instant) {
-        let code = ResultCode {
-            result,
-            error: Some(error),
-            message: text.into(),
-        };
+        let code = ResultCode { result, error: Some(error), message: text.into() };
         self.end_session(Down::Local, code, now);
     }
 
@@ -161,10 +148,7 @@ impl Tunnel {
                 let local = rng.nonzero_u16();
                 let until = now.after(STATE_TIMER);
                 self.state = State::Established(Session::WaitConnect { local, peer, until });
-                let icrp = [
-                    message_type(MessageType::Icrp),
-                    Avp::u16(AvpType::AssignedSessionId, local),
-                ];
+                let icrp = [message_type(MessageType::Icrp), Avp::u16(AvpType::AssignedSessionId, local)];
                 self.send(peer, &icrp, Kind::Plain, now);
             }
             Some(session) if session.is_peer(peer) => self.on_session_out_of_place(now),
@@ -179,17 +163,10 @@ impl Tunnel {
         match self.session() {
             Some(&Session::WaitConnect { local, peer, .. }) if header.session_id == local => {
                 let sequencing = iccn.find(AvpType::SequencingRequired).is_some();
-                self.state = State::Established(Session::Established {
-                    local,
-                    peer,
-                    sequencing,
-                });
+                self.state = State::Established(Session::Established { local, peer, sequencing });
                 self.last_data = now;
                 self.flush(now);
-                self.log(L2tpLog::SessionEstablished {
-                    number: self.settings.number,
-                    id: local,
-                });
+                self.log(L2tpLog::SessionEstablished { number: self.settings.number, id: local });
                 self.output(Output::SessionUp { local, peer });
             }
             Some(Session::Established { local, .. }) if header.session_id == *local => {
@@ -214,10 +191,7 @@ impl Tunnel {
 
     /// ICRP, OCRQ, OCRP, OCCN: this server places no calls and takes no orders to place some.
     fn on_unwanted(&mut self, header: &Header, received: &Received, rng: &mut Rng, now: Instant) {
-        if self
-            .session()
-            .is_some_and(|session| session.is_local(header.session_id))
-        {
+        if self.session().is_some_and(|session| session.is_local(header.session_id)) {
             return self.on_session_out_of_place(now);
         }
         if let Some(peer) = received.u16(AvpType::AssignedSessionId) {
@@ -226,27 +200,18 @@ impl Tunnel {
     }
 
     fn on_session_out_of_place(&mut self, now: Instant) {
-        self.end_session(
-            Down::Misbehaviour,
-            code(cdn::ERROR, error::VALUE, "message out of place"),
-            now,
-        );
+        self.end_session(Down::Misbehaviour, code(cdn::ERROR, error::VALUE, "message out of place"), now);
     }
 
     /// RFC 2661 §4.1: "the session associated with this message MUST be terminated".
     fn on_session_fault(&mut self, header: &Header, received: &Received, fault: &Fault, rng: &mut Rng, now: Instant) {
-        if self
-            .session()
-            .is_some_and(|session| session.is_local(header.session_id))
-        {
+        if self.session().is_some_and(|session| session.is_local(header.session_id)) {
             self.log(L2tpLog::Refused(fault.to_string()));
             let code = code(cdn::ERROR, fault.error(), &fault.to_string());
             return self.end_session(Down::Misbehaviour, code, now);
         }
-        let asks = matches!(
-            received.kind,
-            MessageType::Icrq | MessageType::Ocrq | MessageType::Icrp | MessageType::Ocrp
-        );
+        let asks =
+            matches!(received.kind, MessageType::Icrq | MessageType::Ocrq | MessageType::Icrp | MessageType::Ocrp);
         if asks {
             // Before a session id is known, the header bears 0 (RFC 2661 §4.4.4).
             let peer = received.u16(AvpType::AssignedSessionId).unwrap_or(0);
@@ -287,20 +252,13 @@ impl Tunnel {
     }
 
     pub(super) fn session_is_down(&mut self, local: u16, why: Down) {
-        self.log(L2tpLog::SessionDisconnected {
-            number: self.settings.number,
-            id: local,
-        });
+        self.log(L2tpLog::SessionDisconnected { number: self.settings.number, id: local });
         self.output(Output::SessionDown { why });
     }
 }
 
 fn code(result: u16, error: u16, text: &str) -> ResultCode {
-    ResultCode {
-        result,
-        error: Some(error),
-        message: text.into(),
-    }
+    ResultCode { result, error: Some(error), message: text.into() }
 }
 
 fn cdn_avps(local: u16, code: &ResultCode) -> [Avp; 3] {

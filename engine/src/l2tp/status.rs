@@ -51,10 +51,7 @@ impl Tunnel {
 
     /// Whether the client demands sequence numbers on data (RFC 2661 §4.4.6, Sequencing Required).
     pub fn sequencing_required(&self) -> bool {
-        matches!(
-            self.state,
-            State::Established(Session::Established { sequencing: true, .. })
-        )
+        matches!(self.state, State::Established(Session::Established { sequencing: true, .. }))
     }
 
     /// Whether the tunnel is neither closed nor closing.

@@ -36,10 +36,7 @@ pub(super) fn settings() -> Settings {
 }
 
 fn with_secret(secret: &str) -> Settings {
-    Settings {
-        secret: Some(Secret::new(secret.into())),
-        ..settings()
-    }
+    Settings { secret: Some(Secret::new(secret.into())), ..settings() }
 }
 
 fn name_of(payload: &[u8]) -> String {
@@ -53,11 +50,7 @@ fn name_of(payload: &[u8]) -> String {
 pub(super) fn describe(message: &[u8]) -> String {
     let (_, payload) = Header::decode(message).unwrap();
     let mut words = name_of(payload);
-    if let Some(code) = decode_avps(payload)
-        .unwrap()
-        .iter()
-        .find(|avp| avp.kind == AvpType::ResultCode)
-    {
+    if let Some(code) = decode_avps(payload).unwrap().iter().find(|avp| avp.kind == AvpType::ResultCode) {
         assert!(code.value.len() >= 4, "xl2tpd wants an error code");
         let code = ResultCode::decode(&code.value).unwrap();
         words += &format!(" {}/{}", code.result, code.error.unwrap());
@@ -79,15 +72,7 @@ pub(super) struct Lac {
 
 impl Lac {
     pub(super) fn new(window: u16) -> Self {
-        Self {
-            window,
-            ns: 0,
-            nr: 0,
-            tunnel: 61471,
-            session: 6819,
-            peer_tunnel: 0,
-            peer_session: 0,
-        }
+        Self { window, ns: 0, nr: 0, tunnel: 61471, session: 6819, peer_tunnel: 0, peer_session: 0 }
     }
 
     /// The next message, or a ZLB if there are no AVPs.
@@ -253,15 +238,8 @@ fn wait(tunnel: &mut Tunnel, lac: &mut Lac, end: Instant) -> Vec<String> {
     let mut told = vec![];
     while let Some(due) = tunnel.poll_timeout().filter(|due| *due <= end) {
         tunnel.handle_timeout(&mut rng(), due);
-        told.extend(
-            lac.take(tunnel)
-                .into_iter()
-                .map(|what| format!("{} {what}", due.0 / 1_000_000_000)),
-        );
-        assert!(
-            tunnel.poll_timeout().is_none_or(|next| next > due),
-            "a deadline in the past"
-        );
+        told.extend(lac.take(tunnel).into_iter().map(|what| format!("{} {what}", due.0 / 1_000_000_000)));
+        assert!(tunnel.poll_timeout().is_none_or(|next| next > due), "a deadline in the past");
     }
     told
 }
@@ -338,14 +316,7 @@ fn the_whole_dialogue_is_logged_in_the_words_of_the_router() {
 #[test]
 fn without_l2tp_syslog_only_the_life_of_the_tunnel_is_logged() {
     let mut lac = Lac::new(1);
-    let mut tunnel = accept(
-        &mut lac,
-        Settings {
-            log_messages: false,
-            log_keepalive: false,
-            ..settings()
-        },
-    );
+    let mut tunnel = accept(&mut lac, Settings { log_messages: false, log_keepalive: false, ..settings() });
     let mut lines = log_of(&mut tunnel, &mut lac);
     for message in [Lac::scccn, Lac::icrq, Lac::iccn, Lac::stopccn] {
         let message = message(&mut lac);
@@ -529,10 +500,7 @@ fn any_single_loss_in_either_direction_is_overcome() {
 #[test]
 fn any_two_losses_are_overcome() {
     let [up, down] = life(1, &[]);
-    let all: Vec<_> = (0..up + 2)
-        .map(|n| (0, n))
-        .chain((0..down + 2).map(|n| (1, n)))
-        .collect();
+    let all: Vec<_> = (0..up + 2).map(|n| (0, n)).chain((0..down + 2).map(|n| (1, n))).collect();
     for first in &all {
         for second in &all {
             life(1, &[*first, *second]);
@@ -546,17 +514,7 @@ fn a_lost_sccrp_is_sent_again_until_the_peer_answers_or_the_last_try_is_over() {
     let mut tunnel = accept(&mut lac, settings());
     assert_eq!(lac.take(&mut tunnel), ["SCCRP"]);
     let told = wait(&mut tunnel, &mut lac, at(200));
-    assert_eq!(
-        told,
-        [
-            "1 SCCRP",
-            "3 SCCRP",
-            "7 SCCRP",
-            "15 SCCRP",
-            "23 SCCRP",
-            "31 tunnel down Unanswered"
-        ]
-    );
+    assert_eq!(told, ["1 SCCRP", "3 SCCRP", "7 SCCRP", "15 SCCRP", "23 SCCRP", "31 tunnel down Unanswered"]);
     assert!(tunnel.is_finished());
 }
 
@@ -589,15 +547,7 @@ fn a_tunnel_whose_id_the_client_uses_anew_is_forgotten_without_a_word() {
 
 fn sent(tunnel: &mut Tunnel) -> Vec<Vec<u8>> {
     let outputs = core::iter::from_fn(|| tunnel.poll_output());
-    outputs
-        .filter_map(|output| {
-            if let Output::Send(message) = output {
-                Some(message)
-            } else {
-                None
-            }
-        })
-        .collect()
+    outputs.filter_map(|output| if let Output::Send(message) = output { Some(message) } else { None }).collect()
 }
 
 #[test]
@@ -628,13 +578,7 @@ fn a_repeated_message_is_acknowledged_and_not_handled_again() {
 fn a_window_of_one_lets_the_hello_wait_for_the_answer_to_the_icrp() {
     let keepalive = Some((Duration::from_secs(2), 6));
     let mut lac = Lac::new(1);
-    let mut tunnel = accept(
-        &mut lac,
-        Settings {
-            keepalive,
-            ..settings()
-        },
-    );
+    let mut tunnel = accept(&mut lac, Settings { keepalive, ..settings() });
     lac.take(&mut tunnel);
     hand(&mut tunnel, &lac.scccn(), at(0));
     hand(&mut tunnel, &lac.icrq(), at(0));
@@ -648,13 +592,7 @@ fn a_window_of_one_lets_the_hello_wait_for_the_answer_to_the_icrp() {
 
 #[test]
 fn a_tunnel_outlives_the_wrap_around_of_both_sequence_numbers() {
-    let (mut tunnel, mut lac) = connected(
-        1,
-        Settings {
-            log_keepalive: false,
-            ..alive(10, 6)
-        },
-    );
+    let (mut tunnel, mut lac) = connected(1, Settings { log_keepalive: false, ..alive(10, 6) });
     for round in 1..=66_000 {
         let now = at(round * 10);
         tunnel.handle_timeout(&mut rng(), now);
@@ -672,13 +610,7 @@ fn a_client_that_asks_and_never_acknowledges_is_put_out() {
     let mut told = vec![];
     for id in 100..300 {
         lac.nr = nr;
-        let icrq = lac.message(
-            0,
-            &[
-                Avp::u16(AvpType::MessageType, 10),
-                Avp::u16(AvpType::AssignedSessionId, id),
-            ],
-        );
+        let icrq = lac.message(0, &[Avp::u16(AvpType::MessageType, 10), Avp::u16(AvpType::AssignedSessionId, id)]);
         hand(&mut tunnel, &icrq, at(1));
         told.extend(lac.take(&mut tunnel));
     }
@@ -698,15 +630,9 @@ fn tunnel_authentication_proves_both_sides() {
     let avps = decode_avps(Header::decode(&sccrp).unwrap().1).unwrap();
     let kinds: Vec<u16> = avps.iter().map(|avp| avp.kind.into()).collect();
     assert_eq!(kinds, [0, 2, 3, 4, 6, 7, 8, 9, 10, 11, 13]);
-    assert_eq!(
-        avps[10].value,
-        Hash::Md5.digest(&[b"\x02", b"sesame", b"client challenge"])
-    );
+    assert_eq!(avps[10].value, Hash::Md5.digest(&[b"\x02", b"sesame", b"client challenge"]));
     let proof = Hash::Md5.digest(&[b"\x03", b"sesame", &avps[9].value]);
-    let scccn = [
-        Avp::u16(AvpType::MessageType, 3),
-        Avp::bytes(AvpType::ChallengeResponse, &proof),
-    ];
+    let scccn = [Avp::u16(AvpType::MessageType, 3), Avp::bytes(AvpType::ChallengeResponse, &proof)];
     hand(&mut tunnel, &lac.message(0, &scccn), at(0));
     assert_eq!(lac.take(&mut tunnel), ["ZLB"]);
     assert_eq!(tunnel.state_word(), "established");
@@ -719,17 +645,8 @@ fn without_tunnel_authentication_the_sccrp_has_exactly_the_avps_of_the_router() 
     let sccrp = sent(&mut tunnel).remove(0);
     let avps = decode_avps(Header::decode(&sccrp).unwrap().1).unwrap();
     let kinds: Vec<(u16, bool)> = avps.iter().map(|avp| (avp.kind.into(), avp.mandatory)).collect();
-    let expected = [
-        (0, true),
-        (2, true),
-        (3, true),
-        (4, true),
-        (6, false),
-        (7, true),
-        (8, false),
-        (9, true),
-        (10, true),
-    ];
+    let expected =
+        [(0, true), (2, true), (3, true), (4, true), (6, false), (7, true), (8, false), (9, true), (10, true)];
     assert_eq!(kinds, expected);
     // Android wants the length to be that of the datagram, and the first AVP to be a plain mandatory Message Type.
     assert_eq!(usize::from(u16::from_be_bytes([sccrp[2], sccrp[3]])), sccrp.len());
@@ -748,10 +665,7 @@ fn a_wrong_or_missing_response_is_an_authentication_error() {
         let mut copy = tunnel.clone();
         assert_eq!(lac.take(&mut tunnel), ["StopCCN 4/0", "tunnel down Authentication"]);
         let lines = log_of(&mut copy, &mut lac);
-        let info = lines
-            .iter()
-            .position(|line| line == "authentication error tunnel 32882")
-            .unwrap();
+        let info = lines.iter().position(|line| line == "authentication error tunnel 32882").unwrap();
         assert_eq!(lines[info + 1], "TUNNEL[1] disconnecting tunnel 32882");
         hand(&mut tunnel, &lac.zlb(), at(1));
         assert!(tunnel.is_finished());
@@ -767,12 +681,7 @@ fn a_challenge_that_cannot_be_answered_is_refused() {
     assert_eq!(describe(&reply), "StopCCN 4/0");
     let (header, _) = Header::decode(&reply).unwrap();
     assert_eq!((header.tunnel_id, header.ns, header.nr), (0x29d8, Some(0), Some(1)));
-    assert!(
-        refusal
-            .log
-            .iter()
-            .any(|line| line.to_string() == "authentication error tunnel 9")
-    );
+    assert!(refusal.log.iter().any(|line| line.to_string() == "authentication error tunnel 9"));
 }
 
 #[test]
@@ -785,10 +694,7 @@ fn a_hidden_tunnel_id_is_revealed_with_the_secret() {
     let sccrq = lac.message(0, &avps);
     let tunnel = Tunnel::accept(&sccrq, 9, 1701, with_secret("sesame"), &mut rng(), at(0)).unwrap();
     assert_eq!(tunnel.peer_id(), 61471);
-    assert_eq!(
-        assigned_tunnel_id(&sccrq, Some(&Secret::new("sesame".into()))),
-        Some(61471)
-    );
+    assert_eq!(assigned_tunnel_id(&sccrq, Some(&Secret::new("sesame".into()))), Some(61471));
     let refusal = Tunnel::accept(&sccrq, 9, 1701, settings(), &mut rng(), at(0)).unwrap_err();
     assert_eq!(describe(&refusal.reply.unwrap()), "StopCCN 2/8");
 }
@@ -798,9 +704,7 @@ fn an_unacceptable_sccrq_is_answered_by_a_stopccn_or_not_at_all() {
     let base = Lac::new(4).sccrq_avps();
     let refuse = |avps: &[Avp]| {
         let message = Lac::new(4).message(0, avps);
-        Tunnel::accept(&message, 9, 1701, settings(), &mut rng(), at(0))
-            .map(|_| ())
-            .unwrap_err()
+        Tunnel::accept(&message, 9, 1701, settings(), &mut rng(), at(0)).map(|_| ()).unwrap_err()
     };
     let mut version = base.clone();
     version[1] = Avp::u16(AvpType::ProtocolVersion, 0x0200);
@@ -818,13 +722,7 @@ fn an_unacceptable_sccrq_is_answered_by_a_stopccn_or_not_at_all() {
     window[5] = Avp::u16(AvpType::ReceiveWindowSize, 0);
     assert_eq!(describe(&refuse(&window).reply.unwrap()), "StopCCN 2/3");
     let mut foreign = base;
-    foreign.push(Avp {
-        mandatory: true,
-        hidden: false,
-        vendor: 9,
-        kind: 1.into(),
-        value: vec![],
-    });
+    foreign.push(Avp { mandatory: true, hidden: false, vendor: 9, kind: 1.into(), value: vec![] });
     assert_eq!(describe(&refuse(&foreign).reply.unwrap()), "StopCCN 2/8");
     foreign[6].mandatory = false;
     let message = Lac::new(4).message(0, &foreign);
@@ -835,11 +733,7 @@ fn an_unacceptable_sccrq_is_answered_by_a_stopccn_or_not_at_all() {
 }
 
 fn alive(interval: u64, count: u32) -> Settings {
-    Settings {
-        keepalive: Some((Duration::from_secs(interval), count)),
-        log_messages: true,
-        ..settings()
-    }
+    Settings { keepalive: Some((Duration::from_secs(interval), count)), log_messages: true, ..settings() }
 }
 
 #[test]
@@ -852,11 +746,7 @@ fn an_answered_keepalive_is_logged_in_the_words_of_the_router() {
     lines.extend(log_of(&mut tunnel, &mut lac));
     assert_eq!(
         lines,
-        [
-            "set (0)message type HELLO",
-            "keepalive HELLO send to 203.0.113.1",
-            "recv ZLB from 203.0.113.1"
-        ]
+        ["set (0)message type HELLO", "keepalive HELLO send to 203.0.113.1", "recv ZLB from 203.0.113.1"]
     );
     assert_eq!(tunnel.poll_timeout(), Some(at(20)));
 }
@@ -893,10 +783,7 @@ fn an_unanswered_keepalive_counts_down_and_ends_the_tunnel_in_the_words_of_the_r
     );
     expected.push(format!("TUNNEL[1] disconnect session {} complete", lac.peer_session));
     assert_eq!(lines, expected);
-    let ns: Vec<u16> = hellos
-        .iter()
-        .map(|hello| Header::decode(hello).unwrap().0.ns.unwrap())
-        .collect();
+    let ns: Vec<u16> = hellos.iter().map(|hello| Header::decode(hello).unwrap().0.ns.unwrap()).collect();
     assert_eq!(ns, [2, 2, 2, 2, 2, 2, 3], "a HELLO is repeated with the same Ns");
 }
 
@@ -940,15 +827,8 @@ fn traffic_postpones_the_hello_and_starts_its_count_anew() {
 #[test]
 fn a_hello_of_the_client_is_acknowledged_at_once() {
     let (mut tunnel, mut lac) = connected(4, settings());
-    hand(
-        &mut tunnel,
-        &lac.message(0, &[Avp::u16(AvpType::MessageType, 6)]),
-        at(1),
-    );
-    assert_eq!(
-        log_of(&mut tunnel, &mut lac),
-        ["recv HELLO from 203.0.113.1", "send ZLB to 203.0.113.1"]
-    );
+    hand(&mut tunnel, &lac.message(0, &[Avp::u16(AvpType::MessageType, 6)]), at(1));
+    assert_eq!(log_of(&mut tunnel, &mut lac), ["recv HELLO from 203.0.113.1", "send ZLB to 203.0.113.1"]);
 }
 
 #[test]
@@ -977,13 +857,7 @@ fn what_never_comes_is_named_in_the_log() {
 
 #[test]
 fn without_data_the_disconnect_timer_ends_the_tunnel() {
-    let (mut tunnel, mut lac) = connected(
-        8,
-        Settings {
-            idle: Some(Duration::from_secs(60)),
-            ..settings()
-        },
-    );
+    let (mut tunnel, mut lac) = connected(8, Settings { idle: Some(Duration::from_secs(60)), ..settings() });
     tunnel.saw_traffic(false, at(50));
     assert_eq!(tunnel.poll_timeout(), Some(at(60)));
     tunnel.sent_data(at(50));
@@ -991,36 +865,18 @@ fn without_data_the_disconnect_timer_ends_the_tunnel() {
     tunnel.saw_traffic(true, at(100));
     tunnel.handle_timeout(&mut rng(), at(160));
     let lines = log_of(&mut tunnel.clone(), &mut lac.clone());
-    assert_eq!(
-        lines[..2],
-        [
-            "disconnect timer expired tunnel 32882",
-            "TUNNEL[1] disconnecting tunnel 32882"
-        ]
-    );
-    assert_eq!(
-        lac.take(&mut tunnel),
-        ["CDN 3/0", "StopCCN 1/0", "session down Idle", "tunnel down Idle"]
-    );
+    assert_eq!(lines[..2], ["disconnect timer expired tunnel 32882", "TUNNEL[1] disconnecting tunnel 32882"]);
+    assert_eq!(lac.take(&mut tunnel), ["CDN 3/0", "StopCCN 1/0", "session down Idle", "tunnel down Idle"]);
 }
 
 #[test]
 fn a_shutdown_sends_cdn_and_stopccn_at_once_and_repeats_them_until_they_are_acknowledged() {
     let (mut tunnel, mut lac) = connected(4, settings());
     tunnel.close(stop::SHUTDOWN, 0, "", at(1));
-    assert_eq!(
-        lac.take(&mut tunnel),
-        ["CDN 3/0", "StopCCN 6/0", "session down Local", "tunnel down Local"]
-    );
-    assert_eq!(
-        wait(&mut tunnel, &mut lac, at(4)),
-        ["2 CDN 3/0", "2 StopCCN 6/0", "4 CDN 3/0", "4 StopCCN 6/0"]
-    );
+    assert_eq!(lac.take(&mut tunnel), ["CDN 3/0", "StopCCN 6/0", "session down Local", "tunnel down Local"]);
+    assert_eq!(wait(&mut tunnel, &mut lac, at(4)), ["2 CDN 3/0", "2 StopCCN 6/0", "4 CDN 3/0", "4 StopCCN 6/0"]);
     hand(&mut tunnel, &lac.zlb(), at(5));
-    assert_eq!(
-        log_of(&mut tunnel, &mut lac),
-        ["TUNNEL[1] disconnect tunnel 32882 complete"]
-    );
+    assert_eq!(log_of(&mut tunnel, &mut lac), ["TUNNEL[1] disconnect tunnel 32882 complete"]);
     assert!(tunnel.is_finished() && tunnel.poll_timeout().is_none());
 }
 
@@ -1028,10 +884,7 @@ fn a_shutdown_sends_cdn_and_stopccn_at_once_and_repeats_them_until_they_are_ackn
 fn a_shutdown_towards_a_window_of_one_or_a_full_one_sends_the_stopccn_alone() {
     let (mut tunnel, mut lac) = connected(1, settings());
     tunnel.close(stop::SHUTDOWN, 0, "", at(1));
-    assert_eq!(
-        lac.take(&mut tunnel),
-        ["StopCCN 6/0", "session down Local", "tunnel down Local"]
-    );
+    assert_eq!(lac.take(&mut tunnel), ["StopCCN 6/0", "session down Local", "tunnel down Local"]);
     let mut lac = Lac::new(1);
     let mut tunnel = accept(&mut lac, settings());
     lac.take(&mut tunnel);
@@ -1070,11 +923,7 @@ fn after_a_stopccn_its_repetitions_are_acknowledged_for_a_retransmission_cycle()
     let down = Down::Peer { result: 6, error: 0 };
     assert_eq!(
         lac.take(&mut tunnel),
-        [
-            "ZLB".to_string(),
-            format!("session down {down:?}"),
-            format!("tunnel down {down:?}")
-        ]
+        ["ZLB".to_string(), format!("session down {down:?}"), format!("tunnel down {down:?}")]
     );
     hand(&mut tunnel, &stopccn, at(20));
     assert_eq!(lac.take(&mut tunnel), ["ZLB"]);
@@ -1091,10 +940,7 @@ fn after_the_last_cdn_the_client_may_dial_again_for_a_while() {
     hand(&mut tunnel, &lac.cdn(), at(0));
     assert_eq!(
         lac.take(&mut tunnel),
-        [
-            "ZLB".to_string(),
-            format!("session down {:?}", Down::Peer { result: 3, error: 0 })
-        ]
+        ["ZLB".to_string(), format!("session down {:?}", Down::Peer { result: 3, error: 0 })]
     );
     lac.session = 6820;
     hand(&mut tunnel, &lac.icrq(), at(5));
@@ -1103,10 +949,7 @@ fn after_the_last_cdn_the_client_may_dial_again_for_a_while() {
     assert_eq!(lac.take(&mut tunnel), ["ZLB", "session up"]);
     hand(&mut tunnel, &lac.cdn(), at(6));
     lac.take(&mut tunnel);
-    assert_eq!(
-        wait(&mut tunnel, &mut lac, at(16)),
-        ["16 StopCCN 1/0", "16 tunnel down Local"]
-    );
+    assert_eq!(wait(&mut tunnel, &mut lac, at(16)), ["16 StopCCN 1/0", "16 tunnel down Local"]);
 }
 
 #[test]
@@ -1115,10 +958,7 @@ fn closing_the_session_leaves_the_tunnel_a_while() {
     tunnel.close_session(cdn::ADMINISTRATIVE, 0, "", at(0));
     assert_eq!(lac.take(&mut tunnel), ["CDN 3/0", "session down Local"]);
     hand(&mut tunnel, &lac.zlb(), at(0));
-    assert_eq!(
-        wait(&mut tunnel, &mut lac, at(10)),
-        ["10 StopCCN 1/0", "10 tunnel down Local"]
-    );
+    assert_eq!(wait(&mut tunnel, &mut lac, at(10)), ["10 StopCCN 1/0", "10 tunnel down Local"]);
 }
 
 #[test]
@@ -1168,13 +1008,7 @@ fn what_is_not_for_this_tunnel_or_is_no_control_message_changes_nothing() {
 
 #[test]
 fn a_stored_tunnel_goes_on_as_if_nothing_had_happened() {
-    let (mut tunnel, mut lac) = connected(
-        4,
-        Settings {
-            keepalive: alive(10, 6).keepalive,
-            ..with_secret_unused()
-        },
-    );
+    let (mut tunnel, mut lac) = connected(4, Settings { keepalive: alive(10, 6).keepalive, ..with_secret_unused() });
     tunnel.handle_timeout(&mut rng(), at(10));
     assert_eq!(lac.take(&mut tunnel), ["HELLO"]);
     let record = postcard::to_allocvec(&tunnel).unwrap();
@@ -1187,10 +1021,7 @@ fn a_stored_tunnel_goes_on_as_if_nothing_had_happened() {
 }
 
 fn with_secret_unused() -> Settings {
-    Settings {
-        secret: None,
-        ..settings()
-    }
+    Settings { secret: None, ..settings() }
 }
 
 #[test]
@@ -1228,9 +1059,7 @@ fn no_octets_of_a_client_make_the_tunnel_fail() {
 
 /// The octets of a fixture file: hexadecimal, with comment lines.
 fn fixture(name: &str) -> Vec<u8> {
-    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("../fixtures")
-        .join(name);
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures").join(name);
     let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     let digits: String = text.lines().filter(|line| !line.starts_with('#')).collect();
     let octet = |pair: &[u8]| u8::from_str_radix(core::str::from_utf8(pair).unwrap(), 16).unwrap();
@@ -1257,49 +1086,28 @@ fn android_connects_and_leaves_with_a_stopccn() {
     let mut tunnel = Tunnel::accept(&sccrq, 7, 1701, settings(), &mut rng(), at(0)).unwrap();
     assert_eq!((tunnel.peer_id(), tunnel.peer_hostname()), (0x8a9f, "anonymous"));
     assert_eq!(kinds(&mut tunnel), ["SCCRP"]);
-    hand(
-        &mut tunnel,
-        &addressed(fixture("android/scccn.constructed.hex"), 7, None, 1),
-        at(0),
-    );
+    hand(&mut tunnel, &addressed(fixture("android/scccn.constructed.hex"), 7, None, 1), at(0));
     assert_eq!(kinds(&mut tunnel), ["ZLB"]);
-    hand(
-        &mut tunnel,
-        &addressed(fixture("android/icrq.constructed.hex"), 7, None, 1),
-        at(0),
-    );
+    hand(&mut tunnel, &addressed(fixture("android/icrq.constructed.hex"), 7, None, 1), at(0));
     assert_eq!(kinds(&mut tunnel), ["ICRP"]);
     assert_eq!(tunnel.peer_session_id(), Some(0xac53));
     let local = tunnel.local_session_id();
-    hand(
-        &mut tunnel,
-        &addressed(fixture("android/iccn.constructed.hex"), 7, local, 2),
-        at(0),
-    );
+    hand(&mut tunnel, &addressed(fixture("android/iccn.constructed.hex"), 7, local, 2), at(0));
     assert_eq!(kinds(&mut tunnel), ["ZLB"]);
     assert!(tunnel.is_session_up());
-    hand(
-        &mut tunnel,
-        &addressed(fixture("android/stopccn.constructed.hex"), 7, None, 2),
-        at(9),
-    );
+    hand(&mut tunnel, &addressed(fixture("android/stopccn.constructed.hex"), 7, None, 2), at(9));
     let mut outputs = vec![];
     while let Some(output) = tunnel.poll_output() {
         outputs.push(output);
     }
-    assert!(outputs.contains(&Output::TunnelDown {
-        why: Down::Peer { result: 6, error: 0 }
-    }));
+    assert!(outputs.contains(&Output::TunnelDown { why: Down::Peer { result: 6, error: 0 } }));
 }
 
 #[test]
 fn apple_connects_without_waiting_and_its_malformed_cdn_and_stopccn_are_obeyed() {
     let sccrq = fixture("apple/sccrq.constructed.hex");
     let mut tunnel = Tunnel::accept(&sccrq, 7, 50001, settings(), &mut rng(), at(0)).unwrap();
-    assert_eq!(
-        (tunnel.peer_id(), tunnel.peer_hostname(), tunnel.peer_port()),
-        (1, "iPhone", 50001)
-    );
+    assert_eq!((tunnel.peer_id(), tunnel.peer_hostname(), tunnel.peer_port()), (1, "iPhone", 50001));
     sent(&mut tunnel);
     let icrq = addressed(fixture("apple/icrq.constructed.hex"), 7, None, 1);
     let scccn = addressed(fixture("apple/scccn.constructed.hex"), 7, None, 1);
@@ -1307,23 +1115,11 @@ fn apple_connects_without_waiting_and_its_malformed_cdn_and_stopccn_are_obeyed()
     hand(&mut tunnel, &scccn, at(0));
     assert_eq!(kinds(&mut tunnel), ["ZLB", "ICRP"]);
     let local = tunnel.local_session_id();
-    hand(
-        &mut tunnel,
-        &addressed(fixture("apple/iccn.constructed.hex"), 7, local, 2),
-        at(0),
-    );
+    hand(&mut tunnel, &addressed(fixture("apple/iccn.constructed.hex"), 7, local, 2), at(0));
     assert!(tunnel.is_session_up());
-    hand(
-        &mut tunnel,
-        &addressed(fixture("apple/cdn.constructed.hex"), 7, local, 2),
-        at(1),
-    );
+    hand(&mut tunnel, &addressed(fixture("apple/cdn.constructed.hex"), 7, local, 2), at(1));
     assert_eq!(tunnel.session_word(), "idle");
-    hand(
-        &mut tunnel,
-        &addressed(fixture("apple/stopccn.constructed.hex"), 7, None, 2),
-        at(1),
-    );
+    hand(&mut tunnel, &addressed(fixture("apple/stopccn.constructed.hex"), 7, None, 2), at(1));
     assert!(!tunnel.is_open());
 }
 
@@ -1333,13 +1129,7 @@ fn windows_is_accepted_with_its_optional_avps_and_its_correlation_id() {
         let mut tunnel = Tunnel::accept(&fixture(sccrq), 7, 1701, settings(), &mut rng(), at(0)).unwrap();
         assert_eq!(tunnel.peer_vendor(), "Microsoft");
         sent(&mut tunnel);
-        let mut lac = Lac {
-            tunnel: tunnel.peer_id(),
-            peer_tunnel: 7,
-            ns: 1,
-            nr: 1,
-            ..Lac::new(8)
-        };
+        let mut lac = Lac { tunnel: tunnel.peer_id(), peer_tunnel: 7, ns: 1, nr: 1, ..Lac::new(8) };
         hand(&mut tunnel, &lac.scccn(), at(0));
         let mut icrq = encode_avps(&[
             Avp::u16(AvpType::MessageType, 10),
@@ -1375,13 +1165,7 @@ fn xl2tpd_is_accepted() {
     let mut tunnel = Tunnel::accept(&sccrq, 7, 1701, settings(), &mut rng(), at(0)).unwrap();
     assert_eq!((tunnel.peer_hostname(), tunnel.peer_vendor()), ("M2M", "xelerance.com"));
     sent(&mut tunnel);
-    let mut lac = Lac {
-        tunnel: tunnel.peer_id(),
-        peer_tunnel: 7,
-        ns: 1,
-        nr: 1,
-        ..Lac::new(8)
-    };
+    let mut lac = Lac { tunnel: tunnel.peer_id(), peer_tunnel: 7, ns: 1, nr: 1, ..Lac::new(8) };
     hand(&mut tunnel, &lac.scccn(), at(0));
     let icrq = fixture("linux/xl2tpd-icrq-avps.hex");
     hand(&mut tunnel, &lac.message(0, &decode_avps(&icrq).unwrap()), at(0));

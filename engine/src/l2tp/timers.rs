@@ -14,16 +14,12 @@ impl Tunnel {
             Fired::HelloMissed { missed, again } => {
                 if self.settings.log_keepalive {
                     let tries = self.settings.keepalive.map_or(1, |(_, count)| count);
-                    self.log(L2tpLog::KeepaliveTimeout {
-                        count: tries.saturating_sub(missed.saturating_sub(1)),
-                    });
+                    self.log(L2tpLog::KeepaliveTimeout { count: tries.saturating_sub(missed.saturating_sub(1)) });
                 }
                 match again {
                     Some(hello) => self.emit(&hello),
                     None => {
-                        self.log(L2tpLog::KeepaliveTimer {
-                            id: self.local_tunnel_id,
-                        });
+                        self.log(L2tpLog::KeepaliveTimer { id: self.local_tunnel_id });
                         self.shut(Down::Keepalive, None, plain(stop::ERROR), now);
                     }
                 }
@@ -40,10 +36,7 @@ impl Tunnel {
         if let Some(waiting) = self.waiting_for() {
             self.log(L2tpLog::StateTimer { waiting });
         }
-        self.log(L2tpLog::Disconnecting {
-            number: self.settings.number,
-            id: self.local_tunnel_id,
-        });
+        self.log(L2tpLog::Disconnecting { number: self.settings.number, id: self.local_tunnel_id });
         self.drop_session(Down::Unanswered);
         self.output(Output::TunnelDown { why: Down::Unanswered });
         self.finish();

@@ -47,10 +47,7 @@ const NO_KEEPALIVE: (Duration, u32) = (Duration::from_secs(60), 1);
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub(super) enum State {
     /// SCCRP is sent, SCCCN awaited.
-    WaitCtlConn {
-        challenge: Option<[u8; 16]>,
-        until: Instant,
-    },
+    WaitCtlConn { challenge: Option<[u8; 16]>, until: Instant },
     /// The tunnel is up, with or without its session.
     Established(Session),
     /// StopCCN is sent and not yet acknowledged.
@@ -102,22 +99,14 @@ impl Tunnel {
         };
         let text = |kind| received.find(kind).map(|avp| printable(&avp.value)).unwrap_or_default();
         let (interval, count) = settings.keepalive.unwrap_or(NO_KEEPALIVE);
-        let hello = Retry {
-            first: interval,
-            factor: 1,
-            cap: interval,
-            tries: count,
-        };
+        let hello = Retry { first: interval, factor: 1, cap: interval, tries: count };
         let mut tunnel = Self {
             local_tunnel_id,
             peer_tunnel_id: checked.peer_tunnel_id,
             peer_port,
             peer_hostname: text(AvpType::HostName),
             peer_vendor: text(AvpType::VendorName),
-            state: State::WaitCtlConn {
-                challenge: None,
-                until: now.after(STATE_TIMER),
-            },
+            state: State::WaitCtlConn { challenge: None, until: now.after(STATE_TIMER) },
             reliable: Reliable::after_first(checked.peer_window, hello),
             state_since: now,
             last_heard: now,
@@ -126,21 +115,10 @@ impl Tunnel {
             settings,
         };
         tunnel.log_received(&received, "idle");
-        tunnel.log(L2tpLog::Connected {
-            number: tunnel.settings.number,
-            peer: tunnel.settings.peer,
-        });
+        tunnel.log(L2tpLog::Connected { number: tunnel.settings.number, peer: tunnel.settings.peer });
         let challenge = tunnel.settings.secret.is_some().then(|| rng.array::<16>());
-        tunnel.state = State::WaitCtlConn {
-            challenge,
-            until: now.after(STATE_TIMER),
-        };
-        let sccrp = sccrp(
-            &tunnel.settings,
-            local_tunnel_id,
-            challenge,
-            received.find(AvpType::Challenge),
-        );
+        tunnel.state = State::WaitCtlConn { challenge, until: now.after(STATE_TIMER) };
+        let sccrp = sccrp(&tunnel.settings, local_tunnel_id, challenge, received.find(AvpType::Challenge));
         tunnel.send(0, &sccrp, Kind::Plain, now);
         Ok(tunnel)
     }
@@ -171,11 +149,7 @@ impl Tunnel {
         }
         if self.reliable.is_full() {
             // Only a client that asks for much and acknowledges nothing comes here.
-            let error = ResultCode {
-                result: stop::ERROR,
-                error: Some(error::RESOURCES),
-                message: String::new(),
-            };
+            let error = ResultCode { result: stop::ERROR, error: Some(error::RESOURCES), message: String::new() };
             self.shut(Down::Misbehaviour, None, error, now);
         }
         self.flush(now);
@@ -204,21 +178,8 @@ impl Tunnel {
         if !self.is_open() {
             return;
         }
-        let call = if error == error::NONE {
-            cdn::ADMINISTRATIVE
-        } else {
-            cdn::ERROR
-        };
-        self.shut(
-            Down::Local,
-            Some(call),
-            ResultCode {
-                result,
-                error: Some(error),
-                message: text.into(),
-            },
-            now,
-        );
+        let call = if error == error::NONE { cdn::ADMINISTRATIVE } else { cdn::ERROR };
+        self.shut(Down::Local, Some(call), ResultCode { result, error: Some(error), message: text.into() }, now);
     }
 
     /// Ends the tunnel and its session without a word to the client, who has begun anew under the same tunnel id.
@@ -238,9 +199,7 @@ impl Tunnel {
         self.fire_retransmission(now);
         self.fire_state_timer(now);
         if self.idle_due().is_some_and(|due| now.reached(due)) {
-            self.log(L2tpLog::DisconnectTimer {
-                id: self.local_tunnel_id,
-            });
+            self.log(L2tpLog::DisconnectTimer { id: self.local_tunnel_id });
             self.shut(Down::Idle, Some(cdn::ADMINISTRATIVE), plain(stop::GENERAL), now);
         }
         if self.hello_due().is_some_and(|due| now.reached(due)) {
@@ -262,9 +221,7 @@ impl Tunnel {
             State::Closing => None,
             State::Finished => return None,
         };
-        [self.reliable.due(), state, self.idle_due(), self.hello_due()]
-            .into_iter()
-            .fold(None, earliest)
+        [self.reliable.due(), state, self.idle_due(), self.hello_due()].into_iter().fold(None, earliest)
     }
 }
 
@@ -305,9 +262,7 @@ impl Tunnel {
     fn on_nr(&mut self, nr: u16, zlb: bool, now: Instant) {
         let hello = self.reliable.acknowledge(nr, now);
         if hello && zlb && self.settings.log_keepalive {
-            self.log(L2tpLog::RecvZlb {
-                peer: self.settings.peer,
-            });
+            self.log(L2tpLog::RecvZlb { peer: self.settings.peer });
         }
     }
 
@@ -373,9 +328,7 @@ impl Tunnel {
             let right = challenge_response(MessageType::Scccn, secret, challenge);
             let proof = scccn.find(AvpType::ChallengeResponse);
             if !proof.is_some_and(|proof| crypto::equal(&proof.value, &right)) {
-                self.log(L2tpLog::AuthenticationError {
-                    id: self.local_tunnel_id,
-                });
+                self.log(L2tpLog::AuthenticationError { id: self.local_tunnel_id });
                 return self.shut(Down::Authentication, None, plain(stop::NOT_AUTHORIZED), now);
             }
         }
@@ -383,10 +336,7 @@ impl Tunnel {
         self.state_since = now;
         // Android sends its ICRQ only when the SCCCN is acknowledged.
         self.flush(now);
-        self.log(L2tpLog::TunnelEstablished {
-            number: self.settings.number,
-            id: self.local_tunnel_id,
-        });
+        self.log(L2tpLog::TunnelEstablished { number: self.settings.number, id: self.local_tunnel_id });
     }
 
     /// Whatever its codes look like, a StopCCN of the client is obeyed (Apple's Result Code is malformed).
@@ -399,24 +349,15 @@ impl Tunnel {
             self.drop_session(why);
             self.output(Output::TunnelDown { why });
         }
-        self.log(L2tpLog::TunnelDisconnected {
-            number: self.settings.number,
-            id: self.local_tunnel_id,
-        });
-        self.state = State::Closed {
-            until: now.after(REACKNOWLEDGE),
-        };
+        self.log(L2tpLog::TunnelDisconnected { number: self.settings.number, id: self.local_tunnel_id });
+        self.state = State::Closed { until: now.after(REACKNOWLEDGE) };
     }
 
     /// RFC 2661 §7.1: a message "received in an improper sequence" clears the control connection.
     pub(super) fn on_out_of_place(&mut self, kind: MessageType, now: Instant) {
         self.log(L2tpLog::Refused(format!("{} out of place", name(kind))));
         let text = format!("{} in {}", name(kind), self.state_word());
-        let result = ResultCode {
-            result: stop::STATE_MACHINE,
-            error: Some(error::NONE),
-            message: text,
-        };
+        let result = ResultCode { result: stop::STATE_MACHINE, error: Some(error::NONE), message: text };
         self.shut(Down::Misbehaviour, None, result, now);
     }
 
@@ -426,11 +367,7 @@ impl Tunnel {
             return;
         }
         self.log(L2tpLog::Refused(fault.to_string()));
-        let result = ResultCode {
-            result: stop::ERROR,
-            error: Some(fault.error()),
-            message: fault.to_string(),
-        };
+        let result = ResultCode { result: stop::ERROR, error: Some(fault.error()), message: fault.to_string() };
         self.shut(Down::Misbehaviour, None, result, now);
     }
 }
@@ -484,17 +421,11 @@ impl Tunnel {
         if !self.is_open() {
             return;
         }
-        self.log(L2tpLog::Disconnecting {
-            number: self.settings.number,
-            id: self.local_tunnel_id,
-        });
+        self.log(L2tpLog::Disconnecting { number: self.settings.number, id: self.local_tunnel_id });
         self.reliable.drop_unsent();
         // RFC 2661 §5.7: "it is not necessary to clear each session individually". A small window has no room for it.
         if let Some(call) = call.filter(|_| self.reliable.has_room(2)) {
-            let code = ResultCode {
-                result: call,
-                ..result.clone()
-            };
+            let code = ResultCode { result: call, ..result.clone() };
             self.queue_cdn(&code);
         }
         let ids = self.session().and_then(Session::ids);
@@ -521,10 +452,7 @@ impl Tunnel {
     /// Nothing is left to do; that a tunnel is gone has been logged already where the client closed it.
     pub(super) fn finish(&mut self) {
         if !matches!(self.state, State::Closed { .. }) {
-            self.log(L2tpLog::TunnelDisconnected {
-                number: self.settings.number,
-                id: self.local_tunnel_id,
-            });
+            self.log(L2tpLog::TunnelDisconnected { number: self.settings.number, id: self.local_tunnel_id });
         }
         self.reliable.clear();
         self.state = State::Finished;
@@ -537,11 +465,7 @@ impl Tunnel {
                 self.log(L2tpLog::RecvHello { peer });
             }
         } else if self.settings.log_messages {
-            self.outputs.extend(
-                received_lines(received, state, &self.settings)
-                    .into_iter()
-                    .map(Output::Log),
-            );
+            self.outputs.extend(received_lines(received, state, &self.settings).into_iter().map(Output::Log));
         }
     }
 
@@ -568,18 +492,12 @@ pub(super) fn message_type(message: MessageType) -> Avp {
 
 /// A result code without an error; the error code is there all the same, since xl2tpd wants 10 octets.
 pub(super) fn plain(result: u16) -> ResultCode {
-    ResultCode {
-        result,
-        error: Some(error::NONE),
-        message: String::new(),
-    }
+    ResultCode { result, error: Some(error::NONE), message: String::new() }
 }
 
 /// The codes of a StopCCN or CDN of the client.
 pub(super) fn peer_reason(received: &Received) -> Down {
-    let code = received
-        .find(AvpType::ResultCode)
-        .and_then(|avp| ResultCode::decode(&avp.value).ok());
+    let code = received.find(AvpType::ResultCode).and_then(|avp| ResultCode::decode(&avp.value).ok());
     Down::Peer {
         result: code.as_ref().map_or(0, |code| code.result),
         error: code.and_then(|code| code.error).unwrap_or(0),

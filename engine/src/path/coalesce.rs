@@ -109,11 +109,8 @@ fn joinable(packet: &[u8], flow: Flow) -> Option<Joinable<'_>> {
         return None;
     }
     let transport = packet.get(IP_LEN..)?;
-    let (transport_len, flags) = if flow.protocol == TCP {
-        (usize::from(*transport.get(12)? >> 4) * 4, *transport.get(13)?)
-    } else {
-        (8, 0)
-    };
+    let (transport_len, flags) =
+        if flow.protocol == TCP { (usize::from(*transport.get(12)? >> 4) * 4, *transport.get(13)?) } else { (8, 0) };
     let payload_len = transport.len().checked_sub(transport_len)?;
     let good = if flow.protocol == TCP {
         transport_len >= 20 && flags & !PSH == ACK && transport.get(12)? & 0x0f == 0
@@ -168,13 +165,7 @@ impl Coalescer {
     pub fn new(udp: bool) -> Self {
         let next = Vec::with_capacity(128);
         let (supers, pieces) = (Vec::with_capacity(128), Vec::with_capacity(128));
-        Self {
-            supers,
-            pieces,
-            next,
-            open: Vec::with_capacity(MAX_OPEN),
-            udp,
-        }
+        Self { supers, pieces, next, open: Vec::with_capacity(MAX_OPEN), udp }
     }
 
     /// Joins the IP packets of a batch; what comes out keeps the order of each flow.
@@ -215,9 +206,7 @@ impl Coalescer {
     fn add<'a>(&mut self, at: usize, bytes: &'a [u8], packet: &impl Fn(usize) -> Option<&'a [u8]>) {
         let flow = flow_of(bytes);
         let known = flow.and_then(|flow| self.open.iter().position(|open| open.flow == flow));
-        let new = flow
-            .and_then(|flow| joinable(bytes, flow))
-            .filter(|new| self.udp || new.flow.protocol == TCP);
+        let new = flow.and_then(|flow| joinable(bytes, flow)).filter(|new| self.udp || new.flow.protocol == TCP);
         let (Some(known), Some(new)) = (known, new.as_ref()) else {
             // Whatever else it is, nothing that follows it in its flow may overtake it.
             if let Some(known) = known {
@@ -240,13 +229,7 @@ impl Coalescer {
         let of = self.supers.len();
         let mut vnet = [0; VNET_LEN];
         vnet[1] = GSO_NONE;
-        self.supers.push(Super {
-            vnet,
-            headers: [0; MAX_HEADERS],
-            headers_len: 0,
-            pieces: 0..0,
-            first: at,
-        });
+        self.supers.push(Super { vnet, headers: [0; MAX_HEADERS], headers_len: 0, pieces: 0..0, first: at });
         let Some(new) = new.filter(|new| new.flags & PSH == 0) else {
             return;
         };
@@ -320,9 +303,7 @@ impl Coalescer {
         headers.iter_mut().zip(first).for_each(|(place, octet)| *place = *octet);
         put(headers, 2, (len as u16).to_be_bytes());
         put(headers, 10, [0, 0]);
-        let checksum = Sum::default()
-            .bytes(headers.get(..IP_LEN).unwrap_or_default())
-            .checksum();
+        let checksum = Sum::default().bytes(headers.get(..IP_LEN).unwrap_or_default()).checksum();
         put(headers, 10, checksum);
         let field = if tcp { 16 } else { 6 };
         if tcp {
@@ -335,11 +316,7 @@ impl Coalescer {
         // The kernel, or the device, completes the checksum of each segment from the pseudo-header's sum.
         let partial = pseudo_ipv4(headers, open.flow.protocol, transport_len).folded();
         put(headers, IP_LEN + field, partial.to_ne_bytes());
-        put(
-            &mut done.vnet,
-            0,
-            [NEEDS_CSUM, if tcp { GSO_TCPV4 } else { GSO_UDP_L4 }],
-        );
+        put(&mut done.vnet, 0, [NEEDS_CSUM, if tcp { GSO_TCPV4 } else { GSO_UDP_L4 }]);
         let numbers = [open.headers_len, open.size, IP_LEN, field];
         for (at, number) in (2..).step_by(2).zip(numbers) {
             put(&mut done.vnet, at, (number as u16).to_ne_bytes());
@@ -353,10 +330,7 @@ impl Coalescer {
             let mut following = Some(done.first);
             while let Some(at) = following {
                 let end = packet(at).map_or(0, <[u8]>::len);
-                self.pieces.push(Piece {
-                    packet: at,
-                    range: done.headers_len..end,
-                });
+                self.pieces.push(Piece { packet: at, range: done.headers_len..end });
                 following = self.next.get(at).copied().flatten();
             }
             done.pieces = from..self.pieces.len();
@@ -499,11 +473,7 @@ mod tests {
             refresh(packet);
         }
         let icmp = vec![0x45, 0, 0, 20, 0, 0, 0, 0, 64, 1, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8];
-        let mixed: Vec<_> = one
-            .iter()
-            .zip(&other)
-            .flat_map(|(a, b)| [a.clone(), b.clone(), icmp.clone()])
-            .collect();
+        let mixed: Vec<_> = one.iter().zip(&other).flat_map(|(a, b)| [a.clone(), b.clone(), icmp.clone()]).collect();
         let (writes, counts) = written(&mixed);
         assert_eq!(counts, [4, 4, 1, 1, 1, 1]);
         assert_eq!(split(&writes[..1]), one);

@@ -55,13 +55,7 @@ pub enum Verdict {
 impl<'a> Arrival<'a> {
     /// A packet that has just come.
     pub fn new(bytes: &'a mut [u8], peer: SocketAddr, local: IpAddr, encap: Encap) -> Self {
-        Self {
-            bytes,
-            peer,
-            local,
-            encap,
-            verdict: Verdict::NotTried,
-        }
+        Self { bytes, peer, local, encap, verdict: Verdict::NotTried }
     }
 
     /// The IP packet for the TUN, if it is one.
@@ -85,15 +79,8 @@ pub(super) struct Found {
 /// What UDP inside ESP carries.
 #[derive(PartialEq, Eq, Debug)]
 enum Inner {
-    Control {
-        peer_port: u16,
-        message: Range<usize>,
-    },
-    Data {
-        tunnel_id: u16,
-        session_id: u16,
-        frame: Range<usize>,
-    },
+    Control { peer_port: u16, message: Range<usize> },
+    Data { tunnel_id: u16, session_id: u16, frame: Range<usize> },
 }
 
 impl Worker {
@@ -103,12 +90,7 @@ impl Worker {
         for (at, arrival) in batch.iter_mut().enumerate() {
             arrival.verdict = match self.find(arrival) {
                 Ok((sa, sequence)) => {
-                    found.push(Found {
-                        at,
-                        sa,
-                        sequence,
-                        opened: Err(OpenError::NotTried),
-                    });
+                    found.push(Found { at, sa, sequence, opened: Err(OpenError::NotTried) });
                     Verdict::NotTried
                 }
                 Err(why) => self.refuse(why, arrival, now),
@@ -133,10 +115,7 @@ impl Worker {
         if arrival.bytes.len() < 8 {
             return Err(Drop::BadLength);
         }
-        let at = self
-            .table
-            .place_of_spi(long_at(arrival.bytes, 0))
-            .ok_or(Drop::UnknownSpi)?;
+        let at = self.table.place_of_spi(long_at(arrival.bytes, 0)).ok_or(Drop::UnknownSpi)?;
         let sa = self.table.inbound.get(at).ok_or(Drop::UnknownSpi)?;
         let sequence = long_at(arrival.bytes, 4);
         if sa.anti_replay && !sa.replay.is_fresh(sequence) {
@@ -152,10 +131,7 @@ impl Worker {
             && self.unknown.take(UNKNOWN_EVERY, UNKNOWN_BURST, now)
         {
             let spi = super::Spi(long_at(arrival.bytes, 0));
-            self.notes.tell(Note::UnknownSpi {
-                spi,
-                peer: arrival.peer,
-            });
+            self.notes.tell(Note::UnknownSpi { spi, peer: arrival.peer });
         }
         Verdict::Dropped(why)
     }
@@ -168,11 +144,7 @@ impl Worker {
             let Some(sa) = self.table.inbound.get(found.sa) else {
                 break;
             };
-            jobs.push(Open {
-                key: &sa.key,
-                packet: arrival.bytes,
-                result: Err(OpenError::NotTried),
-            });
+            jobs.push(Open { key: &sa.key, packet: arrival.bytes, result: Err(OpenError::NotTried) });
         }
         crypto::esp::open(&mut jobs);
         for (found, job) in found.iter_mut().zip(jobs.drain(..)) {
@@ -196,28 +168,16 @@ impl Worker {
             NO_NEXT_HEADER => return Err(Drop::Dummy),
             _ => return Err(Drop::NotL2tp),
         }
-        let payload = arrival
-            .bytes
-            .get_mut(start..start.saturating_add(len))
-            .ok_or(Drop::BadLength)?;
+        let payload = arrival.bytes.get_mut(start..start.saturating_add(len)).ok_or(Drop::BadLength)?;
         match unwrap_l2tp(payload)? {
             Inner::Control { peer_port, message } => {
                 self.allow_control(client, now)?;
                 let id = self.id_of(client)?;
                 let spi = super::Spi(long_at(arrival.bytes, 0));
                 let l2tp = arrival.bytes.get(shifted(message, start)).unwrap_or_default().to_vec();
-                self.note_control(Note::Control {
-                    client: id,
-                    spi,
-                    peer_port,
-                    l2tp,
-                })
+                self.note_control(Note::Control { client: id, spi, peer_port, l2tp })
             }
-            Inner::Data {
-                tunnel_id,
-                session_id,
-                frame,
-            } => {
+            Inner::Data { tunnel_id, session_id, frame } => {
                 let known = self.table.clients.get(client);
                 let session = known.and_then(|client| client.session.as_ref());
                 // A client sends its first frames right behind ICCN, before the engine can have told of the session: they
@@ -249,11 +209,7 @@ impl Worker {
             && endpoint.encap == arrival.encap
             && !same_place(endpoint.peer, arrival.peer, arrival.encap)
             && now.reached(client.moved_due)
-            && self.notes.tell(Note::Moved {
-                client: id,
-                peer: arrival.peer,
-                local: arrival.local,
-            })
+            && self.notes.tell(Note::Moved { client: id, peer: arrival.peer, local: arrival.local })
         {
             client.moved_due = now.after(NOTE_EVERY);
         }
@@ -271,11 +227,7 @@ impl Worker {
     }
 
     fn id_of(&self, client: usize) -> Result<ClientId, Drop> {
-        self.table
-            .clients
-            .get(client)
-            .map(|client| client.id)
-            .ok_or(Drop::UnknownSpi)
+        self.table.clients.get(client).map(|client| client.id).ok_or(Drop::UnknownSpi)
     }
 
     /// Whether the client may have one more note of its making.
@@ -284,20 +236,12 @@ impl Worker {
             return Err(Drop::QueueFull);
         }
         let client = self.table.clients.get_mut(client).ok_or(Drop::UnknownSpi)?;
-        if client.control.take(CONTROL_EVERY, CONTROL_BURST, now) {
-            Ok(())
-        } else {
-            Err(Drop::ControlFlood)
-        }
+        if client.control.take(CONTROL_EVERY, CONTROL_BURST, now) { Ok(()) } else { Err(Drop::ControlFlood) }
     }
 
     fn note_control(&mut self, note: Note) -> Result<Verdict, Drop> {
         self.totals.control_in += 1;
-        if self.notes.tell(note) {
-            Ok(Verdict::Noted)
-        } else {
-            Err(Drop::QueueFull)
-        }
+        if self.notes.tell(note) { Ok(Verdict::Noted) } else { Err(Drop::QueueFull) }
     }
 
     /// A PPP frame of the client's session, at `frame` in the bytes.
@@ -317,10 +261,7 @@ impl Worker {
         }
         if protocol != Protocol::Ipv4 {
             self.allow_control(client, now)?;
-            let note = Note::Frame {
-                client: self.id_of(client)?,
-                ppp: ppp.to_vec(),
-            };
+            let note = Note::Frame { client: self.id_of(client)?, ppp: ppp.to_vec() };
             return self.note_control(note);
         }
         let packet = bytes.get_mut(start..frame.end).ok_or(Drop::BadPpp)?;
@@ -346,10 +287,7 @@ impl Worker {
             }
             self.allow_control(client, now)?;
             let packet = packet.get(..len).unwrap_or_default().to_vec();
-            let note = Note::Dhcp {
-                client: self.id_of(client)?,
-                packet,
-            };
+            let note = Note::Dhcp { client: self.id_of(client)?, packet };
             return self.note_control(note);
         }
         let packet = packet.get_mut(..len).ok_or(Drop::BadIp)?;
@@ -377,10 +315,7 @@ impl Worker {
             }
             self.allow_control(client, now)?;
             let packet = packet.get(..len).unwrap_or_default().to_vec();
-            let note = Note::Inside {
-                client: self.id_of(client)?,
-                packet,
-            };
+            let note = Note::Inside { client: self.id_of(client)?, packet };
             return self.note_control(note);
         }
         if ipv6.prefix.is_none() {
@@ -450,10 +385,7 @@ fn unwrap_l2tp(payload: &[u8]) -> Result<Inner, Drop> {
         return Err(Drop::BadL2tp);
     }
     if flags & 0x8000 != 0 {
-        return Ok(Inner::Control {
-            peer_port,
-            message: 8..end,
-        });
+        return Ok(Inner::Control { peer_port, message: 8..end });
     }
     let (mut end, mut at) = (end, 10);
     if flags & LENGTH != 0 {
@@ -477,11 +409,7 @@ fn unwrap_l2tp(payload: &[u8]) -> Result<Inner, Drop> {
     if at > end {
         return Err(Drop::BadL2tp);
     }
-    Ok(Inner::Data {
-        tunnel_id,
-        session_id,
-        frame: at..end,
-    })
+    Ok(Inner::Data { tunnel_id, session_id, frame: at..end })
 }
 
 #[cfg(test)]
@@ -512,15 +440,7 @@ mod tests {
         for form in forms {
             let packet = udp(&[form, &[0xaa]].concat());
             let frame = packet.len() - 1..packet.len();
-            assert_eq!(
-                unwrap_l2tp(&packet),
-                Ok(Inner::Data {
-                    tunnel_id: 5,
-                    session_id: 6,
-                    frame
-                }),
-                "{form:x?}"
-            );
+            assert_eq!(unwrap_l2tp(&packet), Ok(Inner::Data { tunnel_id: 5, session_id: 6, frame }), "{form:x?}");
         }
     }
 
@@ -528,35 +448,19 @@ mod tests {
     fn what_lies_behind_the_udp_length_or_the_l2tp_length_is_cut_off() {
         let mut packet = udp(&[0x40, 0x02, 0, 9, 0, 5, 0, 6, 0xaa, 0xbb]);
         packet.extend([1, 2, 3]);
-        assert_eq!(
-            unwrap_l2tp(&packet),
-            Ok(Inner::Data {
-                tunnel_id: 5,
-                session_id: 6,
-                frame: 16..17
-            })
-        );
+        assert_eq!(unwrap_l2tp(&packet), Ok(Inner::Data { tunnel_id: 5, session_id: 6, frame: 16..17 }));
     }
 
     #[test]
     fn a_control_message_is_taken_whole_with_the_peers_port() {
         let packet = udp(&[0xc8, 0x02, 0, 12, 0, 5, 0, 0, 0, 1, 0, 2]);
-        assert_eq!(
-            unwrap_l2tp(&packet),
-            Ok(Inner::Control {
-                peer_port: 0x1234,
-                message: 8..20
-            })
-        );
+        assert_eq!(unwrap_l2tp(&packet), Ok(Inner::Control { peer_port: 0x1234, message: 8..20 }));
     }
 
     #[test]
     fn headers_that_do_not_fit_are_refused() {
         assert_eq!(unwrap_l2tp(&[]), Err(Drop::NotL2tp));
-        assert_eq!(
-            unwrap_l2tp(&[0, 1, 0, 2, 0, 20, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]),
-            Err(Drop::NotL2tp)
-        );
+        assert_eq!(unwrap_l2tp(&[0, 1, 0, 2, 0, 20, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]), Err(Drop::NotL2tp));
         assert_eq!(unwrap_l2tp(&udp(&[0, 2, 0, 5])), Err(Drop::BadL2tp));
         assert_eq!(unwrap_l2tp(&udp(&[0, 3, 0, 5, 0, 6, 1])), Err(Drop::BadL2tp));
         assert_eq!(unwrap_l2tp(&udp(&[0x40, 2, 0, 10, 0, 5, 0, 6])), Err(Drop::BadL2tp));

@@ -34,16 +34,13 @@ impl Ipv6Path {
     #[must_use]
     pub fn our_global(&self) -> Option<Ipv6Addr> {
         let prefix = self.prefix?;
-        Some(Ipv6Addr::from_bits(
-            u128::from(upper_half(prefix)) << 64 | u128::from(self.our_identifier),
-        ))
+        Some(Ipv6Addr::from_bits(u128::from(upper_half(prefix)) << 64 | u128::from(self.our_identifier)))
     }
 
     /// Whether an address is within the client's prefix.
     #[must_use]
     pub fn covers(&self, address: Ipv6Addr) -> bool {
-        self.prefix
-            .is_some_and(|prefix| upper_half(prefix) == upper_half(address))
+        self.prefix.is_some_and(|prefix| upper_half(prefix) == upper_half(address))
     }
 
     /// Whether a packet concerns the link itself and not what lies behind us.

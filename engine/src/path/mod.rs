@@ -100,10 +100,7 @@ pub struct SessionPath {
 }
 
 /// What the engine tells a worker.
-#[allow(
-    clippy::large_enum_variant,
-    reason = "updates are few and go no further than one queue"
-)]
+#[allow(clippy::large_enum_variant, reason = "updates are few and go no further than one queue")]
 #[derive(Debug)]
 pub enum Update {
     /// An SA on which the client sends.
@@ -471,10 +468,7 @@ impl Worker {
     pub fn new(seed: [u8; 32]) -> Self {
         Self {
             table: Table::default(),
-            notes: Notes {
-                queue: VecDeque::with_capacity(256),
-                lost: 0,
-            },
+            notes: Notes { queue: VecDeque::with_capacity(256), lost: 0 },
             totals: Totals::default(),
             ivs: Ivs::new(seed),
             unknown: Bucket::default(),
@@ -498,58 +492,20 @@ impl Worker {
 
     fn obey(&mut self, update: Update) -> bool {
         match update {
-            Update::InstallInbound {
-                client,
-                spi,
-                suite,
-                keymat,
-                anti_replay,
-                replay,
-                encap,
-            } => {
+            Update::InstallInbound { client, spi, suite, keymat, anti_replay, replay, encap } => {
                 let (used, octets, volume) = (false, 0, u64::MAX);
-                let state = InboundState {
-                    spi,
-                    suite,
-                    keymat,
-                    anti_replay,
-                    replay,
-                    encap,
-                    used,
-                    octets,
-                    volume,
-                };
+                let state = InboundState { spi, suite, keymat, anti_replay, replay, encap, used, octets, volume };
                 self.table.install_inbound(client, state)
             }
-            Update::InstallOutbound {
-                client,
-                spi,
-                suite,
-                keymat,
-                first_sequence,
-                active,
-                paired,
-            } => {
-                let state = OutboundState {
-                    spi,
-                    suite,
-                    keymat,
-                    next: first_sequence.max(1),
-                    active,
-                    paired,
-                    octets: 0,
-                };
+            Update::InstallOutbound { client, spi, suite, keymat, first_sequence, active, paired } => {
+                let state =
+                    OutboundState { spi, suite, keymat, next: first_sequence.max(1), active, paired, octets: 0 };
                 self.table.install_outbound(client, state)
             }
             Update::Activate { client, spi } => self.table.activate(client, spi),
             Update::Retire { spi } => self.table.retire(spi),
             Update::RetireOutbound { client, spi } => self.table.retire_outbound(client, spi),
-            Update::Peer {
-                client,
-                peer,
-                local,
-                encap,
-            } => {
+            Update::Peer { client, peer, local, encap } => {
                 self.table.set_peer(client, Endpoint { peer, local, encap });
                 true
             }
@@ -559,12 +515,9 @@ impl Worker {
             }
             Update::SessionGone { client } => self.table.end_session(client),
             Update::Gone { client } => self.table.remove(client),
-            Update::Seal {
-                client,
-                source_port,
-                peer_port,
-                l2tp,
-            } => self.seal_message(client, source_port, peer_port, &l2tp),
+            Update::Seal { client, source_port, peer_port, l2tp } => {
+                self.seal_message(client, source_port, peer_port, &l2tp)
+            }
             Update::SealFrame { client, ppp } => self.seal_frame(client, &ppp),
             Update::SealIp { client, packet } => self.seal_ip(client, &packet),
             Update::VolumeLimit { spi, octets } => self.table.limit_volume(spi, octets),
@@ -605,10 +558,7 @@ impl Worker {
     /// Sums over all clients.
     #[must_use]
     pub fn totals(&self) -> Totals {
-        Totals {
-            lost_notes: self.notes.lost,
-            ..self.totals.clone()
-        }
+        Totals { lost_notes: self.notes.lost, ..self.totals.clone() }
     }
 
     /// What has passed for one client.

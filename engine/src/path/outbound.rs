@@ -86,12 +86,7 @@ pub struct SealedPacket {
 impl<'a> Departure<'a> {
     /// A packet that has just been read.
     pub fn new(buf: &'a mut [u8], start: usize, len: usize) -> Self {
-        Self {
-            buf,
-            start,
-            len,
-            result: Out::NotTried,
-        }
+        Self { buf, start, len, result: Out::NotTried }
     }
 
     /// The ESP packet, if it is to be sent.
@@ -117,18 +112,11 @@ pub(super) struct Template {
 impl Template {
     /// UDP, an L2TP data header (RFC 2661 §3.1) and PPP for IPv4 as the session has them.
     pub(super) fn of(session: &SessionPath) -> Self {
-        let mut template = Self {
-            length_bit: session.length_bit,
-            ..Self::default()
-        };
+        let mut template = Self { length_bit: session.length_bit, ..Self::default() };
         template.add(&L2TP_PORT.to_be_bytes());
         template.add(&session.peer_port.to_be_bytes());
         template.add(&[0, 0, 0, 0]);
-        template.add(if session.length_bit {
-            &[0x40, 0x02, 0, 0]
-        } else {
-            &[0x00, 0x02]
-        });
+        template.add(if session.length_bit { &[0x40, 0x02, 0, 0] } else { &[0x00, 0x02] });
         template.add(&session.peer_tunnel_id.to_be_bytes());
         template.add(&session.peer_session_id.to_be_bytes());
         template.ppp = template.len;
@@ -244,11 +232,7 @@ impl Worker {
         let endpoint = client.endpoint.ok_or(Drop::NoSa)?;
         let at = client.active.ok_or(Drop::NoSa)?;
         let sa = self.table.outbound.get_mut(at).ok_or(Drop::NoSa)?;
-        let mss = if is_ipv6 {
-            session.ipv6.and_then(|ipv6| ipv6.mss)
-        } else {
-            session.mss
-        };
+        let mss = if is_ipv6 { session.ipv6.and_then(|ipv6| ipv6.mss) } else { session.mss };
         if let Some(mss) = mss {
             clamp_mss(packet, mss);
         }
@@ -275,17 +259,8 @@ impl Worker {
             let sequence = take_sequence(sa, client.id, &mut self.notes)?;
             put(departure.buf, range.start + 4, sequence.to_be_bytes());
             sa.octets += range.len() as u64;
-            self.ready.push(Ready {
-                sa: at,
-                range: range.clone(),
-                payload_len,
-            });
-            Out::Sealed {
-                range,
-                peer: endpoint.peer,
-                local: endpoint.local,
-                encap: endpoint.encap,
-            }
+            self.ready.push(Ready { sa: at, range: range.clone(), payload_len });
+            Out::Sealed { range, peer: endpoint.peer, local: endpoint.local, encap: endpoint.encap }
         };
         if let Some(client) = self.table.clients.get_mut(place) {
             for counters in [&mut client.counters, &mut self.totals.ip] {
@@ -300,9 +275,7 @@ impl Worker {
     /// Seals all departures that are ready, as one batch.
     fn seal(&mut self, batch: &mut [Departure<'_>]) {
         let mut jobs: Vec<Seal<'_>> = core::mem::take(&mut self.seals);
-        let waiting = batch
-            .iter_mut()
-            .filter(|departure| matches!(departure.result, Out::Sealed { .. }));
+        let waiting = batch.iter_mut().filter(|departure| matches!(departure.result, Out::Sealed { .. }));
         for (ready, departure) in self.ready.iter().zip(waiting) {
             let Some(sa) = self.table.outbound.get(ready.sa) else {
                 break;
@@ -310,12 +283,7 @@ impl Worker {
             let Some(packet) = departure.buf.get_mut(ready.range.clone()) else {
                 break;
             };
-            jobs.push(Seal {
-                key: &sa.key,
-                packet,
-                payload_len: ready.payload_len,
-                next_header: UDP,
-            });
+            jobs.push(Seal { key: &sa.key, packet, payload_len: ready.payload_len, next_header: UDP });
         }
         crypto::esp::seal(&mut jobs, &mut self.ivs);
         jobs.clear();
@@ -333,14 +301,7 @@ impl Worker {
         endpoint: Endpoint,
         limit: usize,
     ) -> Out {
-        let Self {
-            table,
-            totals,
-            spare,
-            owned,
-            sealed,
-            ..
-        } = self;
+        let Self { table, totals, spare, owned, sealed, .. } = self;
         let Table { clients, outbound, .. } = table;
         let packet = departure.buf.get(departure.start..).unwrap_or_default();
         let packet = packet.get(..departure.len).unwrap_or_default();
@@ -357,13 +318,7 @@ impl Worker {
             let (mut bytes, payload_len) = lay_out(buffer, sa, &parts);
             let payload = sa.suite.payload_offset()..sa.suite.payload_offset() + payload_len;
             client.template.set_lengths(bytes.get_mut(payload).unwrap_or_default());
-            owned.push(Owned {
-                client: client.id,
-                sa: at,
-                bytes,
-                payload_len,
-                endpoint,
-            });
+            owned.push(Owned { client: client.id, sa: at, bytes, payload_len, endpoint });
         });
         totals.fragmented += 1;
         Out::Fragmented
@@ -390,27 +345,12 @@ impl Worker {
                 continue;
             };
             let payload_len = packet.payload_len;
-            jobs.push(Seal {
-                key: &sa.key,
-                packet: &mut packet.bytes,
-                payload_len,
-                next_header: UDP,
-            });
+            jobs.push(Seal { key: &sa.key, packet: &mut packet.bytes, payload_len, next_header: UDP });
         }
         crypto::esp::seal(&mut jobs, &mut self.ivs);
         drop(jobs);
-        for Owned {
-            bytes,
-            endpoint: Endpoint { peer, local, encap },
-            ..
-        } in owned.drain(..)
-        {
-            self.sealed.push_back(SealedPacket {
-                bytes,
-                peer,
-                local,
-                encap,
-            });
+        for Owned { bytes, endpoint: Endpoint { peer, local, encap }, .. } in owned.drain(..) {
+            self.sealed.push_back(SealedPacket { bytes, peer, local, encap });
         }
         self.owned = owned;
     }
@@ -472,13 +412,7 @@ impl Worker {
         let (mut bytes, payload_len) = lay_out(self.spare.pop().unwrap_or_default(), sa, parts);
         let payload = sa.suite.payload_offset()..sa.suite.payload_offset() + payload_len;
         finish(bytes.get_mut(payload).unwrap_or_default());
-        self.owned.push(Owned {
-            client: id,
-            sa: at,
-            bytes,
-            payload_len,
-            endpoint,
-        });
+        self.owned.push(Owned { client: id, sa: at, bytes, payload_len, endpoint });
         self.totals.control_out += 1;
         self.seal_owned();
         true
@@ -504,18 +438,12 @@ fn write_headers(
 ) -> Result<(Range<usize>, usize), Drop> {
     let payload = sa.suite.payload_offset();
     let payload_len = template.len + len;
-    let begin = departure
-        .start
-        .checked_sub(payload + template.len)
-        .ok_or(Drop::NoRoom)?;
+    let begin = departure.start.checked_sub(payload + template.len).ok_or(Drop::NoRoom)?;
     let range = begin..begin + sa.suite.padded_len(payload_len);
     let esp = departure.buf.get_mut(range.clone()).ok_or(Drop::NoRoom)?;
     put(esp, 0, sa.spi.0.to_be_bytes());
     let inner = esp.get_mut(payload..payload + payload_len).ok_or(Drop::NoRoom)?;
-    inner
-        .iter_mut()
-        .zip(template.headers())
-        .for_each(|(place, octet)| *place = *octet);
+    inner.iter_mut().zip(template.headers()).for_each(|(place, octet)| *place = *octet);
     template.finish(inner, is_ipv6);
     Ok((range, payload_len))
 }
@@ -565,28 +493,15 @@ impl Iterator for Runs<'_, '_> {
 
     fn next(&mut self) -> Option<Run> {
         let rest = self.batch.get(self.at..)?;
-        let skipped = rest
-            .iter()
-            .position(|departure| matches!(departure.result, Out::Sealed { .. }))?;
+        let skipped = rest.iter().position(|departure| matches!(departure.result, Out::Sealed { .. }))?;
         let first = self.at + skipped;
-        let Out::Sealed {
-            range,
-            peer,
-            local,
-            encap,
-        } = &self.batch.get(first)?.result
-        else {
+        let Out::Sealed { range, peer, local, encap } = &self.batch.get(first)?.result else {
             return None;
         };
         let size = range.len();
         let (mut end, mut octets) = (first + 1, size);
         while *encap == Encap::Udp && end - first < MAX_RUN {
-            let Some(Out::Sealed {
-                range,
-                peer: p,
-                local: l,
-                encap: e,
-            }) = self.batch.get(end).map(|d| &d.result)
+            let Some(Out::Sealed { range, peer: p, local: l, encap: e }) = self.batch.get(end).map(|d| &d.result)
             else {
                 break;
             };
@@ -600,13 +515,7 @@ impl Iterator for Runs<'_, '_> {
             }
         }
         self.at = end;
-        Some(Run {
-            packets: first..end,
-            size,
-            peer: *peer,
-            local: *local,
-            encap: *encap,
-        })
+        Some(Run { packets: first..end, size, peer: *peer, local: *local, encap: *encap })
     }
 }
 
@@ -652,10 +561,7 @@ mod tests {
             [(0..3, 100), (3..4, 100), (4..5, 100)]
         );
         assert_eq!(grouped(&[(9, 60), (9, 100)]), [(0..1, 60), (1..2, 100)]);
-        assert_eq!(
-            grouped(&[(0, 0), (9, 60), (0, 0), (9, 60), (0, 0)]),
-            [(1..2, 60), (3..4, 60)]
-        );
+        assert_eq!(grouped(&[(0, 0), (9, 60), (0, 0), (9, 60), (0, 0)]), [(1..2, 60), (3..4, 60)]);
         assert_eq!(grouped(&[(1, 60), (1, 60)]), [(0..1, 60), (1..2, 60)]);
         assert_eq!(grouped(&[]), []);
     }
@@ -686,16 +592,10 @@ mod tests {
             ipv6: None,
         };
         let plain = Template::of(&session(false, false, false));
-        assert_eq!(
-            plain.headers(),
-            [6, 165, 7, 8, 0, 0, 0, 0, 0, 2, 3, 4, 5, 6, 0xff, 3, 0, 0x21]
-        );
+        assert_eq!(plain.headers(), [6, 165, 7, 8, 0, 0, 0, 0, 0, 2, 3, 4, 5, 6, 0xff, 3, 0, 0x21]);
         assert_eq!(plain.headers_without_ppp().len(), 14);
         let long = Template::of(&session(false, false, true));
-        assert_eq!(
-            long.headers(),
-            [6, 165, 7, 8, 0, 0, 0, 0, 0x40, 2, 0, 0, 3, 4, 5, 6, 0xff, 3, 0, 0x21]
-        );
+        assert_eq!(long.headers(), [6, 165, 7, 8, 0, 0, 0, 0, 0x40, 2, 0, 0, 3, 4, 5, 6, 0xff, 3, 0, 0x21]);
         let short = Template::of(&session(true, true, false));
         assert_eq!(short.headers(), [6, 165, 7, 8, 0, 0, 0, 0, 0, 2, 3, 4, 5, 6, 0x21]);
     }

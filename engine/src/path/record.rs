@@ -78,11 +78,7 @@ impl Worker {
     /// sequence number is used twice under one key. An SA that has no numbers left is restored as used up.
     pub fn restore(&mut self, mut state: PathState, jump: u32) {
         for sa in &mut state.outbound {
-            sa.next = if sa.next == 0 {
-                0
-            } else {
-                sa.next.checked_add(jump).unwrap_or(0)
-            };
+            sa.next = if sa.next == 0 { 0 } else { sa.next.checked_add(jump).unwrap_or(0) };
         }
         if !self.table.restore(state) {
             self.totals.refused_updates += 1;

@@ -16,10 +16,7 @@ pub struct ReplayState {
 
 impl Default for ReplayState {
     fn default() -> Self {
-        Self {
-            top: 0,
-            bits: [0; WORDS],
-        }
+        Self { top: 0, bits: [0; WORDS] }
     }
 }
 
@@ -115,11 +112,7 @@ mod tests {
                 let sequence = around.saturating_sub(rng.u32() % (2 * spread));
                 let fresh = ring.is_fresh(sequence);
                 let seen = ring.accept(sequence);
-                assert_eq!(
-                    seen != Seen::Replayed,
-                    naive.accept(sequence),
-                    "seed {seed} sequence {sequence}"
-                );
+                assert_eq!(seen != Seen::Replayed, naive.accept(sequence), "seed {seed} sequence {sequence}");
                 assert_eq!(fresh, seen != Seen::Replayed);
                 assert_eq!(ring.top(), naive.top);
             }

@@ -65,17 +65,8 @@ pub struct Segment<'a> {
 #[derive(Clone, Copy)]
 enum Work {
     Nothing,
-    Checksum {
-        start: usize,
-        offset: usize,
-    },
-    Cut {
-        tcp: bool,
-        transport: usize,
-        index: usize,
-        at: usize,
-        last: bool,
-    },
+    Checksum { start: usize, offset: usize },
+    Cut { tcp: bool, transport: usize, index: usize, at: usize, last: bool },
 }
 
 impl Segment<'_> {
@@ -104,20 +95,10 @@ impl Segment<'_> {
             Work::Nothing => {}
             Work::Checksum { start, offset } => {
                 let sum = Sum::default().bytes(out.get(start..).unwrap_or_default());
-                let checksum = if offset == 6 {
-                    never_zero(sum.checksum())
-                } else {
-                    sum.checksum()
-                };
+                let checksum = if offset == 6 { never_zero(sum.checksum()) } else { sum.checksum() };
                 put(out, start + offset, checksum);
             }
-            Work::Cut {
-                tcp,
-                transport,
-                index,
-                at,
-                last,
-            } => finish_cut(out, tcp, transport, (index, at, last)),
+            Work::Cut { tcp, transport, index, at, last } => finish_cut(out, tcp, transport, (index, at, last)),
         }
         true
     }
@@ -141,20 +122,14 @@ fn finish_cut(out: &mut [u8], tcp: bool, transport: usize, (index, at, last): (u
         let id = word_at(out, 4).wrapping_add(index as u16);
         put(out, 4, id.to_be_bytes());
         put(out, 10, [0, 0]);
-        let checksum = Sum::default()
-            .bytes(out.get(..transport).unwrap_or_default())
-            .checksum();
+        let checksum = Sum::default().bytes(out.get(..transport).unwrap_or_default()).checksum();
         put(out, 10, checksum);
     } else {
         put(out, 4, (len.saturating_sub(40) as u16).to_be_bytes());
     }
     let length = len.saturating_sub(transport);
     let protocol = if tcp { TCP } else { UDP };
-    let sum = if v4 {
-        pseudo_ipv4(out, protocol, length)
-    } else {
-        pseudo_ipv6(out, protocol, length)
-    };
+    let sum = if v4 { pseudo_ipv4(out, protocol, length) } else { pseudo_ipv6(out, protocol, length) };
     let Some(segment) = out.get_mut(transport..) else {
         return;
     };
@@ -207,11 +182,7 @@ fn cut(read: &[u8], each: &mut dyn FnMut(Segment<'_>)) -> Result<bool, SplitErro
     };
     let [flags, kind, _, _, size_a, size_b, start_a, start_b, offset_a, offset_b] = *header;
     let native = |a, b| usize::from(u16::from_ne_bytes([a, b]));
-    let (size, start, offset) = (
-        native(size_a, size_b),
-        native(start_a, start_b),
-        native(offset_a, offset_b),
-    );
+    let (size, start, offset) = (native(size_a, size_b), native(start_a, start_b), native(offset_a, offset_b));
     let ip_len = match version(packet) {
         4 => usize::from(packet.first().map_or(0, |octet| octet & 0x0f)) * 4,
         6 => 40,
@@ -230,11 +201,7 @@ fn cut(read: &[u8], each: &mut dyn FnMut(Segment<'_>)) -> Result<bool, SplitErro
         } else {
             Work::Nothing
         };
-        each(Segment {
-            headers: packet,
-            payload: &[],
-            work,
-        });
+        each(Segment { headers: packet, payload: &[], work });
         return Ok(false);
     }
     let v4 = version(packet) == 4;
@@ -266,17 +233,7 @@ fn cut(read: &[u8], each: &mut dyn FnMut(Segment<'_>)) -> Result<bool, SplitErro
         let at = index * size;
         let last = index + 1 == count;
         let part = payload.get(at..(at + size).min(payload.len())).unwrap_or_default();
-        each(Segment {
-            headers,
-            payload: part,
-            work: Work::Cut {
-                tcp,
-                transport,
-                index,
-                at,
-                last,
-            },
-        });
+        each(Segment { headers, payload: part, work: Work::Cut { tcp, transport, index, at, last } });
     }
     Ok(true)
 }
@@ -341,12 +298,7 @@ mod tests {
         assert_eq!(got.iter().map(Vec::len).collect::<Vec<_>>(), [1_260, 860]);
         for packet in &got {
             assert_eq!(usize::from(word_at(packet, 4)), packet.len() - 40);
-            assert_eq!(
-                pseudo_ipv6(packet, TCP, packet.len() - 40)
-                    .bytes(&packet[40..])
-                    .folded(),
-                0xffff
-            );
+            assert_eq!(pseudo_ipv6(packet, TCP, packet.len() - 40).bytes(&packet[40..]).folded(), 0xffff);
         }
     }
 
@@ -359,10 +311,7 @@ mod tests {
             let got = split(&[header(NEEDS_CSUM, GSO_NONE, 0, 20, field as u16), partial].concat()).unwrap();
             assert_eq!(got.len(), 1);
             assert_eq!(got[0], packet);
-            assert_eq!(
-                split(&[header(0, GSO_NONE, 0, 0, 0), packet.clone()].concat()).unwrap(),
-                [packet]
-            );
+            assert_eq!(split(&[header(0, GSO_NONE, 0, 0, 0), packet.clone()].concat()).unwrap(), [packet]);
         }
     }
 
@@ -385,27 +334,12 @@ mod tests {
         let with = |header: Vec<u8>| split(&[header, packet.clone()].concat());
         assert_eq!(split(&[0; 9]), Err(SplitError::TooShort));
         assert_eq!(split(&[0; 10]), Err(SplitError::NotIp));
-        assert_eq!(
-            with(header(NEEDS_CSUM, GSO_NONE, 0, 139, 0)),
-            Err(SplitError::BadTransport)
-        );
-        assert_eq!(
-            with(header(NEEDS_CSUM, GSO_NONE, 0, u16::MAX, u16::MAX)),
-            Err(SplitError::BadTransport)
-        );
+        assert_eq!(with(header(NEEDS_CSUM, GSO_NONE, 0, 139, 0)), Err(SplitError::BadTransport));
+        assert_eq!(with(header(NEEDS_CSUM, GSO_NONE, 0, u16::MAX, u16::MAX)), Err(SplitError::BadTransport));
         assert_eq!(with(header(NEEDS_CSUM, 3, 50, 20, 16)), Err(SplitError::UnknownKind));
-        assert_eq!(
-            with(header(NEEDS_CSUM, GSO_TCPV6, 50, 20, 16)),
-            Err(SplitError::UnknownKind)
-        );
-        assert_eq!(
-            with(header(NEEDS_CSUM, GSO_UDP_L4, 50, 20, 6)),
-            Err(SplitError::BadTransport)
-        );
-        assert_eq!(
-            with(header(NEEDS_CSUM, GSO_TCPV4, 0, 20, 16)),
-            Err(SplitError::BadSegments)
-        );
+        assert_eq!(with(header(NEEDS_CSUM, GSO_TCPV6, 50, 20, 16)), Err(SplitError::UnknownKind));
+        assert_eq!(with(header(NEEDS_CSUM, GSO_UDP_L4, 50, 20, 6)), Err(SplitError::BadTransport));
+        assert_eq!(with(header(NEEDS_CSUM, GSO_TCPV4, 0, 20, 16)), Err(SplitError::BadSegments));
         let mut splitter = Splitter::default();
         assert!(splitter.split(&[], |_| true).is_err());
         assert_eq!(splitter.malformed, 1);

@@ -58,21 +58,14 @@ impl Sum {
 #[must_use]
 pub(super) fn pseudo_ipv4(ip: &[u8], protocol: u8, length: usize) -> Sum {
     let addresses = ip.get(12..20).unwrap_or_default();
-    Sum::default()
-        .bytes(addresses)
-        .word(u16::from(protocol))
-        .word(length as u16)
+    Sum::default().bytes(addresses).word(u16::from(protocol)).word(length as u16)
 }
 
 /// The sum over the pseudo-header of the IPv6 packet whose header `ip` begins with (RFC 8200 §8.1).
 #[must_use]
 pub(super) fn pseudo_ipv6(ip: &[u8], protocol: u8, length: usize) -> Sum {
     let addresses = ip.get(8..40).unwrap_or_default();
-    Sum::default()
-        .bytes(addresses)
-        .word(u16::from(protocol))
-        .word((length >> 16) as u16)
-        .word(length as u16)
+    Sum::default().bytes(addresses).word(u16::from(protocol)).word((length >> 16) as u16).word(length as u16)
 }
 
 /// Stores octets at `at`, if there is room.
@@ -85,19 +78,13 @@ pub(super) fn put<const N: usize>(out: &mut [u8], at: usize, octets: [u8; N]) {
 /// The 16-bit number at `at` in network order; 0 beyond the end.
 #[must_use]
 pub(super) fn word_at(bytes: &[u8], at: usize) -> u16 {
-    bytes
-        .get(at..)
-        .and_then(|rest| rest.first_chunk::<2>())
-        .map_or(0, |two| u16::from_be_bytes(*two))
+    bytes.get(at..).and_then(|rest| rest.first_chunk::<2>()).map_or(0, |two| u16::from_be_bytes(*two))
 }
 
 /// The 32-bit number at `at` in network order; 0 beyond the end.
 #[must_use]
 pub(super) fn long_at(bytes: &[u8], at: usize) -> u32 {
-    bytes
-        .get(at..)
-        .and_then(|rest| rest.first_chunk::<4>())
-        .map_or(0, |four| u32::from_be_bytes(*four))
+    bytes.get(at..).and_then(|rest| rest.first_chunk::<4>()).map_or(0, |four| u32::from_be_bytes(*four))
 }
 
 #[cfg(test)]
@@ -115,11 +102,7 @@ mod tests {
             while slow > 0xffff {
                 slow = (slow & 0xffff) + (slow >> 16);
             }
-            assert_eq!(
-                Sum::default().bytes(&octets[..n]).checksum(),
-                (!(slow as u16)).to_be_bytes(),
-                "{n} octets"
-            );
+            assert_eq!(Sum::default().bytes(&octets[..n]).checksum(), (!(slow as u16)).to_be_bytes(), "{n} octets");
         }
         let example = [0x00, 0x01, 0xf2, 0x03, 0xf4, 0xf5, 0xf6, 0xf7];
         assert_eq!(Sum::default().bytes(&example).folded().to_ne_bytes(), [0xdd, 0xf2]);

@@ -53,10 +53,7 @@ pub(super) struct Slab<T> {
 
 impl<T> Default for Slab<T> {
     fn default() -> Self {
-        Self {
-            places: Vec::new(),
-            free: Vec::new(),
-        }
+        Self { places: Vec::new(), free: Vec::new() }
     }
 }
 
@@ -208,18 +205,9 @@ impl Client {
     /// Tells of the traffic; whether the note found room.
     fn tell_traffic(&mut self, notes: &mut Notes, now: Instant) -> bool {
         let Traffic { any, data, sent, .. } = self.traffic;
-        let told = notes.tell(Note::Traffic {
-            client: self.id,
-            any,
-            data,
-            sent,
-            counters: self.counters,
-        });
+        let told = notes.tell(Note::Traffic { client: self.id, any, data, sent, counters: self.counters });
         if told {
-            self.traffic = Traffic {
-                due: now.after(NOTE_EVERY),
-                ..Traffic::default()
-            };
+            self.traffic = Traffic { due: now.after(NOTE_EVERY), ..Traffic::default() };
         }
         told
     }
@@ -278,41 +266,18 @@ impl Table {
         }
         let at = self.clients.insert(Client::new(id));
         self.ids.insert(id.0, at);
-        self.waiting
-            .reserve(self.clients.len().saturating_sub(self.waiting.len()));
+        self.waiting.reserve(self.clients.len().saturating_sub(self.waiting.len()));
         at
     }
 
     pub(super) fn install_inbound(&mut self, id: ClientId, state: InboundState) -> bool {
-        let InboundState {
-            spi,
-            suite,
-            keymat,
-            anti_replay,
-            replay,
-            encap,
-            used,
-            octets,
-            volume,
-        } = state;
+        let InboundState { spi, suite, keymat, anti_replay, replay, encap, used, octets, volume } = state;
         let Some(key) = OpenKey::new(suite, keymat.expose()) else {
             return false;
         };
         let _replaced = self.retire(spi);
         let client = self.place_or_new(id);
-        let sa = InboundSa {
-            client,
-            spi,
-            key,
-            replay,
-            anti_replay,
-            used,
-            octets,
-            volume,
-            suite,
-            keymat,
-            encap,
-        };
+        let sa = InboundSa { client, spi, key, replay, anti_replay, used, octets, volume, suite, keymat, encap };
         let at = self.inbound.insert(sa);
         self.spis.insert(spi.0, at);
         if let Some(client) = self.clients.get_mut(client) {
@@ -322,35 +287,15 @@ impl Table {
     }
 
     pub(super) fn install_outbound(&mut self, id: ClientId, state: OutboundState) -> bool {
-        let OutboundState {
-            spi,
-            suite,
-            keymat,
-            next,
-            active,
-            paired,
-            octets,
-        } = state;
+        let OutboundState { spi, suite, keymat, next, active, paired, octets } = state;
         let Some(key) = SealKey::new(suite, keymat.expose()) else {
             return false;
         };
         let _replaced = self.retire_outbound(id, spi);
         let client = self.place_or_new(id);
-        let sa = OutboundSa {
-            spi,
-            suite,
-            key,
-            next,
-            exhaustion_told: false,
-            octets,
-            paired,
-            keymat,
-        };
+        let sa = OutboundSa { spi, suite, key, next, exhaustion_told: false, octets, paired, keymat };
         let at = self.outbound.insert(sa);
-        let used = self
-            .place_of_spi(paired.0)
-            .and_then(|at| self.inbound.get(at))
-            .is_some_and(|sa| sa.used);
+        let used = self.place_of_spi(paired.0).and_then(|at| self.inbound.get(at)).is_some_and(|sa| sa.used);
         if let Some(client) = self.clients.get_mut(client) {
             client.outbound.push(at);
             if active || used {
@@ -361,17 +306,11 @@ impl Table {
     }
 
     fn find_outbound(&self, client: &Client, fits: impl Fn(&OutboundSa) -> bool) -> Option<usize> {
-        client
-            .outbound
-            .iter()
-            .copied()
-            .find(|at| self.outbound.get(*at).is_some_and(&fits))
+        client.outbound.iter().copied().find(|at| self.outbound.get(*at).is_some_and(&fits))
     }
 
     pub(super) fn activate(&mut self, id: ClientId, spi: Spi) -> bool {
-        let found = self
-            .client(id)
-            .and_then(|client| self.find_outbound(client, |sa| sa.spi == spi));
+        let found = self.client(id).and_then(|client| self.find_outbound(client, |sa| sa.spi == spi));
         if let (Some(at), Some(client)) = (found, self.client_mut(id)) {
             client.active = Some(at);
         }
@@ -380,10 +319,7 @@ impl Table {
 
     /// The first packet on an inbound SA shows that the client has installed the pair: send on it too.
     pub(super) fn activate_paired(&mut self, client: usize, paired: Spi) {
-        let found = self
-            .clients
-            .get(client)
-            .and_then(|client| self.find_outbound(client, |sa| sa.paired == paired));
+        let found = self.clients.get(client).and_then(|client| self.find_outbound(client, |sa| sa.paired == paired));
         if let (Some(at), Some(client)) = (found, self.clients.get_mut(client)) {
             client.active = Some(at);
         }
@@ -402,9 +338,7 @@ impl Table {
     }
 
     pub(super) fn retire_outbound(&mut self, id: ClientId, spi: Spi) -> bool {
-        let found = self
-            .client(id)
-            .and_then(|client| self.find_outbound(client, |sa| sa.spi == spi));
+        let found = self.client(id).and_then(|client| self.find_outbound(client, |sa| sa.spi == spi));
         let Some(at) = found else { return false };
         self.outbound.remove(at);
         if let Some(client) = self.client_mut(id) {
@@ -495,16 +429,10 @@ impl Table {
             return;
         };
         let (id, spi, volume) = (client.id, sa.spi, sa.volume);
-        let outward = self
-            .find_outbound(client, |other| other.paired == spi)
-            .and_then(|at| self.outbound.get(at));
+        let outward = self.find_outbound(client, |other| other.paired == spi).and_then(|at| self.outbound.get(at));
         let octets = sa.octets + outward.map_or(0, |sa| sa.octets);
         if octets >= volume
-            && notes.tell(Note::Volume {
-                client: id,
-                spi,
-                octets,
-            })
+            && notes.tell(Note::Volume { client: id, spi, octets })
             && let Some(sa) = self.inbound.get_mut(inbound)
         {
             sa.volume = u64::MAX;
@@ -553,25 +481,18 @@ impl Table {
 
     pub(super) fn snapshot(&self, id: ClientId) -> Option<PathState> {
         let client = self.client(id)?;
-        let inbound = client
-            .inbound
-            .iter()
-            .filter_map(|at| self.inbound.get(*at))
-            .map(|sa| InboundState {
-                spi: sa.spi,
-                suite: sa.suite,
-                keymat: sa.keymat.clone(),
-                anti_replay: sa.anti_replay,
-                replay: sa.replay.clone(),
-                encap: sa.encap,
-                used: sa.used,
-                octets: sa.octets,
-                volume: sa.volume,
-            });
-        let outbound = client
-            .outbound
-            .iter()
-            .filter_map(|at| Some((at, self.outbound.get(*at)?)));
+        let inbound = client.inbound.iter().filter_map(|at| self.inbound.get(*at)).map(|sa| InboundState {
+            spi: sa.spi,
+            suite: sa.suite,
+            keymat: sa.keymat.clone(),
+            anti_replay: sa.anti_replay,
+            replay: sa.replay.clone(),
+            encap: sa.encap,
+            used: sa.used,
+            octets: sa.octets,
+            volume: sa.volume,
+        });
+        let outbound = client.outbound.iter().filter_map(|at| Some((at, self.outbound.get(*at)?)));
         let outbound = outbound.map(|(at, sa)| OutboundState {
             spi: sa.spi,
             suite: sa.suite,
@@ -592,14 +513,7 @@ impl Table {
     }
 
     pub(super) fn restore(&mut self, state: PathState) -> bool {
-        let PathState {
-            client: id,
-            endpoint,
-            session,
-            inbound,
-            outbound,
-            counters,
-        } = state;
+        let PathState { client: id, endpoint, session, inbound, outbound, counters } = state;
         let _replaced = self.remove(id);
         let at = self.place_or_new(id);
         let mut whole = true;

@@ -46,9 +46,7 @@ pub(super) fn refresh(packet: &mut [u8]) {
         _ => return,
     };
     put(packet, field, [0, 0]);
-    let checksum = pseudo_ipv4(packet, packet[9], packet.len() - 20)
-        .bytes(&packet[20..])
-        .checksum();
+    let checksum = pseudo_ipv4(packet, packet[9], packet.len() - 20).bytes(&packet[20..]).checksum();
     put(packet, field, checksum);
 }
 
@@ -56,8 +54,5 @@ pub(super) fn refresh(packet: &mut [u8]) {
 pub(super) fn checksums_are_good(packet: &[u8]) -> bool {
     usize::from(word_at(packet, 2)) == packet.len()
         && Sum::default().bytes(&packet[..20]).folded() == 0xffff
-        && pseudo_ipv4(packet, packet[9], packet.len() - 20)
-            .bytes(&packet[20..])
-            .folded()
-            == 0xffff
+        && pseudo_ipv4(packet, packet[9], packet.len() - 20).bytes(&packet[20..]).folded() == 0xffff
 }

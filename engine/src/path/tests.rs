@@ -11,10 +11,7 @@ use crate::rng::Rng;
 use core::net::Ipv6Addr;
 use crypto::esp::{EspAuth, EspCipher, OpenError, OpenKey, SealKey};
 
-const AES_SHA1: Suite = Suite {
-    cipher: EspCipher::Aes128,
-    auth: EspAuth::HmacSha1_96,
-};
+const AES_SHA1: Suite = Suite { cipher: EspCipher::Aes128, auth: EspAuth::HmacSha1_96 };
 const NOW: Instant = Instant(5_000_000_000);
 const FIRST: ClientId = ClientId(1);
 
@@ -31,11 +28,7 @@ fn place(port: u16) -> SocketAddr {
 }
 
 fn keymat(suite: Suite, salt: u8) -> Secret<Vec<u8>> {
-    Secret::new(
-        (0..suite.key_material_len())
-            .map(|i| (i as u8).wrapping_mul(29) ^ salt)
-            .collect(),
-    )
+    Secret::new((0..suite.key_material_len()).map(|i| (i as u8).wrapping_mul(29) ^ salt).collect())
 }
 
 /// The client's end of a pair of SAs.
@@ -63,15 +56,7 @@ impl Mirror {
         };
         let (replay, encap) = (ReplayState::default(), Encap::Udp);
         worker.apply(
-            Update::InstallInbound {
-                client,
-                spi: ours,
-                suite,
-                keymat: inward,
-                anti_replay: true,
-                replay,
-                encap,
-            },
+            Update::InstallInbound { client, spi: ours, suite, keymat: inward, anti_replay: true, replay, encap },
             NOW,
         );
         worker.apply(
@@ -97,12 +82,7 @@ impl Mirror {
         let at = self.suite.payload_offset();
         packet[at..at + payload.len()].copy_from_slice(payload);
         let payload_len = payload.len();
-        let seal = Seal {
-            key: &self.seal,
-            packet: &mut packet,
-            payload_len,
-            next_header,
-        };
+        let seal = Seal { key: &self.seal, packet: &mut packet, payload_len, next_header };
         crypto::esp::seal(&mut [seal], &mut self.ivs);
         packet
     }
@@ -126,19 +106,11 @@ impl Mirror {
     /// SPI, sequence number and payload of a packet of the server.
     fn receive(&self, esp: &[u8]) -> (u32, u32, Vec<u8>) {
         let mut packet = esp.to_vec();
-        let mut jobs = [Open {
-            key: &self.open,
-            packet: &mut packet,
-            result: Err(OpenError::NotTried),
-        }];
+        let mut jobs = [Open { key: &self.open, packet: &mut packet, result: Err(OpenError::NotTried) }];
         crypto::esp::open(&mut jobs);
         let opened = jobs[0].result.unwrap();
         assert_eq!(opened.next_header, 17);
-        (
-            long_at(esp, 0),
-            long_at(esp, 4),
-            packet[opened.start..opened.start + opened.len].to_vec(),
-        )
+        (long_at(esp, 0), long_at(esp, 4), packet[opened.start..opened.start + opened.len].to_vec())
     }
 
     /// The IP packet in a packet of the server.
@@ -170,12 +142,7 @@ fn session() -> SessionPath {
 }
 
 fn peer(port: u16) -> Update {
-    Update::Peer {
-        client: FIRST,
-        peer: place(port),
-        local: local(),
-        encap: Encap::Udp,
-    }
+    Update::Peer { client: FIRST, peer: place(port), local: local(), encap: Encap::Udp }
 }
 
 fn worker() -> (Worker, Mirror) {
@@ -199,15 +166,9 @@ fn arrive_from(
     now: Instant,
 ) -> Vec<(Verdict, Option<Vec<u8>>)> {
     let arrival = |packet| Arrival::new(packet, place(port), local(), Encap::Udp);
-    let mut batch: Vec<_> = packets
-        .iter_mut()
-        .map(|packet| arrival(packet.as_mut_slice()))
-        .collect();
+    let mut batch: Vec<_> = packets.iter_mut().map(|packet| arrival(packet.as_mut_slice())).collect();
     worker.inbound(&mut batch, now);
-    batch
-        .iter()
-        .map(|arrival| (arrival.verdict.clone(), arrival.ip().map(<[u8]>::to_vec)))
-        .collect()
+    batch.iter().map(|arrival| (arrival.verdict.clone(), arrival.ip().map(<[u8]>::to_vec))).collect()
 }
 
 fn arrive(worker: &mut Worker, mut packets: Vec<Vec<u8>>) -> Vec<(Verdict, Option<Vec<u8>>)> {
@@ -221,21 +182,10 @@ fn arrive_one(worker: &mut Worker, packet: Vec<u8>) -> Verdict {
 /// What becomes of packets that go out.
 fn depart(worker: &mut Worker, packets: &[Vec<u8>]) -> Vec<Result<Vec<u8>, Out>> {
     let mut buffers: Vec<_> = packets.iter().map(|packet| buffer(packet)).collect();
-    let mut batch: Vec<_> = buffers
-        .iter_mut()
-        .zip(packets)
-        .map(|(buf, packet)| Departure::new(buf, HEADROOM, packet.len()))
-        .collect();
+    let mut batch: Vec<_> =
+        buffers.iter_mut().zip(packets).map(|(buf, packet)| Departure::new(buf, HEADROOM, packet.len())).collect();
     worker.outbound(&mut batch, NOW);
-    batch
-        .iter()
-        .map(|departure| {
-            departure
-                .esp()
-                .map(<[u8]>::to_vec)
-                .ok_or_else(|| departure.result.clone())
-        })
-        .collect()
+    batch.iter().map(|departure| departure.esp().map(<[u8]>::to_vec).ok_or_else(|| departure.result.clone())).collect()
 }
 
 fn buffer(packet: &[u8]) -> Vec<u8> {
@@ -252,33 +202,16 @@ fn notes(worker: &mut Worker) -> Vec<Note> {
 }
 
 fn notes_but_traffic(worker: &mut Worker) -> Vec<Note> {
-    notes(worker)
-        .into_iter()
-        .filter(|note| !matches!(note, Note::Traffic { .. } | Note::Used { .. }))
-        .collect()
+    notes(worker).into_iter().filter(|note| !matches!(note, Note::Traffic { .. } | Note::Used { .. })).collect()
 }
 
 #[test]
 fn an_ip_packet_leaves_in_exactly_the_headers_of_the_session() {
     for (length_bit, header) in [
-        (
-            false,
-            vec![6, 0xa5, 0x12, 0x34, 0, 154, 0, 0, 0, 2, 1, 2, 3, 4, 0xff, 3, 0, 0x21],
-        ),
-        (
-            true,
-            vec![
-                6, 0xa5, 0x12, 0x34, 0, 156, 0, 0, 0x40, 2, 0, 148, 1, 2, 3, 4, 0xff, 3, 0, 0x21,
-            ],
-        ),
+        (false, vec![6, 0xa5, 0x12, 0x34, 0, 154, 0, 0, 0, 2, 1, 2, 3, 4, 0xff, 3, 0, 0x21]),
+        (true, vec![6, 0xa5, 0x12, 0x34, 0, 156, 0, 0, 0x40, 2, 0, 148, 1, 2, 3, 4, 0xff, 3, 0, 0x21]),
     ] {
-        let (mut worker, mirror) = worker_with(
-            AES_SHA1,
-            SessionPath {
-                length_bit,
-                ..session()
-            },
-        );
+        let (mut worker, mirror) = worker_with(AES_SHA1, SessionPath { length_bit, ..session() });
         let packet = to_client(108);
         let esp = depart(&mut worker, core::slice::from_ref(&packet)).remove(0).unwrap();
         assert_eq!(esp.len(), AES_SHA1.padded_len(header.len() + packet.len()));
@@ -290,14 +223,7 @@ fn an_ip_packet_leaves_in_exactly_the_headers_of_the_session() {
 
 #[test]
 fn compressed_ppp_headers_are_sent_when_they_were_negotiated() {
-    let (mut worker, mirror) = worker_with(
-        AES_SHA1,
-        SessionPath {
-            acfc: true,
-            pfc: true,
-            ..session()
-        },
-    );
+    let (mut worker, mirror) = worker_with(AES_SHA1, SessionPath { acfc: true, pfc: true, ..session() });
     let packet = to_client(5);
     let esp = depart(&mut worker, core::slice::from_ref(&packet)).remove(0).unwrap();
     assert_eq!(mirror.receive(&esp).2[14..], [&[0x21], &packet[..]].concat());
@@ -312,10 +238,7 @@ fn suites() -> Vec<Suite> {
     let separate = [Null, TripleDes, Aes128, Aes192, Aes256, Aes128Ctr, Aes192Ctr, Aes256Ctr]
         .into_iter()
         .flat_map(|cipher| auths.map(|auth| Suite { cipher, auth }));
-    let combined = [Aes128Gcm, Aes192Gcm, Aes256Gcm].map(|cipher| Suite {
-        cipher,
-        auth: EspAuth::None,
-    });
+    let combined = [Aes128Gcm, Aes192Gcm, Aes256Gcm].map(|cipher| Suite { cipher, auth: EspAuth::None });
     separate.chain(combined).collect()
 }
 
@@ -336,10 +259,7 @@ fn packets_go_both_ways_under_every_suite() {
 
 #[test]
 fn gcm_takes_less_of_a_packet_and_its_vector_ends_with_the_sequence_number() {
-    let gcm = Suite {
-        cipher: EspCipher::Aes256Gcm,
-        auth: EspAuth::None,
-    };
+    let gcm = Suite { cipher: EspCipher::Aes256Gcm, auth: EspAuth::None };
     let (mut worker, mirror) = worker_with(gcm, session());
     let packets: Vec<Vec<u8>> = [0, 1, 2, 3, 500, 1372].map(to_client).to_vec();
     for (packet, esp) in packets.iter().zip(depart(&mut worker, &packets)) {
@@ -367,21 +287,14 @@ fn gcm_takes_less_of_a_packet_and_its_vector_ends_with_the_sequence_number() {
 #[test]
 fn every_form_of_ppp_and_l2tp_header_comes_in() {
     let ip = udp4(b"hello");
-    let l2tp: [&[u8]; 3] = [
-        &[0x00, 0x02, 0, 11, 0, 12],
-        &[0x02, 0x02, 0, 11, 0, 12, 0, 0],
-        &[0x08, 0x02, 0, 11, 0, 12, 0, 0, 0, 0],
-    ];
+    let l2tp: [&[u8]; 3] =
+        [&[0x00, 0x02, 0, 11, 0, 12], &[0x02, 0x02, 0, 11, 0, 12, 0, 0], &[0x08, 0x02, 0, 11, 0, 12, 0, 0, 0, 0]];
     let ppp: [&[u8]; 4] = [&[0xff, 3, 0, 0x21], &[0xff, 3, 0x21], &[0, 0x21], &[0x21]];
     let (mut worker, mut mirror) = worker();
     for l2tp in l2tp {
         for ppp in ppp {
             let esp = mirror.send_l2tp(&[l2tp, ppp, &ip].concat());
-            assert_eq!(
-                arrive(&mut worker, vec![esp])[0].1.as_ref(),
-                Some(&ip),
-                "{l2tp:x?} {ppp:x?}"
-            );
+            assert_eq!(arrive(&mut worker, vec![esp])[0].1.as_ref(), Some(&ip), "{l2tp:x?} {ppp:x?}");
         }
     }
 }
@@ -426,35 +339,17 @@ fn each_reason_to_drop_an_arrival_is_told_apart() {
         (mirror.send_ppp(&[0xff, 3]), Drop::BadPpp),
         (mirror.send_ip(&ip[..19]), Drop::BadIp),
         (mirror.send_ip(&ip[..ip.len() - 1]), Drop::BadIp),
-        (
-            mirror.send_ip(&ipv4(CLIENT, [224, 0, 0, 251], 17, &[0; 8])),
-            Drop::Multicast,
-        ),
+        (mirror.send_ip(&ipv4(CLIENT, [224, 0, 0, 251], 17, &[0; 8])), Drop::Multicast),
     ];
     for (esp, why) in cases {
         assert_eq!(arrive_one(&mut worker, esp), Verdict::Dropped(why));
     }
-    worker.apply(
-        Update::Session(SessionPath {
-            address: Ipv4Addr::UNSPECIFIED,
-            ..session()
-        }),
-        NOW,
-    );
-    assert_eq!(
-        arrive_one(&mut worker, mirror.send_ip(&ip)),
-        Verdict::Dropped(Drop::NotUp)
-    );
+    worker.apply(Update::Session(SessionPath { address: Ipv4Addr::UNSPECIFIED, ..session() }), NOW);
+    assert_eq!(arrive_one(&mut worker, mirror.send_ip(&ip)), Verdict::Dropped(Drop::NotUp));
     worker.apply(Update::SessionGone { client: FIRST }, NOW);
-    assert_eq!(
-        arrive_one(&mut worker, mirror.send_ip(&ip)),
-        Verdict::Dropped(Drop::WrongSession)
-    );
+    assert_eq!(arrive_one(&mut worker, mirror.send_ip(&ip)), Verdict::Dropped(Drop::WrongSession));
     worker.apply(Update::Gone { client: FIRST }, NOW);
-    assert_eq!(
-        arrive_one(&mut worker, mirror.send_ip(&ip)),
-        Verdict::Dropped(Drop::UnknownSpi)
-    );
+    assert_eq!(arrive_one(&mut worker, mirror.send_ip(&ip)), Verdict::Dropped(Drop::UnknownSpi));
     assert!(worker.is_empty());
     assert_eq!(worker.totals().drops().map(|(_, n)| n).sum::<u64>(), 16);
 }
@@ -487,18 +382,7 @@ fn without_anti_replay_a_number_may_come_twice() {
     let (mut worker, mut mirror) = worker();
     let (client, spi, suite) = (FIRST, Spi(mirror.spi), AES_SHA1);
     let (keymat, replay, encap) = (keymat(suite, 1), ReplayState::default(), Encap::Udp);
-    worker.apply(
-        Update::InstallInbound {
-            client,
-            spi,
-            suite,
-            keymat,
-            anti_replay: false,
-            replay,
-            encap,
-        },
-        NOW,
-    );
+    worker.apply(Update::InstallInbound { client, spi, suite, keymat, anti_replay: false, replay, encap }, NOW);
     let esp = mirror.send_ip(&udp4(b"x"));
     let got = arrive(&mut worker, vec![esp.clone(), esp]);
     assert!(got.iter().all(|(verdict, _)| matches!(verdict, Verdict::Ip(_))));
@@ -512,13 +396,7 @@ fn unknown_spis_are_counted_and_told_of_at_a_low_rate() {
     }
     let told = notes(&mut worker);
     assert_eq!(told.len(), 10);
-    assert_eq!(
-        told[3],
-        Note::UnknownSpi {
-            spi: Spi(3),
-            peer: place(4500)
-        }
-    );
+    assert_eq!(told[3], Note::UnknownSpi { spi: Spi(3), peer: place(4500) });
     assert_eq!(worker.totals().dropped(Drop::UnknownSpi), 500);
 }
 
@@ -528,12 +406,7 @@ fn a_control_message_becomes_a_note_with_its_sa_and_port() {
     let message = vec![0xc8, 0x02, 0, 12, 0, 11, 0, 0, 0, 1, 0, 2];
     assert_eq!(arrive_one(&mut worker, mirror.send_l2tp(&message)), Verdict::Noted);
     let spi = Spi(mirror.spi);
-    let control = Note::Control {
-        client: FIRST,
-        spi,
-        peer_port: 0x1234,
-        l2tp: message,
-    };
+    let control = Note::Control { client: FIRST, spi, peer_port: 0x1234, l2tp: message };
     assert_eq!(notes_but_traffic(&mut worker), [control]);
 }
 
@@ -542,13 +415,7 @@ fn a_ppp_frame_that_is_not_ip_becomes_a_note() {
     let (mut worker, mut mirror) = worker();
     let lcp = vec![0xff, 3, 0xc0, 0x21, 9, 1, 0, 8, 1, 2, 3, 4];
     assert_eq!(arrive_one(&mut worker, mirror.send_ppp(&lcp)), Verdict::Noted);
-    assert_eq!(
-        notes_but_traffic(&mut worker),
-        [Note::Frame {
-            client: FIRST,
-            ppp: lcp
-        }]
-    );
+    assert_eq!(notes_but_traffic(&mut worker), [Note::Frame { client: FIRST, ppp: lcp }]);
 }
 
 #[test]
@@ -594,10 +461,7 @@ fn the_queue_of_notes_is_bounded_and_keeps_room_for_what_matters() {
     arrive_one(&mut worker, fresh.send_ip(&udp4(b"x")));
     let told = notes(&mut worker);
     assert!(told.len() <= MAX_NOTES);
-    assert!(told.contains(&Note::Used {
-        client: ClientId(2),
-        spi: Spi(fresh.spi)
-    }));
+    assert!(told.contains(&Note::Used { client: ClientId(2), spi: Spi(fresh.spi) }));
 }
 
 #[test]
@@ -611,36 +475,18 @@ fn the_first_packet_on_a_new_sa_is_told_and_switches_what_we_send_on() {
     arrive_one(&mut worker, new.send_ip(&udp4(b"x")));
     arrive_one(&mut worker, new.send_ip(&udp4(b"x")));
     arrive_one(&mut worker, old.send_ip(&udp4(b"x")));
-    let used = Note::Used {
-        client: FIRST,
-        spi: Spi(new.spi),
-    };
+    let used = Note::Used { client: FIRST, spi: Spi(new.spi) };
     assert_eq!(notes(&mut worker).iter().filter(|note| **note == used).count(), 1);
     let esp = depart(&mut worker, &[to_client(9)]).remove(0).unwrap();
     assert_eq!(new.receive(&esp).0, 0x2000_0002);
-    worker.apply(
-        Update::Activate {
-            client: FIRST,
-            spi: Spi(0x2000_0001),
-        },
-        NOW,
-    );
+    worker.apply(Update::Activate { client: FIRST, spi: Spi(0x2000_0001) }, NOW);
     let esp = depart(&mut worker, &[to_client(9)]).remove(0).unwrap();
     assert_eq!(old.receive(&esp).1, 2);
-    worker.apply(
-        Update::RetireOutbound {
-            client: FIRST,
-            spi: Spi(0x2000_0001),
-        },
-        NOW,
-    );
+    worker.apply(Update::RetireOutbound { client: FIRST, spi: Spi(0x2000_0001) }, NOW);
     worker.apply(Update::Retire { spi: Spi(old.spi) }, NOW);
     let esp = depart(&mut worker, &[to_client(9)]).remove(0).unwrap();
     assert_eq!(new.receive(&esp).1, 2);
-    assert_eq!(
-        arrive_one(&mut worker, old.send_ip(&udp4(b"x"))),
-        Verdict::Dropped(Drop::UnknownSpi)
-    );
+    assert_eq!(arrive_one(&mut worker, old.send_ip(&udp4(b"x"))), Verdict::Dropped(Drop::UnknownSpi));
 }
 
 #[test]
@@ -671,13 +517,7 @@ fn traffic_is_told_at_once_and_then_once_a_second() {
     let (mut worker, mut mirror) = worker();
     let traffic = |worker: &mut Worker| -> Vec<_> {
         let kinds = notes(worker).into_iter().filter_map(|note| match note {
-            Note::Traffic {
-                any,
-                data,
-                sent,
-                counters,
-                ..
-            } => Some((any, data, sent, counters)),
+            Note::Traffic { any, data, sent, counters, .. } => Some((any, data, sent, counters)),
             _ => None,
         });
         kinds.collect()
@@ -694,12 +534,7 @@ fn traffic_is_told_at_once_and_then_once_a_second() {
     worker.handle_timeout(Instant(seconds(1).0 - 1));
     assert_eq!(traffic(&mut worker), []);
     worker.handle_timeout(seconds(1));
-    let counters = Counters {
-        in_packets: 3,
-        in_octets: 3 * 29,
-        out_packets: 1,
-        out_octets: 128,
-    };
+    let counters = Counters { in_packets: 3, in_octets: 3 * 29, out_packets: 1, out_octets: 128 };
     assert_eq!(traffic(&mut worker), [(true, true, true, counters)]);
     assert_eq!(worker.poll_timeout(), None);
     assert_eq!(worker.counters(FIRST), Some(counters));
@@ -709,43 +544,25 @@ fn traffic_is_told_at_once_and_then_once_a_second() {
 #[test]
 fn traffic_that_finds_the_queue_full_is_told_a_second_later() {
     let (mut worker, mut mirror) = worker();
-    let filler = Note::Used {
-        client: FIRST,
-        spi: Spi(0),
-    };
+    let filler = Note::Used { client: FIRST, spi: Spi(0) };
     while worker.notes.tell(filler.clone()) {}
     arrive_one(&mut worker, mirror.send_ip(&udp4(b"x")));
     assert_eq!(notes(&mut worker).len(), MAX_NOTES);
     assert!(worker.totals().lost_notes > 1);
     assert_eq!(worker.poll_timeout(), Some(seconds(1)));
     worker.handle_timeout(seconds(1));
-    assert!(matches!(
-        notes(&mut worker)[..],
-        [Note::Traffic {
-            any: true,
-            data: true,
-            ..
-        }]
-    ));
+    assert!(matches!(notes(&mut worker)[..], [Note::Traffic { any: true, data: true, .. }]));
 }
 
 fn syn(source: [u8; 4], destination: [u8; 4], mss: u16) -> Vec<u8> {
     let [a, b] = mss.to_be_bytes();
-    let segment = [
-        4, 0, 0, 80, 0, 0, 0, 1, 0, 0, 0, 0, 0x60, 2, 0x20, 0, 0, 0, 0, 0, 2, 4, a, b,
-    ];
+    let segment = [4, 0, 0, 80, 0, 0, 0, 1, 0, 0, 0, 0, 0x60, 2, 0x20, 0, 0, 0, 0, 0, 2, 4, a, b];
     ipv4(source, destination, 6, &segment)
 }
 
 #[test]
 fn the_mss_of_a_connection_is_lowered_both_ways() {
-    let (mut worker, mut mirror) = worker_with(
-        AES_SHA1,
-        SessionPath {
-            mss: Some(1_200),
-            ..session()
-        },
-    );
+    let (mut worker, mut mirror) = worker_with(AES_SHA1, SessionPath { mss: Some(1_200), ..session() });
     let esp = mirror.send_ip(&syn(CLIENT, HOST, 1_460));
     let inward = arrive(&mut worker, vec![esp]).remove(0).1.unwrap();
     assert_eq!(inward, syn(CLIENT, HOST, 1_200));
@@ -765,10 +582,7 @@ fn a_packet_that_is_too_large_is_cut_into_fragments_that_follow_the_batch() {
     let mut data = vec![];
     let mut count = 0;
     while let Some(sealed) = worker.poll_sealed() {
-        assert_eq!(
-            (sealed.peer, sealed.local, sealed.encap),
-            (place(4500), local(), Encap::Udp)
-        );
+        assert_eq!((sealed.peer, sealed.local, sealed.encap), (place(4500), local(), Encap::Udp));
         count += 1;
         assert_eq!(mirror.receive(&sealed.bytes).1, 1 + count);
         let fragment = mirror.receive_ip(&sealed.bytes);
@@ -786,14 +600,7 @@ fn a_packet_that_is_too_large_is_cut_into_fragments_that_follow_the_batch() {
 
 #[test]
 fn a_packet_that_must_not_be_cut_is_answered_from_our_address() {
-    let (mut worker, _) = worker_with(
-        AES_SHA1,
-        SessionPath {
-            mru: 1_500,
-            mtu: 1_280,
-            ..session()
-        },
-    );
+    let (mut worker, _) = worker_with(AES_SHA1, SessionPath { mru: 1_500, mtu: 1_280, ..session() });
     let mut large = to_client(1_300);
     large[6] |= 0x40;
     refresh(&mut large);
@@ -810,10 +617,7 @@ fn a_packet_that_must_not_be_cut_is_answered_from_our_address() {
 fn each_reason_to_drop_a_departure_is_told_apart() {
     let (mut worker, _) = worker();
     let packet = to_client(9);
-    assert_eq!(
-        depart(&mut worker, &[ipv4(HOST, [10, 0, 0, 8], 17, &[0; 8])]),
-        [Err(Out::Dropped(Drop::NoClient))]
-    );
+    assert_eq!(depart(&mut worker, &[ipv4(HOST, [10, 0, 0, 8], 17, &[0; 8])]), [Err(Out::Dropped(Drop::NoClient))]);
     assert_eq!(depart(&mut worker, &[vec![0x60; 60]]), [Err(Out::Dropped(Drop::BadIp))]);
     for (before, behind) in [(41, TAILROOM), (HEADROOM, 3)] {
         let mut buf = [&vec![0; before][..], &packet, &vec![0; behind]].concat();
@@ -824,13 +628,7 @@ fn each_reason_to_drop_a_departure_is_told_apart() {
     let mut batch = [Departure::new(&mut [], usize::MAX, usize::MAX)];
     worker.outbound(&mut batch, NOW);
     assert_eq!(batch[0].result, Out::Dropped(Drop::NoRoom));
-    worker.apply(
-        Update::RetireOutbound {
-            client: FIRST,
-            spi: Spi(0x2000_0001),
-        },
-        NOW,
-    );
+    worker.apply(Update::RetireOutbound { client: FIRST, spi: Spi(0x2000_0001) }, NOW);
     assert_eq!(depart(&mut worker, &[packet]), [Err(Out::Dropped(Drop::NoSa))]);
 }
 
@@ -838,22 +636,8 @@ fn each_reason_to_drop_a_departure_is_told_apart() {
 fn an_address_belongs_to_the_client_that_got_it_last() {
     let (mut worker, _) = worker();
     let second = Mirror::install(&mut worker, ClientId(2), AES_SHA1, 2, true);
-    worker.apply(
-        Update::Peer {
-            client: ClientId(2),
-            peer: place(2),
-            local: local(),
-            encap: Encap::Udp,
-        },
-        NOW,
-    );
-    worker.apply(
-        Update::Session(SessionPath {
-            client: ClientId(2),
-            ..session()
-        }),
-        NOW,
-    );
+    worker.apply(Update::Peer { client: ClientId(2), peer: place(2), local: local(), encap: Encap::Udp }, NOW);
+    worker.apply(Update::Session(SessionPath { client: ClientId(2), ..session() }), NOW);
     worker.apply(Update::Gone { client: FIRST }, NOW);
     let esp = depart(&mut worker, &[to_client(9)]).remove(0).unwrap();
     assert_eq!(second.receive(&esp).0, 0x2000_0002);
@@ -882,79 +666,32 @@ fn a_sequence_number_is_never_used_twice() {
     let got = depart(&mut worker, &vec![to_client(1); 3]);
     assert_eq!(mirror.receive(got[1].as_ref().unwrap()).1, u32::MAX);
     assert_eq!(got[2], Err(Out::Dropped(Drop::Exhausted)));
-    worker.apply(
-        Update::Seal {
-            client,
-            source_port: 1701,
-            peer_port: 1,
-            l2tp: vec![1],
-        },
-        NOW,
-    );
+    worker.apply(Update::Seal { client, source_port: 1701, peer_port: 1, l2tp: vec![1] }, NOW);
     assert_eq!(worker.poll_sealed(), None);
 }
 
 #[test]
 fn control_messages_and_frames_are_sealed_on_the_active_sa() {
-    let (mut worker, mirror) = worker_with(
-        AES_SHA1,
-        SessionPath {
-            length_bit: true,
-            ..session()
-        },
-    );
+    let (mut worker, mirror) = worker_with(AES_SHA1, SessionPath { length_bit: true, ..session() });
     let l2tp = vec![0xc8, 2, 0, 12, 0, 1, 0, 0, 0, 1, 0, 2];
-    worker.apply(
-        Update::Seal {
-            client: FIRST,
-            source_port: 1701,
-            peer_port: 99,
-            l2tp: l2tp.clone(),
-        },
-        NOW,
-    );
-    worker.apply(
-        Update::SealFrame {
-            client: FIRST,
-            ppp: vec![0xff, 3, 0xc0, 0x21, 9],
-        },
-        NOW,
-    );
+    worker.apply(Update::Seal { client: FIRST, source_port: 1701, peer_port: 99, l2tp: l2tp.clone() }, NOW);
+    worker.apply(Update::SealFrame { client: FIRST, ppp: vec![0xff, 3, 0xc0, 0x21, 9] }, NOW);
     let first = worker.poll_sealed().unwrap();
-    assert_eq!(
-        (first.peer, first.local, first.encap),
-        (place(4500), local(), Encap::Udp)
-    );
+    assert_eq!((first.peer, first.local, first.encap), (place(4500), local(), Encap::Udp));
     let header = vec![6, 0xa5, 0, 99, 0, 20, 0, 0];
     assert_eq!(mirror.receive(&first.bytes), (0x2000_0001, 1, [header, l2tp].concat()));
-    let frame = [
-        6, 0xa5, 0x12, 0x34, 0, 21, 0, 0, 0x40, 2, 0, 13, 1, 2, 3, 4, 0xff, 3, 0xc0, 0x21, 9,
-    ];
+    let frame = [6, 0xa5, 0x12, 0x34, 0, 21, 0, 0, 0x40, 2, 0, 13, 1, 2, 3, 4, 0xff, 3, 0xc0, 0x21, 9];
     let second = worker.poll_sealed().unwrap();
     assert_eq!(mirror.receive(&second.bytes), (0x2000_0001, 2, frame.to_vec()));
     assert_eq!(worker.totals().control_out, 2);
-    worker.apply(
-        Update::Seal {
-            client: ClientId(7),
-            source_port: 1701,
-            peer_port: 99,
-            l2tp: vec![],
-        },
-        NOW,
-    );
+    worker.apply(Update::Seal { client: ClientId(7), source_port: 1701, peer_port: 99, l2tp: vec![] }, NOW);
     assert_eq!(worker.totals().refused_updates, 1);
 }
 
 #[test]
 fn the_volume_of_a_pair_of_sas_is_told_once() {
     let (mut worker, mut mirror) = worker();
-    worker.apply(
-        Update::VolumeLimit {
-            spi: Spi(mirror.spi),
-            octets: 1_000,
-        },
-        NOW,
-    );
+    worker.apply(Update::VolumeLimit { spi: Spi(mirror.spi), octets: 1_000 }, NOW);
     depart(&mut worker, &[to_client(800)]);
     let mut told = vec![];
     for _ in 0..5 {
@@ -977,24 +714,14 @@ fn a_restored_client_goes_on_and_jumps_ahead() {
     assert_eq!(other.totals().refused_updates, 0);
     assert_eq!(other.counters(FIRST), worker.counters(FIRST));
     assert_eq!(arrive_one(&mut other, seen), Verdict::Dropped(Drop::Replayed));
-    assert!(matches!(
-        arrive_one(&mut other, mirror.send_ip(&udp4(b"new"))),
-        Verdict::Ip(_)
-    ));
-    assert!(
-        !notes(&mut other)
-            .iter()
-            .any(|note| matches!(note, Note::Used { .. } | Note::Moved { .. }))
-    );
+    assert!(matches!(arrive_one(&mut other, mirror.send_ip(&udp4(b"new"))), Verdict::Ip(_)));
+    assert!(!notes(&mut other).iter().any(|note| matches!(note, Note::Used { .. } | Note::Moved { .. })));
     let esp = depart(&mut other, &[to_client(9)]).remove(0).unwrap();
     assert_eq!(mirror.receive(&esp).1, 1_008);
     let mut state = other.snapshot(FIRST).unwrap();
     state.outbound[0].next = u32::MAX - 5;
     other.restore(state, 1_000);
-    assert_eq!(
-        depart(&mut other, &[to_client(9)]),
-        [Err(Out::Dropped(Drop::Exhausted))]
-    );
+    assert_eq!(depart(&mut other, &[to_client(9)]), [Err(Out::Dropped(Drop::Exhausted))]);
     assert_eq!(other.len(), 1);
     assert!(worker.snapshot(ClientId(9)).is_none());
 }
@@ -1007,23 +734,8 @@ fn a_batch_of_many_clients_keeps_each_ones_order_and_groups_into_runs() {
         let client = ClientId(u32::from(i));
         mirrors.push(Mirror::install(&mut worker, client, AES_SHA1, i, true));
         let peer = place(4500 + u16::from(i));
-        worker.apply(
-            Update::Peer {
-                client,
-                peer,
-                local: local(),
-                encap: Encap::Udp,
-            },
-            NOW,
-        );
-        worker.apply(
-            Update::Session(SessionPath {
-                client,
-                address: Ipv4Addr::new(10, 0, 1, i),
-                ..session()
-            }),
-            NOW,
-        );
+        worker.apply(Update::Peer { client, peer, local: local(), encap: Encap::Udp }, NOW);
+        worker.apply(Update::Session(SessionPath { client, address: Ipv4Addr::new(10, 0, 1, i), ..session() }), NOW);
     }
     let mut packets: Vec<Vec<u8>> = vec![];
     for n in 0..50u8 {
@@ -1039,11 +751,8 @@ fn a_batch_of_many_clients_keeps_each_ones_order_and_groups_into_runs() {
     out.extend((0..2).map(|_| ipv4(HOST, [10, 0, 1, 2], 99, &[0; 500])));
     out.push(ipv4(HOST, [10, 0, 1, 2], 99, &[0; 50]));
     let mut buffers: Vec<_> = out.iter().map(|packet| buffer(packet)).collect();
-    let mut batch: Vec<_> = buffers
-        .iter_mut()
-        .zip(&out)
-        .map(|(buf, packet)| Departure::new(buf, HEADROOM, packet.len()))
-        .collect();
+    let mut batch: Vec<_> =
+        buffers.iter_mut().zip(&out).map(|(buf, packet)| Departure::new(buf, HEADROOM, packet.len())).collect();
     worker.outbound(&mut batch, NOW);
     let ranges: Vec<_> = runs(&batch).map(|run| (run.packets, run.peer)).collect();
     assert_eq!(ranges, [(0..5, place(4501)), (5..8, place(4502))]);
@@ -1059,10 +768,8 @@ fn what_arrives_can_be_joined_for_the_tun() {
         refresh(&mut ip);
         packets.push(mirror.send_ip(&ip));
     }
-    let mut batch: Vec<_> = packets
-        .iter_mut()
-        .map(|packet| Arrival::new(packet, place(4500), local(), Encap::Udp))
-        .collect();
+    let mut batch: Vec<_> =
+        packets.iter_mut().map(|packet| Arrival::new(packet, place(4500), local(), Encap::Udp)).collect();
     worker.inbound(&mut batch, NOW);
     let mut coalescer = Coalescer::new(false);
     coalescer.coalesce(&batch);
@@ -1074,14 +781,7 @@ fn what_arrives_can_be_joined_for_the_tun() {
 #[test]
 fn random_octets_do_no_harm_in_either_direction() {
     let mut rng = Rng::new([5; 32]);
-    let (mut worker, mut mirror) = worker_with(
-        AES_SHA1,
-        SessionPath {
-            mru: 90,
-            mss: Some(50),
-            ..session()
-        },
-    );
+    let (mut worker, mut mirror) = worker_with(AES_SHA1, SessionPath { mru: 90, mss: Some(50), ..session() });
     for round in 0..4_000u64 {
         let mut octets = vec![0; rng.u32() as usize % 200];
         rng.fill(&mut octets);

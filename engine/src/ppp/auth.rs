@@ -233,33 +233,13 @@ impl Authenticator {
         let packet = match method {
             Method::Pap => Vec::new(),
             _ => {
-                let body = ChapValue {
-                    value: challenge.clone(),
-                    name: name.as_bytes().to_vec(),
-                };
+                let body = ChapValue { value: challenge.clone(), name: name.as_bytes().to_vec() };
                 encode(code::CHALLENGE, id, &body.encode())
             }
         };
-        let step = if packet.is_empty() {
-            AuthStep::Nothing
-        } else {
-            AuthStep::Send(packet.clone())
-        };
-        let retry = Retry {
-            first: limits.restart,
-            factor: 1,
-            cap: limits.restart,
-            tries: limits.tries,
-        };
-        (
-            Self {
-                method,
-                id,
-                challenge,
-                state: Progress::Waiting(Retransmit::new(packet, retry, now)),
-            },
-            step,
-        )
+        let step = if packet.is_empty() { AuthStep::Nothing } else { AuthStep::Send(packet.clone()) };
+        let retry = Retry { first: limits.restart, factor: 1, cap: limits.restart, tries: limits.tries };
+        (Self { method, id, challenge, state: Progress::Waiting(Retransmit::new(packet, retry, now)) }, step)
     }
 
     /// The method.
@@ -292,10 +272,7 @@ impl Authenticator {
                 let Some(attempt) = self.attempt(packet) else {
                     return AuthStep::Nothing;
                 };
-                self.state = Progress::Judging {
-                    id: packet.id,
-                    user: attempt.user.clone(),
-                };
+                self.state = Progress::Judging { id: packet.id, user: attempt.user.clone() };
                 AuthStep::Judge(attempt)
             }
         }
@@ -305,25 +282,13 @@ impl Authenticator {
         let attempt = match self.method {
             Method::Pap => {
                 let request = PapRequest::decode(packet.data).ok()?;
-                Attempt {
-                    user: request.name,
-                    proof: Proof::Pap {
-                        password: Secret::new(request.password),
-                    },
-                }
+                Attempt { user: request.name, proof: Proof::Pap { password: Secret::new(request.password) } }
             }
             Method::ChapMd5 => {
                 let body = ChapValue::decode(packet.data).ok()?;
                 let response = body.value.try_into().ok()?;
                 let challenge = self.challenge.clone();
-                Attempt {
-                    user: body.name,
-                    proof: Proof::ChapMd5 {
-                        id: packet.id,
-                        challenge,
-                        response,
-                    },
-                }
+                Attempt { user: body.name, proof: Proof::ChapMd5 { id: packet.id, challenge, response } }
             }
             Method::MsChapV1 => {
                 // LM answer of 24 octets, NT answer of 24, one octet of flags (RFC 2433 §4).
@@ -361,42 +326,21 @@ impl Authenticator {
             return None;
         };
         let (code, data) = match (self.method, verdict) {
-            (Method::Pap, Verdict::Accept { .. }) => (
-                code::PAP_ACK,
-                PapReply {
-                    message: WELCOME.into(),
-                }
-                .encode(),
-            ),
-            (Method::Pap, Verdict::Reject { .. }) => (
-                code::PAP_NAK,
-                PapReply {
-                    message: REFUSED.into(),
-                }
-                .encode(),
-            ),
-            (
-                Method::MsChapV2,
-                Verdict::Accept {
-                    authenticator_response, ..
-                },
-            ) => {
+            (Method::Pap, Verdict::Accept { .. }) => (code::PAP_ACK, PapReply { message: WELCOME.into() }.encode()),
+            (Method::Pap, Verdict::Reject { .. }) => (code::PAP_NAK, PapReply { message: REFUSED.into() }.encode()),
+            (Method::MsChapV2, Verdict::Accept { authenticator_response, .. }) => {
                 let proof = authenticator_response.as_deref().unwrap_or_default();
                 (code::SUCCESS, format!("{proof} M={WELCOME}").into_bytes())
             }
             (Method::ChapMd5 | Method::MsChapV1, Verdict::Accept { .. }) => (code::SUCCESS, WELCOME.into()),
             (Method::ChapMd5, Verdict::Reject { .. }) => (code::FAILURE, REFUSED.into()),
             // RFC 2433 §5: error 691, no retry, a challenge nobody will use, version of the password change protocol.
-            (Method::MsChapV1, Verdict::Reject { .. }) => (
-                code::FAILURE,
-                format!("E=691 R=0 C={} V=2", upper_hex(&rng.array::<8>())).into_bytes(),
-            ),
+            (Method::MsChapV1, Verdict::Reject { .. }) => {
+                (code::FAILURE, format!("E=691 R=0 C={} V=2", upper_hex(&rng.array::<8>())).into_bytes())
+            }
             (Method::MsChapV2, Verdict::Reject { .. }) => {
                 let challenge = upper_hex(&rng.array::<16>());
-                (
-                    code::FAILURE,
-                    format!("E=691 R=0 C={challenge} V=3 M={REFUSED}").into_bytes(),
-                )
+                (code::FAILURE, format!("E=691 R=0 C={challenge} V=3 M={REFUSED}").into_bytes())
             }
         };
         let packet = encode(code, id, &data);
@@ -459,18 +403,13 @@ mod tests {
 
     use super::*;
 
-    const LIMITS: AuthLimits = AuthLimits {
-        restart: Duration::from_secs(3),
-        tries: 3,
-    };
+    const LIMITS: AuthLimits = AuthLimits { restart: Duration::from_secs(3), tries: 3 };
 
     #[test]
     fn a_challenge_is_sent_again_until_the_tries_are_used_up() {
         let mut now = Instant(0);
         let (mut auth, step) = Authenticator::start(Method::MsChapV2, "RTX", LIMITS, &mut Rng::new([1; 32]), now);
-        let AuthStep::Send(first) = step else {
-            panic!("a challenge")
-        };
+        let AuthStep::Send(first) = step else { panic!("a challenge") };
         let body = ChapValue::decode(Packet::decode(&first).unwrap().data).unwrap();
         assert_eq!((body.value.len(), body.name.as_slice()), (16, b"RTX".as_slice()));
         for _ in 0..2 {
@@ -488,11 +427,7 @@ mod tests {
             let (mut auth, _) =
                 Authenticator::start(Method::MsChapV2, "RTX", LIMITS, &mut Rng::new([1; 32]), Instant(0));
             let data = ChapValue { value, name }.encode();
-            let packet = Packet {
-                code: Code::from(code::RESPONSE),
-                id: auth.id,
-                data: &data,
-            };
+            let packet = Packet { code: Code::from(code::RESPONSE), id: auth.id, data: &data };
             assert!(matches!(auth.receive(&packet), AuthStep::Nothing));
         }
     }

@@ -110,11 +110,7 @@ impl Cause {
                 text: String::new(),
                 windows_error: Some(u32::from_be_bytes([a, b, c, d])),
             },
-            text => Self::PeerTerminated {
-                phase,
-                text: printable(text),
-                windows_error: None,
-            },
+            text => Self::PeerTerminated { phase, text: printable(text), windows_error: None },
         }
     }
 
@@ -137,10 +133,7 @@ impl fmt::Display for Cause {
             Self::WrongPassword { user } => write!(f, "Authentication failed, wrong password for user '{user}'"),
             Self::UnknownUser { user } => write!(f, "Authentication failed, there is no user '{user}'"),
             Self::AlreadyConnected { user } => {
-                write!(
-                    f,
-                    "Authentication failed, user '{user}' is connected already and may be only once"
-                )
+                write!(f, "Authentication failed, user '{user}' is connected already and may be only once")
             }
             Self::LanManagerOnly { user } => {
                 write!(
@@ -157,19 +150,12 @@ impl fmt::Display for Cause {
                     )
                 } else {
                     let wanted = wanted.join(" or ");
-                    write!(
-                        f,
-                        "Authentication failed, the client wants {wanted}, 'pp auth request' allows {allowed}"
-                    )
+                    write!(f, "Authentication failed, the client wants {wanted}, 'pp auth request' allows {allowed}")
                 }
             }
             Self::NoMethod => write!(f, "there is no 'pp auth request', so that no client may come in"),
             Self::PoolEmpty => write!(f, "no address is free for the client, see 'ip pp remote address pool'"),
-            Self::PeerTerminated {
-                phase,
-                text,
-                windows_error,
-            } => {
+            Self::PeerTerminated { phase, text, windows_error } => {
                 write!(f, "the client ended the call")?;
                 if *phase != Phase::Ipcp {
                     write!(f, " during {phase}")?;
@@ -182,19 +168,13 @@ impl fmt::Display for Cause {
                 }
             }
             Self::NoAnswer { phase: Phase::Lcp } => {
-                write!(
-                    f,
-                    "the client does not answer in LCP; large packets may be lost on the way"
-                )
+                write!(f, "the client does not answer in LCP; large packets may be lost on the way")
             }
             Self::NoAnswer { phase } => write!(f, "the client does not answer in {phase}"),
             Self::Closed { why } => f.write_str(why),
             Self::EchoTimeout => write!(f, "the client gives no sign of life"),
             Self::NegotiationFailed { phase, fault: None } => write!(f, "the client does not do {phase}"),
-            Self::NegotiationFailed {
-                phase,
-                fault: Some(fault),
-            } => write!(f, "no agreement in {phase}, {fault}"),
+            Self::NegotiationFailed { phase, fault: Some(fault) } => write!(f, "no agreement in {phase}, {fault}"),
         }
     }
 }

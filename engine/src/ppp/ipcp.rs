@@ -40,14 +40,7 @@ impl Ipcp {
         nbns: Vec<Ipv4Addr>,
         peer_mru: u16,
     ) -> Self {
-        Self {
-            ours,
-            assigned,
-            dns,
-            nbns,
-            peer_mru,
-            hints: 0,
-        }
+        Self { ours, assigned, dns, nbns, peer_mru, hints: 0 }
     }
 
     /// What this option of the client must be; nothing for one that is not wanted.
@@ -64,10 +57,7 @@ impl Ipcp {
 }
 
 fn option(kind: u8, address: Ipv4Addr) -> Opt {
-    Opt {
-        kind,
-        data: address.octets().to_vec(),
-    }
+    Opt { kind, data: address.octets().to_vec() }
 }
 
 impl Options for Ipcp {
@@ -93,11 +83,7 @@ impl Options for Ipcp {
             self.hints += 1;
             naks.push(option(kind::ADDRESS, self.assigned));
         }
-        if naks.is_empty() {
-            Judgement::Ack
-        } else {
-            Judgement::Nak(naks)
-        }
+        if naks.is_empty() { Judgement::Ack } else { Judgement::Nak(naks) }
     }
 
     /// The peer has another address for us, which we do not take: then we go without the option.

@@ -28,13 +28,7 @@ pub(super) struct Ipv6cp {
 impl Ipv6cp {
     /// The options at the start, with our identifier.
     pub(super) fn new(ours: u64, peer_mru: u16) -> Self {
-        Self {
-            ours,
-            asks: true,
-            peer: None,
-            peer_mru,
-            hints: 0,
-        }
+        Self { ours, asks: true, peer: None, peer_mru, hints: 0 }
     }
 
     /// Our identifier; it may have changed for the peer's sake.
@@ -59,10 +53,7 @@ pub(super) fn identifier(rng: &mut Rng) -> u64 {
 }
 
 fn option(identifier: u64) -> Opt {
-    Opt {
-        kind: IDENTIFIER,
-        data: identifier.to_be_bytes().to_vec(),
-    }
+    Opt { kind: IDENTIFIER, data: identifier.to_be_bytes().to_vec() }
 }
 
 /// The identifier in an option; nothing where its length is wrong.
@@ -146,28 +137,19 @@ mod tests {
         let (mut ipv6cp, mut rng) = fresh();
         for bad in [0, OURS] {
             let instead = suggested(ipv6cp.judge(&[option(bad)], &mut rng));
-            assert!(
-                instead != 0 && instead != OURS && instead & UNIVERSAL == 0,
-                "{instead:x}"
-            );
+            assert!(instead != 0 && instead != OURS && instead & UNIVERSAL == 0, "{instead:x}");
             assert_eq!(ipv6cp.peer(), None);
         }
         assert_eq!(ipv6cp.judge(&[option(9)], &mut rng), Judgement::Ack);
         assert_eq!(ipv6cp.peer(), Some(9));
-        let short = Opt {
-            kind: IDENTIFIER,
-            data: vec![1, 2, 3],
-        };
+        let short = Opt { kind: IDENTIFIER, data: vec![1, 2, 3] };
         assert_ne!(suggested(ipv6cp.judge(&[short], &mut rng)), 0);
     }
 
     #[test]
     fn compression_is_rejected_alone() {
         let (mut ipv6cp, mut rng) = fresh();
-        let compression = Opt {
-            kind: 2,
-            data: vec![0, 0x61],
-        };
+        let compression = Opt { kind: 2, data: vec![0, 0x61] };
         let judgement = ipv6cp.judge(&[option(9), compression.clone()], &mut rng);
         assert_eq!(judgement, Judgement::Reject(vec![compression]));
     }

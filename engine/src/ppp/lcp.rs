@@ -66,12 +66,7 @@ pub(super) struct Peer {
 
 impl Default for Peer {
     fn default() -> Self {
-        Self {
-            mru: DEFAULT_MRU,
-            magic: None,
-            pfc: false,
-            acfc: false,
-        }
+        Self { mru: DEFAULT_MRU, magic: None, pfc: false, acfc: false }
     }
 }
 
@@ -94,15 +89,7 @@ impl Lcp {
         let magic = wishes.magic.then(|| nonzero(rng));
         let method = wishes.methods.first().copied();
         let mru = wishes.mru;
-        Self {
-            wishes,
-            mru,
-            magic,
-            method,
-            refused: Vec::new(),
-            wanted: Vec::new(),
-            peer: Peer::default(),
-        }
+        Self { wishes, mru, magic, method, refused: Vec::new(), wanted: Vec::new(), peer: Peer::default() }
     }
 
     /// The method that the peer is asked to authenticate with.
@@ -132,11 +119,7 @@ impl Lcp {
         let is_free = |m: &Method| self.wishes.methods.contains(m) && !self.refused.contains(m);
         let suggested = suggested.and_then(Method::from_option).filter(is_free);
         self.method = suggested.or_else(|| self.wishes.methods.iter().copied().find(is_free));
-        if self.method.is_some() {
-            Ok(())
-        } else {
-            Err(Fault::Refused(kind::AUTH))
-        }
+        if self.method.is_some() { Ok(()) } else { Err(Fault::Refused(kind::AUTH)) }
     }
 
     /// One option of the peer: whether it is fine, what it should be, or that it is not wanted.
@@ -186,18 +169,9 @@ fn nonzero(rng: &mut Rng) -> u32 {
 
 impl Options for Lcp {
     fn request(&self) -> Vec<Opt> {
-        let mru = self.mru.map(|mru| Opt {
-            kind: kind::MRU,
-            data: mru.to_be_bytes().to_vec(),
-        });
-        let auth = self.method.map(|method| Opt {
-            kind: kind::AUTH,
-            data: method.to_option(),
-        });
-        let magic = self.magic.map(|magic| Opt {
-            kind: kind::MAGIC,
-            data: magic.to_be_bytes().to_vec(),
-        });
+        let mru = self.mru.map(|mru| Opt { kind: kind::MRU, data: mru.to_be_bytes().to_vec() });
+        let auth = self.method.map(|method| Opt { kind: kind::AUTH, data: method.to_option() });
+        let magic = self.magic.map(|magic| Opt { kind: kind::MAGIC, data: magic.to_be_bytes().to_vec() });
         mru.into_iter().chain(auth).chain(magic).collect()
     }
 
@@ -207,10 +181,7 @@ impl Options for Lcp {
         for option in asked {
             match self.judge_one(option, &mut peer, rng) {
                 One::Fine => {}
-                One::Should(data) => naks.push(Opt {
-                    kind: option.kind,
-                    data,
-                }),
+                One::Should(data) => naks.push(Opt { kind: option.kind, data }),
                 One::Unwanted => rejects.push(option.clone()),
             }
         }
@@ -309,11 +280,7 @@ impl Negotiation<Lcp> {
             return None;
         }
         let protocol = Protocol::from(u16::from_be_bytes([high, low]));
-        let event = if protocol == Protocol::Lcp {
-            Event::RejectFatal
-        } else {
-            Event::RejectHarmless
-        };
+        let event = if protocol == Protocol::Lcp { Event::RejectFatal } else { Event::RejectHarmless };
         self.fire(event, packet.id, None, now, out);
         Some(Extra::ProtocolRejected(protocol))
     }
@@ -326,13 +293,7 @@ impl Negotiation<Lcp> {
         let mut reply = self.options.magic().to_be_bytes().to_vec();
         reply.extend_from_slice(data);
         reply.truncate(usize::from(self.options.peer.mru).saturating_sub(4));
-        self.fire(
-            Event::Echo,
-            packet.id,
-            Some(encode(Code::EchoReply, packet.id, &reply)),
-            now,
-            out,
-        );
+        self.fire(Event::Echo, packet.id, Some(encode(Code::EchoReply, packet.id, &reply)), now, out);
     }
 
     /// An Echo-Request of ours.

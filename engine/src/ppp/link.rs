@@ -67,12 +67,7 @@ enum Stage {
     /// The client may come in; an address is being looked for.
     Address { auth: Authenticator, user: String },
     /// IPCP; `is_heard` once the client has said anything in it.
-    Network {
-        auth: Authenticator,
-        ipcp: Negotiation<Ipcp>,
-        is_heard: bool,
-        ipv6cp: Option<Negotiation<Ipv6cp>>,
-    },
+    Network { auth: Authenticator, ipcp: Negotiation<Ipcp>, is_heard: bool, ipv6cp: Option<Negotiation<Ipv6cp>> },
     /// Over.
     Finished,
 }
@@ -192,10 +187,7 @@ impl Link {
         match verdict {
             Verdict::Reject { why } => {
                 self.cause.get_or_insert_with(|| Cause::rejected(why, &name));
-                self.stage = Stage::Refused {
-                    auth,
-                    until: now.after(AFTER_FAILURE),
-                };
+                self.stage = Stage::Refused { auth, until: now.after(AFTER_FAILURE) };
             }
             Verdict::Accept { user, address, .. } => {
                 let user = printable(user.as_bytes());
@@ -211,10 +203,7 @@ impl Link {
                         self.fail(Cause::Closed { why }, now);
                     }
                     None => {
-                        self.stage = Stage::Address {
-                            auth,
-                            user: user.clone(),
-                        };
+                        self.stage = Stage::Address { auth, user: user.clone() };
                         self.outputs.push_back(Output::NeedAddress { user, asked: address });
                     }
                 }
@@ -231,10 +220,7 @@ impl Link {
             return self.fail(Cause::PoolEmpty, now);
         };
         let auth = auth.clone();
-        self.granted = Some(Granted {
-            user: user.clone(),
-            address,
-        });
+        self.granted = Some(Granted { user: user.clone(), address });
         self.begin_network(auth, address, now);
     }
 
@@ -272,17 +258,11 @@ impl Link {
             }
             Stage::Refused { until, .. } if now.reached(*until) => self.shut(now),
             Stage::Refused { .. } => {}
-            Stage::Network {
-                auth, ipcp, is_heard, ..
-            } => {
+            Stage::Network { auth, ipcp, is_heard, .. } => {
                 let mut steps = Vec::new();
                 ipcp.handle_timeout(now, &mut steps);
                 // A client that does not repeat its Response waits for ever if the Success was lost.
-                let success = if steps.is_empty() || *is_heard {
-                    None
-                } else {
-                    auth.repeat()
-                };
+                let success = if steps.is_empty() || *is_heard { None } else { auth.repeat() };
                 if let Some(packet) = success {
                     self.send(Protocol::Chap, &packet);
                 }
@@ -312,8 +292,7 @@ impl Link {
         if packet.code == Code::TerminateRequest {
             let phase = self.phase();
             // Windows ends IPCP with the number that tells why, then LCP with none.
-            self.farewell
-                .get_or_insert_with(|| Cause::peer_terminated(phase, packet.data));
+            self.farewell.get_or_insert_with(|| Cause::peer_terminated(phase, packet.data));
         }
         let mut steps = Vec::new();
         let extra = self.lcp.receive_lcp(&packet, rng, now, &mut steps);
@@ -356,22 +335,11 @@ impl Link {
                 }
                 Step::Failed(Fault::Refused(AUTH_OPTION)) => {
                     let wanted = self.lcp.options.wanted_by_peer();
-                    let allowed = self
-                        .settings
-                        .auth
-                        .iter()
-                        .map(|method| method.name().to_owned())
-                        .collect();
+                    let allowed = self.settings.auth.iter().map(|method| method.name().to_owned()).collect();
                     self.fail(Cause::MethodRefused { wanted, allowed }, now);
                 }
                 Step::Failed(fault) => {
-                    self.fail(
-                        Cause::NegotiationFailed {
-                            phase: Phase::Lcp,
-                            fault: Some(fault),
-                        },
-                        now,
-                    );
+                    self.fail(Cause::NegotiationFailed { phase: Phase::Lcp, fault: Some(fault) }, now);
                 }
             }
         }
@@ -401,16 +369,8 @@ impl Link {
         };
         // Whatever the client said goodbye to before, it has come back.
         self.farewell = None;
-        let name = if self.settings.challenge_name.is_empty() {
-            CHALLENGE_NAME
-        } else {
-            &self.settings.challenge_name
-        };
-        let limits = if method == Method::Pap {
-            self.settings.pap
-        } else {
-            self.settings.chap
-        };
+        let name = if self.settings.challenge_name.is_empty() { CHALLENGE_NAME } else { &self.settings.challenge_name };
+        let limits = if method == Method::Pap { self.settings.pap } else { self.settings.chap };
         let (auth, step) = Authenticator::start(method, name, limits, rng, now);
         self.stage = Stage::Authenticate(auth);
         self.echo = self.settings.keepalive.map(|keepalive| Echo {
@@ -452,40 +412,21 @@ impl Link {
                 self.send(protocol, &packet);
             }
             AuthStep::Judge(attempt) => self.outputs.push_back(Output::Authenticate(attempt)),
-            AuthStep::NoAnswer => self.fail(
-                Cause::NoAnswer {
-                    phase: Phase::Authentication,
-                },
-                now,
-            ),
+            AuthStep::NoAnswer => self.fail(Cause::NoAnswer { phase: Phase::Authentication }, now),
         }
     }
 
     fn begin_network(&mut self, auth: Authenticator, address: Ipv4Addr, now: Instant) {
         let given = |servers: &[Ipv4Addr]| -> Vec<Ipv4Addr> {
-            if self.settings.ipcp_msext {
-                servers.iter().take(2).copied().collect()
-            } else {
-                Vec::new()
-            }
+            if self.settings.ipcp_msext { servers.iter().take(2).copied().collect() } else { Vec::new() }
         };
         let ours = self.settings.ipcp_address.then_some(self.settings.our_address);
-        let options = Ipcp::new(
-            ours,
-            address,
-            given(&self.settings.dns),
-            given(&self.settings.wins),
-            self.lcp.options.peer.mru,
-        );
+        let options =
+            Ipcp::new(ours, address, given(&self.settings.dns), given(&self.settings.wins), self.lcp.options.peer.mru);
         let mut ipcp = Negotiation::new(options, self.settings.ipcp, false);
         let mut steps = Vec::new();
         ipcp.start(now, &mut steps);
-        self.stage = Stage::Network {
-            auth,
-            ipcp,
-            is_heard: false,
-            ipv6cp: self.new_ipv6cp(now),
-        };
+        self.stage = Stage::Network { auth, ipcp, is_heard: false, ipv6cp: self.new_ipv6cp(now) };
         self.settle_ipcp(steps, now);
     }
 
@@ -501,8 +442,7 @@ impl Link {
         let Ok(packet) = Packet::decode(payload) else { return };
         *is_heard = true;
         if packet.code == Code::TerminateRequest {
-            self.farewell
-                .get_or_insert_with(|| Cause::peer_terminated(Phase::Ipcp, packet.data));
+            self.farewell.get_or_insert_with(|| Cause::peer_terminated(Phase::Ipcp, packet.data));
         }
         let mut steps = Vec::new();
         ipcp.receive(&packet, rng, now, &mut steps);
@@ -525,13 +465,7 @@ impl Link {
                     self.fail(cause, now);
                 }
                 Step::Failed(fault) => {
-                    self.fail(
-                        Cause::NegotiationFailed {
-                            phase: Phase::Ipcp,
-                            fault: Some(fault),
-                        },
-                        now,
-                    );
+                    self.fail(Cause::NegotiationFailed { phase: Phase::Ipcp, fault: Some(fault) }, now);
                 }
             }
         }
@@ -555,10 +489,7 @@ impl Link {
         };
         self.farewell = None;
         self.set_up_until = None;
-        self.log(Log::IpcpUp {
-            local: up.our_address,
-            remote: up.address,
-        });
+        self.log(Log::IpcpUp { local: up.our_address, remote: up.address });
         self.outputs.push_back(Output::NetworkUp(up));
     }
 
@@ -638,13 +569,7 @@ impl Link {
     fn log_packet(&mut self, sent: bool, protocol: Protocol, packet: &[u8]) {
         if let (true, &[code, id, ..]) = (self.settings.log_packets, packet) {
             let state = self.lcp.state();
-            self.log(Log::Packet {
-                sent,
-                protocol: u16::from(protocol),
-                code,
-                id,
-                state,
-            });
+            self.log(Log::Packet { sent, protocol: u16::from(protocol), code, id, state });
         }
     }
 }

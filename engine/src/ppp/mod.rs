@@ -113,14 +113,8 @@ impl Settings {
             ipcp_address: pp.ipcp_ipaddress,
             ipcp_msext: pp.ipcp_msext,
             ipv6cp: pp.ipv6cp,
-            pap: AuthLimits {
-                restart: millis(pp.pap.restart_ms),
-                tries: pp.pap.tries,
-            },
-            chap: AuthLimits {
-                restart: millis(pp.chap.restart_ms),
-                tries: pp.chap.tries,
-            },
+            pap: AuthLimits { restart: millis(pp.pap.restart_ms), tries: pp.pap.tries },
+            chap: AuthLimits { restart: millis(pp.chap.restart_ms), tries: pp.chap.tries },
             keepalive: pp.keepalive.as_ref().map(|k| Keepalive {
                 interval: seconds(k.interval_s),
                 retry_interval: seconds(k.retry_interval_s),
@@ -287,13 +281,7 @@ impl fmt::Display for Log {
                 }
             }
             Self::Identification { text } => write!(f, "RECV LCP Ident '{text}'"),
-            Self::Packet {
-                sent,
-                protocol,
-                code,
-                id,
-                state,
-            } => {
+            Self::Packet { sent, protocol, code, id, state } => {
                 let direction = if *sent { "SEND" } else { "RECV" };
                 let (protocol, packet) = packet_words(*protocol, *code);
                 write!(f, "{direction} {protocol} {packet} id {id} in {}", state_word(*state))

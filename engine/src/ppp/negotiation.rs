@@ -352,11 +352,7 @@ impl<O: Options> Negotiation<O> {
     /// The restart timer may have run out.
     pub(super) fn handle_timeout(&mut self, now: Instant, out: &mut Vec<Step>) {
         if self.due.is_some_and(|due| now.reached(due)) {
-            let event = if self.restart_count > 0 {
-                Event::TimeoutMore
-            } else {
-                Event::TimeoutLast
-            };
+            let event = if self.restart_count > 0 { Event::TimeoutMore } else { Event::TimeoutLast };
             self.fire(event, 0, None, now, out);
         }
     }
@@ -391,11 +387,8 @@ impl<O: Options> Negotiation<O> {
             && self.naks_sent >= self.limits.max_failure
         {
             // RFC 1661 §4.6: after Max-Failure Naks they become Rejects.
-            let rejected: Vec<Opt> = asked
-                .iter()
-                .filter(|a| wanted.iter().any(|w| w.kind == a.kind))
-                .cloned()
-                .collect();
+            let rejected: Vec<Opt> =
+                asked.iter().filter(|a| wanted.iter().any(|w| w.kind == a.kind)).cloned().collect();
             match rejected.iter().find(|o| !O::may_reject(o.kind)) {
                 Some(o) => return out.push(Step::Failed(Fault::Insists(o.kind))),
                 // Nothing but options that we would have liked to be asked for: go on without them.
@@ -406,11 +399,7 @@ impl<O: Options> Negotiation<O> {
         let (event, reply) = match judgement {
             Judgement::Ack => {
                 let until = now.after(self.limits.restart.saturating_mul(self.limits.max_configure));
-                self.acknowledged = Some(Acknowledged {
-                    id: packet.id,
-                    options: packet.data.to_vec(),
-                    until,
-                });
+                self.acknowledged = Some(Acknowledged { id: packet.id, options: packet.data.to_vec(), until });
                 self.naks_sent = 0;
                 self.refusals_sent = 0;
                 (Event::RequestGood, encode(Code::ConfigureAck, packet.id, packet.data))
@@ -418,17 +407,11 @@ impl<O: Options> Negotiation<O> {
             Judgement::Nak(wanted) => {
                 self.naks_sent += 1;
                 self.refusals_sent += 1;
-                (
-                    Event::RequestBad,
-                    encode(Code::ConfigureNak, packet.id, &encode_options(&wanted)),
-                )
+                (Event::RequestBad, encode(Code::ConfigureNak, packet.id, &encode_options(&wanted)))
             }
             Judgement::Reject(refused) => {
                 self.refusals_sent += 1;
-                (
-                    Event::RequestBad,
-                    encode(Code::ConfigureReject, packet.id, &encode_options(&refused)),
-                )
+                (Event::RequestBad, encode(Code::ConfigureReject, packet.id, &encode_options(&refused)))
             }
         };
         self.fire(event, packet.id, Some(reply), now, out);
@@ -451,10 +434,7 @@ impl<O: Options> Negotiation<O> {
     fn on_configure_ack(&mut self, packet: &Packet<'_>, now: Instant, out: &mut Vec<Step>) {
         if self.is_negotiating() {
             // RFC 1661 §5.2: identifier and options must match what we sent, else the packet is discarded.
-            let Some(sent) = self
-                .unanswered
-                .take_if(|s| s.id == packet.id && s.options == packet.data)
-            else {
+            let Some(sent) = self.unanswered.take_if(|s| s.id == packet.id && s.options == packet.data) else {
                 return;
             };
             drop(sent);
@@ -473,10 +453,7 @@ impl<O: Options> Negotiation<O> {
             return;
         };
         let asked = decode_options(&sent.options).unwrap_or_default();
-        let ours: Vec<Opt> = options
-            .into_iter()
-            .filter(|o| asked.iter().any(|a| a.kind == o.kind))
-            .collect();
+        let ours: Vec<Opt> = options.into_iter().filter(|o| asked.iter().any(|a| a.kind == o.kind)).collect();
         self.refusals_taken += 1;
         let outcome = if self.refusals_taken > MAX_REFUSALS_TAKEN {
             Err(Fault::NoEnd)
@@ -494,11 +471,7 @@ impl<O: Options> Negotiation<O> {
     fn on_code_reject(&mut self, packet: &Packet<'_>, now: Instant, out: &mut Vec<Step>) {
         // RFC 1661 §5.6: without the codes 1 to 7 there is no negotiation; all others can be done without.
         let fatal = packet.data.first().is_some_and(|code| (1..=7).contains(code));
-        let event = if fatal {
-            Event::RejectFatal
-        } else {
-            Event::RejectHarmless
-        };
+        let event = if fatal { Event::RejectFatal } else { Event::RejectHarmless };
         self.fire(event, packet.id, None, now, out);
     }
 
@@ -506,20 +479,11 @@ impl<O: Options> Negotiation<O> {
         let mut rejected = encode(packet.code, packet.id, packet.data);
         rejected.truncate(usize::from(self.options.peer_mru()).saturating_sub(4));
         let id = self.next_id();
-        self.fire(
-            Event::UnknownCode,
-            packet.id,
-            Some(encode(Code::CodeReject, id, &rejected)),
-            now,
-            out,
-        );
+        self.fire(Event::UnknownCode, packet.id, Some(encode(Code::CodeReject, id, &rejected)), now, out);
     }
 
     fn is_negotiating(&self) -> bool {
-        matches!(
-            self.state,
-            State::ReqSent | State::AckRcvd | State::AckSent | State::Opened
-        )
+        matches!(self.state, State::ReqSent | State::AckRcvd | State::AckSent | State::Opened)
     }
 
     /// Puts an event into the table; `id` is the identifier to answer, `reply` what sca, scn, scj or ser would send.
@@ -548,11 +512,7 @@ impl<O: Options> Negotiation<O> {
                 Action::Irc => {
                     let terminating = matches!(next, State::Closing | State::Stopping);
                     let limits = &self.limits;
-                    self.restart_count = if terminating {
-                        limits.max_terminate
-                    } else {
-                        limits.max_configure
-                    };
+                    self.restart_count = if terminating { limits.max_terminate } else { limits.max_configure };
                     self.series_begins = true;
                 }
                 Action::Zrc => {
@@ -565,10 +525,7 @@ impl<O: Options> Negotiation<O> {
                 Action::Sca | Action::Scn | Action::Scj | Action::Ser => out.extend(reply.take().map(Step::Send)),
             }
         }
-        if !matches!(
-            self.state,
-            State::Closing | State::Stopping | State::ReqSent | State::AckRcvd | State::AckSent
-        ) {
+        if !matches!(self.state, State::Closing | State::Stopping | State::ReqSent | State::AckRcvd | State::AckSent) {
             self.due = None;
         }
     }
@@ -582,11 +539,7 @@ impl<O: Options> Negotiation<O> {
         };
         out.push(Step::Send(encode(Code::ConfigureRequest, id, &options)));
         self.unanswered = Some(Sent { id, options });
-        let pause = if self.series_begins {
-            self.limits.restart.min(FIRST_REPEAT)
-        } else {
-            self.limits.restart
-        };
+        let pause = if self.series_begins { self.limits.restart.min(FIRST_REPEAT) } else { self.limits.restart };
         self.series_begins = false;
         self.restart_count = self.restart_count.saturating_sub(1);
         self.due = Some(now.after(pause));
@@ -660,10 +613,7 @@ mod tests {
         }
         out = out.trim_end().to_owned();
         for (name, event) in EVENTS {
-            let row: String = STATES
-                .iter()
-                .map(|state| format!("| {:14}", cell(*state, event)))
-                .collect();
+            let row: String = STATES.iter().map(|state| format!("| {:14}", cell(*state, event))).collect();
             write!(out, "\n{name:6}{}", row.trim_end()).unwrap();
         }
         out.push('\n');
@@ -676,11 +626,7 @@ mod tests {
         if std::env::var_os("UPDATE").is_some() {
             std::fs::write(path, matrix()).unwrap();
         }
-        assert_eq!(
-            std::fs::read_to_string(path).unwrap(),
-            matrix(),
-            "UPDATE=1 rewrites the snapshot"
-        );
+        assert_eq!(std::fs::read_to_string(path).unwrap(), matrix(), "UPDATE=1 rewrites the snapshot");
     }
 
     /// A protocol that asks for one option and takes whatever the peer wants, but for odd kinds.
@@ -692,10 +638,7 @@ mod tests {
         }
         fn judge(&mut self, asked: &[Opt], _rng: &mut Rng) -> Judgement {
             match asked.iter().find(|o| o.kind % 2 == 1) {
-                Some(o) => Judgement::Nak(vec![Opt {
-                    kind: o.kind,
-                    data: vec![1],
-                }]),
+                Some(o) => Judgement::Nak(vec![Opt { kind: o.kind, data: vec![1] }]),
                 None => Judgement::Ack,
             }
         }
@@ -721,18 +664,10 @@ mod tests {
 
     impl Bench {
         fn new() -> (Self, Vec<Step>) {
-            let limits = Limits {
-                restart: Duration::from_secs(3),
-                max_configure: 10,
-                max_terminate: 2,
-                max_failure: 2,
-            };
+            let limits =
+                Limits { restart: Duration::from_secs(3), max_configure: 10, max_terminate: 2, max_failure: 2 };
             let machine = Negotiation::new(Plain, limits, false);
-            let mut bench = Self {
-                machine,
-                rng: Rng::new([0; 32]),
-                now: Instant(0),
-            };
+            let mut bench = Self { machine, rng: Rng::new([0; 32]), now: Instant(0) };
             let mut out = Vec::new();
             bench.machine.start(bench.now, &mut out);
             (bench, out)
@@ -740,8 +675,7 @@ mod tests {
 
         fn give(&mut self, code: Code, id: u8, data: &[u8]) -> Vec<Step> {
             let mut out = Vec::new();
-            self.machine
-                .receive(&Packet { code, id, data }, &mut self.rng, self.now, &mut out);
+            self.machine.receive(&Packet { code, id, data }, &mut self.rng, self.now, &mut out);
             out
         }
     }
@@ -749,13 +683,7 @@ mod tests {
     #[test]
     fn an_ack_counts_once_and_only_if_it_repeats_what_was_asked() {
         let (mut bench, out) = Bench::new();
-        assert_eq!(
-            out,
-            [
-                Step::LayerStarted,
-                Step::Send(encode(Code::ConfigureRequest, 1, &[2, 3, 7]))
-            ]
-        );
+        assert_eq!(out, [Step::LayerStarted, Step::Send(encode(Code::ConfigureRequest, 1, &[2, 3, 7]))]);
         assert!(bench.give(Code::ConfigureAck, 2, &[2, 3, 7]).is_empty());
         assert!(bench.give(Code::ConfigureAck, 1, &[2, 3, 8]).is_empty());
         assert_eq!(bench.machine.state(), State::ReqSent);
@@ -765,10 +693,7 @@ mod tests {
         assert_eq!(bench.machine.state(), State::AckRcvd);
         assert_eq!(bench.give(Code::ConfigureRequest, 1, &[]).last(), Some(&Step::LayerUp));
         assert!(bench.give(Code::ConfigureAck, 1, &[2, 3, 7]).is_empty());
-        assert_eq!(
-            (bench.machine.state(), bench.machine.poll_timeout()),
-            (State::Opened, None)
-        );
+        assert_eq!((bench.machine.state(), bench.machine.poll_timeout()), (State::Opened, None));
     }
 
     #[test]
@@ -776,34 +701,22 @@ mod tests {
         let (mut bench, _) = Bench::new();
         let nak = encode(Code::ConfigureNak, 1, &[5, 3, 1]);
         for _ in 0..2 {
-            assert_eq!(
-                bench.give(Code::ConfigureRequest, 1, &[5, 2]),
-                [Step::Send(nak.clone())]
-            );
+            assert_eq!(bench.give(Code::ConfigureRequest, 1, &[5, 2]), [Step::Send(nak.clone())]);
         }
         let reject = encode(Code::ConfigureReject, 1, &[5, 2]);
         assert_eq!(bench.give(Code::ConfigureRequest, 1, &[5, 2]), [Step::Send(reject)]);
-        assert_eq!(
-            bench.give(Code::ConfigureRequest, 1, &[3, 2]),
-            [Step::Failed(Fault::Insists(3))]
-        );
+        assert_eq!(bench.give(Code::ConfigureRequest, 1, &[3, 2]), [Step::Failed(Fault::Insists(3))]);
     }
 
     #[test]
     fn a_peer_that_never_agrees_is_given_up() {
         let (mut bench, _) = Bench::new();
-        let failed = (0..60).position(|_| {
-            bench
-                .give(Code::ConfigureRequest, 1, &[5, 2])
-                .contains(&Step::Failed(Fault::NoEnd))
-        });
+        let failed =
+            (0..60).position(|_| bench.give(Code::ConfigureRequest, 1, &[5, 2]).contains(&Step::Failed(Fault::NoEnd)));
         assert_eq!(failed, Some(39));
         let (mut bench, _) = Bench::new();
-        let failed = (1..60).position(|id| {
-            bench
-                .give(Code::ConfigureNak, id, &[2, 3, 9])
-                .contains(&Step::Failed(Fault::NoEnd))
-        });
+        let failed =
+            (1..60).position(|id| bench.give(Code::ConfigureNak, id, &[2, 3, 9]).contains(&Step::Failed(Fault::NoEnd)));
         assert_eq!(failed, Some(10));
     }
 

@@ -20,16 +20,8 @@ fn seconds(s: u64) -> Duration {
 }
 
 fn settings(auth: &[Method]) -> Settings {
-    let limits = Limits {
-        restart: seconds(3),
-        max_configure: 10,
-        max_terminate: 2,
-        max_failure: 10,
-    };
-    let patience = AuthLimits {
-        restart: seconds(3),
-        tries: 10,
-    };
+    let limits = Limits { restart: seconds(3), max_configure: 10, max_terminate: 2, max_failure: 10 };
+    let patience = AuthLimits { restart: seconds(3), tries: 10 };
     Settings {
         our_address: OURS,
         dns: vec![DNS],
@@ -59,10 +51,7 @@ fn packet(protocol: Protocol, code: u8, id: u8, data: &[u8]) -> Vec<u8> {
 }
 
 fn opt(kind: u8, data: &[u8]) -> Opt {
-    Opt {
-        kind,
-        data: data.to_vec(),
-    }
+    Opt { kind, data: data.to_vec() }
 }
 
 fn kinds(data: &[u8]) -> Vec<u8> {
@@ -81,10 +70,7 @@ fn parts(frame: &[u8]) -> Parts {
 /// Octets of a fixture, behind its comments.
 fn fixture(text: &str) -> Vec<u8> {
     let hex: String = text.lines().filter(|line| !line.starts_with('#')).collect();
-    hex.as_bytes()
-        .chunks(2)
-        .map(|pair| u8::from_str_radix(core::str::from_utf8(pair).unwrap(), 16).unwrap())
-        .collect()
+    hex.as_bytes().chunks(2).map(|pair| u8::from_str_radix(core::str::from_utf8(pair).unwrap(), 16).unwrap()).collect()
 }
 
 macro_rules! fixture {
@@ -104,11 +90,7 @@ impl Bench {
     fn new(settings: Settings) -> Self {
         let mut rng = Rng::new([1; 32]);
         let now = Instant(1_000_000_000);
-        Self {
-            link: Link::start(settings, &mut rng, now),
-            rng,
-            now,
-        }
+        Self { link: Link::start(settings, &mut rng, now), rng, now }
     }
 
     fn export_and_import(&mut self) {
@@ -125,13 +107,7 @@ impl Bench {
     fn sent(&mut self) -> Vec<Parts> {
         self.outputs()
             .iter()
-            .filter_map(|o| {
-                if let Output::Send(frame) = o {
-                    Some(parts(frame))
-                } else {
-                    None
-                }
-            })
+            .filter_map(|o| if let Output::Send(frame) = o { Some(parts(frame)) } else { None })
             .collect()
     }
 
@@ -172,24 +148,12 @@ impl Bench {
     /// LCP and PAP; returns what is sent when IPCP begins.
     fn open_ipcp(&mut self) -> Vec<Parts> {
         self.open_lcp();
-        let request = PapRequest {
-            name: b"taro".to_vec(),
-            password: b"himitsu".to_vec(),
-        }
-        .encode();
+        let request = PapRequest { name: b"taro".to_vec(), password: b"himitsu".to_vec() }.encode();
         self.give(&packet(Protocol::Pap, 1, 1, &request));
         assert!(matches!(self.outputs().as_slice(), [Output::Authenticate(_)]));
-        let verdict = Verdict::Accept {
-            user: "taro".to_owned(),
-            authenticator_response: None,
-            address: None,
-        };
+        let verdict = Verdict::Accept { user: "taro".to_owned(), authenticator_response: None, address: None };
         self.link.authorise(verdict, &mut self.rng, self.now);
-        assert!(
-            self.outputs()
-                .iter()
-                .any(|o| matches!(o, Output::NeedAddress { user, .. } if user == "taro"))
-        );
+        assert!(self.outputs().iter().any(|o| matches!(o, Output::NeedAddress { user, .. } if user == "taro")));
         self.link.assign(Some(THEIRS), self.now);
         self.sent()
     }
@@ -199,25 +163,14 @@ impl Bench {
         let mut bench = Self::new(settings);
         let request = bench.open_ipcp().remove(0);
         bench.acknowledge(&request);
-        bench.give(&packet(
-            Protocol::Ipcp,
-            1,
-            1,
-            &encode_options(&[opt(3, &THEIRS.octets())]),
-        ));
+        bench.give(&packet(Protocol::Ipcp, 1, 1, &encode_options(&[opt(3, &THEIRS.octets())])));
         assert!(bench.outputs().iter().any(|o| matches!(o, Output::NetworkUp(_))));
         bench
     }
 }
 
 fn cause_in(outputs: &[Output]) -> Option<Cause> {
-    outputs.iter().find_map(|o| {
-        if let Output::Finished { cause } = o {
-            Some(cause.clone())
-        } else {
-            None
-        }
-    })
+    outputs.iter().find_map(|o| if let Output::Finished { cause } = o { Some(cause.clone()) } else { None })
 }
 
 /// A client that answers by itself.
@@ -244,13 +197,7 @@ impl Client {
     fn new(accepts: &[Method], password: &'static str) -> Self {
         let mut client = Self {
             accepts: accepts.to_vec(),
-            lcp: vec![
-                opt(1, &1400u16.to_be_bytes()),
-                opt(5, &[1, 2, 3, 4]),
-                opt(7, &[]),
-                opt(8, &[]),
-                opt(13, &[6]),
-            ],
+            lcp: vec![opt(1, &1400u16.to_be_bytes()), opt(5, &[1, 2, 3, 4]), opt(7, &[]), opt(8, &[]), opt(13, &[6])],
             ipcp: [3, 129, 130, 131, 132].map(|kind| opt(kind, &[0; 4])).to_vec(),
             user: "taro",
             password,
@@ -285,17 +232,8 @@ impl Client {
 
     /// Its timer of three seconds: what is not answered is sent again.
     fn repeat(&mut self) {
-        let response = self
-            .response
-            .as_ref()
-            .filter(|_| self.repeats_response || self.method == Some(Method::Pap));
-        self.out.extend(
-            self.lcp_request
-                .as_ref()
-                .or(response)
-                .or(self.ipcp_request.as_ref())
-                .cloned(),
-        );
+        let response = self.response.as_ref().filter(|_| self.repeats_response || self.method == Some(Method::Pap));
+        self.out.extend(self.lcp_request.as_ref().or(response).or(self.ipcp_request.as_ref()).cloned());
     }
 
     fn receive(&mut self, frame: &[u8]) {
@@ -324,11 +262,7 @@ impl Client {
 
     fn on_lcp_request(&mut self, id: u8, data: &[u8]) {
         let options = decode_options(data).unwrap();
-        let method = options
-            .iter()
-            .find(|o| o.kind == 3)
-            .and_then(|o| Method::from_option(&o.data))
-            .unwrap();
+        let method = options.iter().find(|o| o.kind == 3).and_then(|o| Method::from_option(&o.data)).unwrap();
         if self.accepts.contains(&method) {
             self.method = Some(method);
             self.lcp_theirs = true;
@@ -336,18 +270,13 @@ impl Client {
             self.on_open();
         } else {
             let wish = self.accepts.first().map_or_else(|| vec![0xc2, 0x27], |m| m.to_option());
-            self.out
-                .push_back(packet(Protocol::Lcp, 3, id, &encode_options(&[opt(3, &wish)])));
+            self.out.push_back(packet(Protocol::Lcp, 3, id, &encode_options(&[opt(3, &wish)])));
         }
     }
 
     fn on_answer(&mut self, protocol: Protocol, code: u8, id: u8, data: &[u8]) {
         let is_lcp = protocol == Protocol::Lcp;
-        let waiting = if is_lcp {
-            &mut self.lcp_request
-        } else {
-            &mut self.ipcp_request
-        };
+        let waiting = if is_lcp { &mut self.lcp_request } else { &mut self.ipcp_request };
         if waiting.take_if(|frame| parts(frame).2 == id).is_none() {
             return;
         }
@@ -361,20 +290,12 @@ impl Client {
                 .for_each(|w| w.data = named.iter().find(|n| n.kind == w.kind).unwrap_or(w).data.clone()),
             _ => wishes.retain(|w| named.iter().all(|n| n.kind != w.kind)),
         }
-        if is_lcp {
-            self.request_lcp()
-        } else {
-            self.request_ipcp()
-        }
+        if is_lcp { self.request_lcp() } else { self.request_ipcp() }
     }
 
     fn on_open(&mut self) {
         if self.is_open() && self.method == Some(Method::Pap) && self.response.is_none() {
-            let request = PapRequest {
-                name: self.user.into(),
-                password: self.password.into(),
-            }
-            .encode();
+            let request = PapRequest { name: self.user.into(), password: self.password.into() }.encode();
             let frame = packet(Protocol::Pap, 1, 1, &request);
             self.response = Some(frame.clone());
             self.out.push_back(frame);
@@ -399,16 +320,7 @@ impl Client {
                 [[9; 16].as_slice(), &[0; 8], &nt, &[0]].concat()
             }
         };
-        let frame = packet(
-            Protocol::Chap,
-            2,
-            id,
-            &ChapValue {
-                value,
-                name: self.user.into(),
-            }
-            .encode(),
-        );
+        let frame = packet(Protocol::Chap, 2, id, &ChapValue { value, name: self.user.into() }.encode());
         if !self.is_in {
             self.response = Some(frame.clone());
         }
@@ -435,12 +347,8 @@ struct Outcome {
 
 /// Lets a link and a client talk for a minute.
 fn converse(settings: Settings, mut client: Client, fate: Fate) -> Outcome {
-    let users = [command::User {
-        name: "taro".to_owned(),
-        password: "himitsu".to_owned().into(),
-        address: None,
-        prefix: None,
-    }];
+    let users =
+        [command::User { name: "taro".to_owned(), password: "himitsu".to_owned().into(), address: None, prefix: None }];
     let mut bench = Bench::new(settings);
     let begin = bench.now;
     let mut tick = begin.after(seconds(3));
@@ -490,28 +398,16 @@ fn converse(settings: Settings, mut client: Client, fate: Fate) -> Outcome {
             tick = due.after(seconds(3));
         }
     }
-    Outcome {
-        ups,
-        downs,
-        cause,
-        frames,
-        client,
-        took,
-    }
+    Outcome { ups, downs, cause, frames, client, took }
 }
 
 #[test]
 fn every_method_lets_the_right_password_in() {
     for method in ALL {
         let outcome = converse(settings(&[method]), Client::new(&[method], "himitsu"), Fate::Nothing);
-        let [up] = outcome.ups.as_slice() else {
-            panic!("{method:?}: {:?}", outcome.cause)
-        };
+        let [up] = outcome.ups.as_slice() else { panic!("{method:?}: {:?}", outcome.cause) };
         assert_eq!((up.address, up.our_address, up.peer_mru), (THEIRS, OURS, 1400));
-        assert_eq!(
-            (up.user.as_str(), up.acfc, up.pfc, up.dns.as_slice()),
-            ("taro", false, false, [DNS].as_slice())
-        );
+        assert_eq!((up.user.as_str(), up.acfc, up.pfc, up.dns.as_slice()), ("taro", false, false, [DNS].as_slice()));
         assert_eq!((outcome.downs, outcome.took), (0, seconds(0)));
         assert_eq!(outcome.client.ipcp, [opt(3, &THEIRS.octets()), opt(129, &DNS.octets())]);
     }
@@ -521,21 +417,12 @@ fn every_method_lets_the_right_password_in() {
 fn every_method_keeps_the_wrong_password_and_the_unknown_user_out() {
     for method in ALL {
         let outcome = converse(settings(&[method]), Client::new(&[method], "wrong"), Fate::Nothing);
-        assert_eq!(
-            outcome.cause,
-            Some(Cause::WrongPassword {
-                user: "taro".to_owned()
-            }),
-            "{method:?}"
-        );
+        assert_eq!(outcome.cause, Some(Cause::WrongPassword { user: "taro".to_owned() }), "{method:?}");
         assert!(outcome.ups.is_empty());
         let text = String::from_utf8(outcome.client.refused.unwrap()).unwrap();
         match method {
             Method::MsChapV2 => {
-                assert!(
-                    text.starts_with("E=691 R=0 C=") && text.ends_with(" V=3 M=Authentication failed"),
-                    "{text}"
-                );
+                assert!(text.starts_with("E=691 R=0 C=") && text.ends_with(" V=3 M=Authentication failed"), "{text}");
                 assert_eq!(text.len(), "E=691 R=0 C= V=3 M=Authentication failed".len() + 32);
             }
             Method::MsChapV1 => assert!(text.starts_with("E=691 R=0 C=") && text.ends_with(" V=2"), "{text}"),
@@ -544,13 +431,7 @@ fn every_method_keeps_the_wrong_password_and_the_unknown_user_out() {
         let mut client = Client::new(&[method], "himitsu");
         client.user = "jiro";
         let outcome = converse(settings(&[method]), client, Fate::Nothing);
-        assert_eq!(
-            outcome.cause,
-            Some(Cause::UnknownUser {
-                user: "jiro".to_owned()
-            }),
-            "{method:?}"
-        );
+        assert_eq!(outcome.cause, Some(Cause::UnknownUser { user: "jiro".to_owned() }), "{method:?}");
     }
 }
 
@@ -558,21 +439,14 @@ fn every_method_keeps_the_wrong_password_and_the_unknown_user_out() {
 fn the_loss_of_any_one_message_does_not_keep_a_client_out() {
     for method in ALL {
         for repeats_response in [true, false] {
-            let client = || Client {
-                repeats_response,
-                ..Client::new(&[method], "himitsu")
-            };
+            let client = || Client { repeats_response, ..Client::new(&[method], "himitsu") };
             let frames = converse(settings(&[method]), client(), Fate::Nothing).frames;
             assert!(frames > 10);
             for n in 0..frames {
                 let outcome = converse(settings(&[method]), client(), Fate::Lost(n));
                 assert_eq!(outcome.ups.len(), 1, "{method:?}, message {n}: {:?}", outcome.cause);
                 assert_eq!((outcome.downs, outcome.cause), (0, None), "{method:?}, message {n}");
-                assert!(
-                    outcome.took <= seconds(9),
-                    "{method:?}, message {n}: {:?}",
-                    outcome.took
-                );
+                assert!(outcome.took <= seconds(9), "{method:?}, message {n}: {:?}", outcome.took);
             }
         }
     }
@@ -584,11 +458,7 @@ fn a_doubled_message_changes_nothing() {
         let frames = converse(settings(&[method]), Client::new(&[method], "himitsu"), Fate::Nothing).frames;
         for n in 0..frames {
             let outcome = converse(settings(&[method]), Client::new(&[method], "himitsu"), Fate::Doubled(n));
-            assert_eq!(
-                (outcome.ups.len(), outcome.downs, outcome.cause),
-                (1, 0, None),
-                "{method:?}, message {n}"
-            );
+            assert_eq!((outcome.ups.len(), outcome.downs, outcome.cause), (1, 0, None), "{method:?}, message {n}");
         }
     }
 }
@@ -599,46 +469,21 @@ fn chap_pap_goes_on_to_pap_and_follows_a_hint() {
     let outcome = converse(settings(&both), Client::new(&[Method::Pap], "himitsu"), Fate::Nothing);
     assert_eq!((outcome.ups.len(), outcome.client.method), (1, Some(Method::Pap)));
     let three = [Method::MsChapV2, Method::Pap, Method::ChapMd5];
-    let outcome = converse(
-        settings(&three),
-        Client::new(&[Method::ChapMd5], "himitsu"),
-        Fate::Nothing,
-    );
+    let outcome = converse(settings(&three), Client::new(&[Method::ChapMd5], "himitsu"), Fate::Nothing);
     assert_eq!((outcome.ups.len(), outcome.client.method), (1, Some(Method::ChapMd5)));
 
     let mut bench = Bench::new(settings(&both));
     let (_, _, id, _) = bench.sent().remove(0);
-    let again = bench.answer(&packet(
-        Protocol::Lcp,
-        4,
-        id,
-        &encode_options(&[opt(3, &[0xc2, 0x23, 5])]),
-    ));
-    assert!(
-        decode_options(&again[0].3).unwrap().contains(&opt(3, &[0xc0, 0x23])),
-        "a rejected CHAP leads to PAP"
-    );
+    let again = bench.answer(&packet(Protocol::Lcp, 4, id, &encode_options(&[opt(3, &[0xc2, 0x23, 5])])));
+    assert!(decode_options(&again[0].3).unwrap().contains(&opt(3, &[0xc0, 0x23])), "a rejected CHAP leads to PAP");
 }
 
 #[test]
 fn a_client_that_refuses_every_method_is_told_apart() {
-    let outcome = converse(
-        settings(&[Method::MsChapV2]),
-        Client::new(&[], "himitsu"),
-        Fate::Nothing,
-    );
+    let outcome = converse(settings(&[Method::MsChapV2]), Client::new(&[], "himitsu"), Fate::Nothing);
     let cause = outcome.cause.unwrap();
-    assert_eq!(
-        cause,
-        Cause::MethodRefused {
-            wanted: vec!["EAP".to_owned()],
-            allowed: vec!["MS-CHAPv2".to_owned()]
-        }
-    );
-    assert_eq!(
-        cause.to_string(),
-        "Authentication failed, the client wants EAP, 'pp auth request' allows MS-CHAPv2"
-    );
+    assert_eq!(cause, Cause::MethodRefused { wanted: vec!["EAP".to_owned()], allowed: vec!["MS-CHAPv2".to_owned()] });
+    assert_eq!(cause.to_string(), "Authentication failed, the client wants EAP, 'pp auth request' allows MS-CHAPv2");
 }
 
 #[test]
@@ -666,18 +511,12 @@ fn a_silent_client_gets_ten_requests() {
     let mut bench = Bench::new(settings(&[Method::MsChapV2]));
     let outputs = bench.wait(seconds(60));
     let sent = outputs.iter().filter(|o| matches!(o, Output::Send(_))).count();
-    assert_eq!(
-        (sent, cause_in(&outputs)),
-        (10, Some(Cause::NoAnswer { phase: Phase::Lcp }))
-    );
+    assert_eq!((sent, cause_in(&outputs)), (10, Some(Cause::NoAnswer { phase: Phase::Lcp })));
 }
 
 #[test]
 fn silent_waits_for_the_client() {
-    let mut bench = Bench::new(Settings {
-        silent: true,
-        ..settings(&[Method::Pap])
-    });
+    let mut bench = Bench::new(Settings { silent: true, ..settings(&[Method::Pap]) });
     assert!(bench.wait(seconds(60)).is_empty());
     let sent = bench.answer(&packet(Protocol::Lcp, 1, 1, &[]));
     assert_eq!(sent.iter().map(|p| p.1).collect::<Vec<_>>(), [1, 2]);
@@ -692,11 +531,7 @@ fn windows_callback_and_compression_are_rejected_and_nothing_else() {
     let answer = bench.answer(&fixture!("windows/lcp-confreq-1.constructed"));
     assert_eq!((answer[0].1, kinds(&answer[0].3)), (4, vec![7, 8, 13]));
 
-    let mut bench = Bench::new(Settings {
-        acfc: true,
-        pfc: true,
-        ..settings(&[Method::MsChapV2])
-    });
+    let mut bench = Bench::new(Settings { acfc: true, pfc: true, ..settings(&[Method::MsChapV2]) });
     let request = bench.sent().remove(0);
     let answer = bench.answer(&fixture!("windows/lcp-confreq-1.constructed"));
     assert_eq!((answer[0].1, answer[0].3.as_slice()), (4, [13, 3, 6].as_slice()));
@@ -705,10 +540,7 @@ fn windows_callback_and_compression_are_rejected_and_nothing_else() {
     assert_eq!((answer[0].1, &answer[0].3), (2, &parts(&second).3));
     assert_eq!(bench.acknowledge(&request)[0].0, Protocol::Chap);
 
-    for name in [
-        fixture!("windows/lcp-ident-1.constructed"),
-        fixture!("windows/lcp-ident-2.constructed"),
-    ] {
+    for name in [fixture!("windows/lcp-ident-1.constructed"), fixture!("windows/lcp-ident-2.constructed")] {
         bench.give(&name);
         let outputs = bench.outputs();
         assert!(matches!(outputs.as_slice(), [Output::Log(Log::Identification { text })] if text.starts_with("MSRAS")));
@@ -719,26 +551,17 @@ fn windows_callback_and_compression_are_rejected_and_nothing_else() {
 fn windows_network_protocols_are_rejected_but_ipcp() {
     let mut bench = Bench::new(settings(&[Method::Pap]));
     bench.open_ipcp();
-    for frame in [
-        fixture!("windows/ccp-confreq.constructed"),
-        fixture!("windows/ipv6cp-confreq-win10"),
-    ] {
+    for frame in [fixture!("windows/ccp-confreq.constructed"), fixture!("windows/ipv6cp-confreq-win10")] {
         let whole = frame.strip_prefix(&[0xff, 3]).unwrap_or(&frame).to_vec();
         let answer = bench.answer(&frame);
-        assert_eq!(
-            (answer.len(), answer[0].0, answer[0].1, &answer[0].3),
-            (1, Protocol::Lcp, 8, &whole)
-        );
+        assert_eq!((answer.len(), answer[0].0, answer[0].1, &answer[0].3), (1, Protocol::Lcp, 8, &whole));
     }
     let answer = bench.answer(&fixture!("windows/ipcp-confreq.constructed"));
     assert_eq!((answer[0].1, kinds(&answer[0].3)), (4, vec![130, 131, 132]));
     let rest = [opt(3, &[0; 4]), opt(129, &[0; 4])];
     let answer = bench.answer(&packet(Protocol::Ipcp, 1, 9, &encode_options(&rest)));
     let values = [opt(3, &THEIRS.octets()), opt(129, &DNS.octets())];
-    assert_eq!(
-        (answer[0].1, answer[0].3.as_slice()),
-        (3, encode_options(&values).as_slice())
-    );
+    assert_eq!((answer[0].1, answer[0].3.as_slice()), (3, encode_options(&values).as_slice()));
     let answer = bench.answer(&packet(Protocol::Ipcp, 1, 10, &encode_options(&values)));
     assert_eq!(answer[0].1, 2);
 }
@@ -750,18 +573,8 @@ fn the_number_in_windows_terminate_request_is_told() {
     assert_eq!(bench.answer(&fixture!("windows/ipcp-termreq-738"))[0].1, 6);
     assert_eq!(bench.answer(&fixture!("windows/lcp-termreq-0"))[0].1, 6);
     let cause = cause_in(&bench.wait(seconds(10))).unwrap();
-    assert_eq!(
-        cause,
-        Cause::PeerTerminated {
-            phase: Phase::Ipcp,
-            text: String::new(),
-            windows_error: Some(738)
-        }
-    );
-    assert_eq!(
-        cause.to_string(),
-        "the client ended the call (Windows error 738, no address was assigned)"
-    );
+    assert_eq!(cause, Cause::PeerTerminated { phase: Phase::Ipcp, text: String::new(), windows_error: Some(738) });
+    assert_eq!(cause.to_string(), "the client ended the call (Windows error 738, no address was assigned)");
 }
 
 #[test]
@@ -795,10 +608,7 @@ fn apple_gets_its_answers() {
     // Echo-Request with magic number zero, as after a rejected one.
     let answer = bench.answer(&packet(Protocol::Lcp, 9, 3, &[0, 0, 0, 0, 1, 2]));
     let magic = decode_options(&request.3).unwrap().remove(2).data;
-    assert_eq!(
-        (answer[0].1, answer[0].2, &answer[0].3),
-        (10, 3, &[magic.as_slice(), &[1, 2]].concat())
-    );
+    assert_eq!((answer[0].1, answer[0].2, &answer[0].3), (10, 3, &[magic.as_slice(), &[1, 2]].concat()));
 }
 
 #[test]
@@ -810,60 +620,28 @@ fn android_is_refused_header_compression_only() {
     let frame = fixture!("android/ccp-confreq");
     assert_eq!(bench.answer(&frame)[0].3, frame);
     let l2tp = fixture!("android/data-lcp-confreq.constructed");
-    let mut bench = Bench::new(Settings {
-        acfc: true,
-        pfc: true,
-        ..settings(&[Method::Pap])
-    });
+    let mut bench = Bench::new(Settings { acfc: true, pfc: true, ..settings(&[Method::Pap]) });
     bench.sent();
-    assert_eq!(
-        bench.answer(&l2tp[6..])[0].1,
-        2,
-        "MRU, ACCM, magic, PFC and ACFC are all fine"
-    );
+    assert_eq!(bench.answer(&l2tp[6..])[0].1, 2, "MRU, ACCM, magic, PFC and ACFC are all fine");
 }
 
 #[test]
 fn an_address_is_never_rejected_and_the_obsolete_option_always() {
-    let limits = Limits {
-        restart: seconds(3),
-        max_configure: 10,
-        max_terminate: 2,
-        max_failure: 2,
-    };
-    let mut bench = Bench::new(Settings {
-        ipcp: limits,
-        ..settings(&[Method::Pap])
-    });
+    let limits = Limits { restart: seconds(3), max_configure: 10, max_terminate: 2, max_failure: 2 };
+    let mut bench = Bench::new(Settings { ipcp: limits, ..settings(&[Method::Pap]) });
     bench.open_ipcp();
     let both = [opt(1, &[0; 8]), opt(3, &[10, 0, 0, 9])];
     let answer = bench.answer(&packet(Protocol::Ipcp, 1, 1, &encode_options(&both)));
     assert_eq!((answer[0].1, kinds(&answer[0].3)), (4, vec![1]));
     for id in 2..4 {
-        let answer = bench.answer(&packet(
-            Protocol::Ipcp,
-            1,
-            id,
-            &encode_options(&[opt(3, &[10, 0, 0, 9])]),
-        ));
-        assert_eq!(
-            (answer[0].1, answer[0].3.as_slice()),
-            (3, encode_options(&[opt(3, &THEIRS.octets())]).as_slice())
-        );
+        let answer = bench.answer(&packet(Protocol::Ipcp, 1, id, &encode_options(&[opt(3, &[10, 0, 0, 9])])));
+        assert_eq!((answer[0].1, answer[0].3.as_slice()), (3, encode_options(&[opt(3, &THEIRS.octets())]).as_slice()));
     }
-    bench.give(&packet(
-        Protocol::Ipcp,
-        1,
-        4,
-        &encode_options(&[opt(3, &[10, 0, 0, 9])]),
-    ));
+    bench.give(&packet(Protocol::Ipcp, 1, 4, &encode_options(&[opt(3, &[10, 0, 0, 9])])));
     let outputs = bench.wait(seconds(30));
     assert_eq!(
         cause_in(&outputs),
-        Some(Cause::NegotiationFailed {
-            phase: Phase::Ipcp,
-            fault: Some(Fault::Insists(3))
-        })
+        Some(Cause::NegotiationFailed { phase: Phase::Ipcp, fault: Some(Fault::Insists(3)) })
     );
 }
 
@@ -875,16 +653,7 @@ fn network_protocols_before_authentication_are_dropped() {
         fixture!("windows/ipcp-confreq.constructed"),
         fixture!("windows/ccp-confreq.constructed"),
         fixture!("apple/acscp-confreq"),
-        packet(
-            Protocol::Pap,
-            1,
-            1,
-            &PapRequest {
-                name: vec![],
-                password: vec![],
-            }
-            .encode(),
-        ),
+        packet(Protocol::Pap, 1, 1, &PapRequest { name: vec![], password: vec![] }.encode()),
     ] {
         assert!(bench.answer(&frame).is_empty());
     }
@@ -893,18 +662,8 @@ fn network_protocols_before_authentication_are_dropped() {
 #[test]
 fn a_response_counts_only_when_lcp_is_open_and_with_the_right_identifier() {
     let mut bench = Bench::new(settings(&[Method::ChapMd5]));
-    let response = |id| {
-        packet(
-            Protocol::Chap,
-            2,
-            id,
-            &ChapValue {
-                value: vec![0; 16],
-                name: b"taro".to_vec(),
-            }
-            .encode(),
-        )
-    };
+    let response =
+        |id| packet(Protocol::Chap, 2, id, &ChapValue { value: vec![0; 16], name: b"taro".to_vec() }.encode());
     bench.sent();
     (0..=255).for_each(|id| bench.give(&response(id)));
     assert!(bench.outputs().is_empty());
@@ -914,10 +673,7 @@ fn a_response_counts_only_when_lcp_is_open_and_with_the_right_identifier() {
     assert!(bench.outputs().is_empty());
     bench.give(&response(id));
     bench.give(&response(id));
-    assert!(
-        matches!(bench.outputs().as_slice(), [Output::Authenticate(_)]),
-        "once only"
-    );
+    assert!(matches!(bench.outputs().as_slice(), [Output::Authenticate(_)]), "once only");
 }
 
 #[test]
@@ -925,29 +681,15 @@ fn a_repeated_response_gets_the_same_answer() {
     for is_right in [true, false] {
         let mut bench = Bench::new(settings(&[Method::MsChapV2]));
         let (_, _, id, _) = bench.open_lcp().remove(0);
-        let response = packet(
-            Protocol::Chap,
-            2,
-            id,
-            &ChapValue {
-                value: vec![0; 49],
-                name: b"taro".to_vec(),
-            }
-            .encode(),
-        );
+        let response =
+            packet(Protocol::Chap, 2, id, &ChapValue { value: vec![0; 49], name: b"taro".to_vec() }.encode());
         bench.give(&response);
         assert!(matches!(bench.outputs().as_slice(), [Output::Authenticate(_)]));
         let proof = Some(format!("S={}", "0".repeat(40)));
         let verdict = if is_right {
-            Verdict::Accept {
-                user: "taro".to_owned(),
-                authenticator_response: proof,
-                address: Some(THEIRS),
-            }
+            Verdict::Accept { user: "taro".to_owned(), authenticator_response: proof, address: Some(THEIRS) }
         } else {
-            Verdict::Reject {
-                why: Why::WrongPassword,
-            }
+            Verdict::Reject { why: Why::WrongPassword }
         };
         bench.link.authorise(verdict, &mut bench.rng, bench.now);
         let told = bench.sent().remove(0);
@@ -967,55 +709,25 @@ fn after_a_failure_the_client_may_hang_up_itself_and_gets_no_second_guess() {
     let request = bench.sent().remove(0);
     bench.answer(&packet(Protocol::Lcp, 1, 1, &[]));
     bench.acknowledge(&request);
-    bench.give(&packet(
-        Protocol::Pap,
-        1,
-        1,
-        &PapRequest {
-            name: b"a".to_vec(),
-            password: vec![],
-        }
-        .encode(),
-    ));
+    bench.give(&packet(Protocol::Pap, 1, 1, &PapRequest { name: b"a".to_vec(), password: vec![] }.encode()));
     bench.outputs();
-    bench
-        .link
-        .authorise(Verdict::Reject { why: Why::UnknownUser }, &mut bench.rng, bench.now);
+    bench.link.authorise(Verdict::Reject { why: Why::UnknownUser }, &mut bench.rng, bench.now);
     assert_eq!(bench.sent()[0].1, 3);
     assert!(bench.wait(Duration::from_millis(1900)).is_empty());
     // It begins anew instead: LCP goes round once more, and then it is over.
     let again = bench.answer(&packet(Protocol::Lcp, 1, 2, &encode_options(&[opt(2, &[0; 4])])));
     let sent = bench.acknowledge(again.iter().find(|p| p.1 == 1).unwrap());
-    assert_eq!(
-        sent.iter().map(|p| (p.0, p.1)).collect::<Vec<_>>(),
-        [(Protocol::Lcp, 5)]
-    );
-    assert_eq!(
-        cause_in(&bench.wait(seconds(10))),
-        Some(Cause::UnknownUser { user: "a".to_owned() })
-    );
+    assert_eq!(sent.iter().map(|p| (p.0, p.1)).collect::<Vec<_>>(), [(Protocol::Lcp, 5)]);
+    assert_eq!(cause_in(&bench.wait(seconds(10))), Some(Cause::UnknownUser { user: "a".to_owned() }));
 }
 
 #[test]
 fn an_empty_pool_ends_the_call_with_a_terminate_request() {
     let mut bench = Bench::new(settings(&[Method::Pap]));
     bench.open_lcp();
-    bench.give(&packet(
-        Protocol::Pap,
-        1,
-        1,
-        &PapRequest {
-            name: b"taro".to_vec(),
-            password: vec![],
-        }
-        .encode(),
-    ));
+    bench.give(&packet(Protocol::Pap, 1, 1, &PapRequest { name: b"taro".to_vec(), password: vec![] }.encode()));
     bench.outputs();
-    let verdict = Verdict::Accept {
-        user: "taro".to_owned(),
-        authenticator_response: None,
-        address: None,
-    };
+    let verdict = Verdict::Accept { user: "taro".to_owned(), authenticator_response: None, address: None };
     bench.link.authorise(verdict, &mut bench.rng, bench.now);
     bench.outputs();
     bench.link.assign(None, bench.now);
@@ -1031,36 +743,17 @@ fn lcp_negotiated_anew_asks_for_the_password_again_and_keeps_the_address() {
     bench.give(&packet(Protocol::Lcp, 1, 2, &[]));
     let outputs = bench.outputs();
     assert!(matches!(&outputs[0], Output::NetworkDown));
-    let sent: Vec<Parts> = outputs
-        .iter()
-        .filter_map(|o| if let Output::Send(f) = o { Some(parts(f)) } else { None })
-        .collect();
+    let sent: Vec<Parts> =
+        outputs.iter().filter_map(|o| if let Output::Send(f) = o { Some(parts(f)) } else { None }).collect();
     assert_eq!(sent.iter().map(|p| p.1).collect::<Vec<_>>(), [1, 2]);
     bench.acknowledge(&sent[0]);
-    bench.give(&packet(
-        Protocol::Pap,
-        1,
-        2,
-        &PapRequest {
-            name: b"taro".to_vec(),
-            password: vec![],
-        }
-        .encode(),
-    ));
+    bench.give(&packet(Protocol::Pap, 1, 2, &PapRequest { name: b"taro".to_vec(), password: vec![] }.encode()));
     assert!(matches!(bench.outputs().as_slice(), [Output::Authenticate(_)]));
-    let verdict = Verdict::Accept {
-        user: "taro".to_owned(),
-        authenticator_response: None,
-        address: None,
-    };
+    let verdict = Verdict::Accept { user: "taro".to_owned(), authenticator_response: None, address: None };
     bench.link.authorise(verdict, &mut bench.rng, bench.now);
     let outputs = bench.outputs();
     assert!(!outputs.iter().any(|o| matches!(o, Output::NeedAddress { .. })));
-    assert!(
-        outputs
-            .iter()
-            .any(|o| matches!(o, Output::Send(f) if parts(f).0 == Protocol::Ipcp))
-    );
+    assert!(outputs.iter().any(|o| matches!(o, Output::Send(f) if parts(f).0 == Protocol::Ipcp)));
 }
 
 #[test]
@@ -1074,49 +767,30 @@ fn a_repeated_configure_request_does_not_take_an_open_link_down() {
 #[test]
 fn ipcp_negotiated_anew_takes_the_network_down_and_up() {
     let mut bench = Bench::up(settings(&[Method::Pap]));
-    bench.give(&packet(
-        Protocol::Ipcp,
-        1,
-        2,
-        &encode_options(&[opt(3, &THEIRS.octets())]),
-    ));
+    bench.give(&packet(Protocol::Ipcp, 1, 2, &encode_options(&[opt(3, &THEIRS.octets())])));
     let outputs = bench.outputs();
     assert!(matches!(&outputs[0], Output::NetworkDown));
-    let Output::Send(frame) = &outputs[1] else {
-        panic!("a request of our own")
-    };
+    let Output::Send(frame) = &outputs[1] else { panic!("a request of our own") };
     bench.give(&packet(Protocol::Ipcp, 2, parts(frame).2, &parts(frame).3));
     assert!(bench.outputs().iter().any(|o| matches!(o, Output::NetworkUp(_))));
 }
 
 #[test]
 fn echo_finds_a_dead_client_and_any_traffic_is_a_sign_of_life() {
-    let keepalive = Keepalive {
-        interval: seconds(30),
-        retry_interval: seconds(1),
-        count: 6,
-    };
-    let mut bench = Bench::up(Settings {
-        keepalive: Some(keepalive),
-        ..settings(&[Method::Pap])
-    });
+    let keepalive = Keepalive { interval: seconds(30), retry_interval: seconds(1), count: 6 };
+    let mut bench = Bench::up(Settings { keepalive: Some(keepalive), ..settings(&[Method::Pap]) });
     for _ in 0..10 {
         assert!(bench.wait(seconds(29)).is_empty());
         bench.link.saw_traffic(bench.now);
     }
     assert!(bench.wait(seconds(29)).is_empty());
     let echo = bench.wait(seconds(1));
-    let [Output::Send(frame)] = echo.as_slice() else {
-        panic!("{echo:?}")
-    };
+    let [Output::Send(frame)] = echo.as_slice() else { panic!("{echo:?}") };
     assert_eq!(parts(frame).1, 9);
     bench.give(&packet(Protocol::Lcp, 10, parts(frame).2, &[0; 4]));
     assert!(bench.wait(seconds(29)).is_empty());
     let outputs = bench.wait(seconds(8));
-    let echoes = outputs
-        .iter()
-        .filter(|o| matches!(o, Output::Send(f) if parts(f).1 == 9))
-        .count();
+    let echoes = outputs.iter().filter(|o| matches!(o, Output::Send(f) if parts(f).1 == 9)).count();
     assert_eq!((echoes, cause_in(&outputs)), (6, Some(Cause::EchoTimeout)));
     assert!(outputs.iter().any(|o| matches!(o, Output::NetworkDown)) && bench.link.is_finished());
 }
@@ -1127,22 +801,11 @@ fn closing_is_orderly_with_and_without_an_answer() {
     bench.link.close("Disconnected by the operator", bench.now);
     let outputs = bench.outputs();
     assert!(matches!(&outputs[0], Output::NetworkDown));
-    let Output::Send(frame) = &outputs[1] else {
-        panic!("a Terminate-Request")
-    };
+    let Output::Send(frame) = &outputs[1] else { panic!("a Terminate-Request") };
     assert_eq!(parts(frame).1, 5);
     let outputs = bench.wait(seconds(6));
-    assert_eq!(
-        outputs.iter().filter(|o| matches!(o, Output::Send(_))).count(),
-        1,
-        "two in all"
-    );
-    assert_eq!(
-        cause_in(&outputs),
-        Some(Cause::Closed {
-            why: "Disconnected by the operator".to_owned()
-        })
-    );
+    assert_eq!(outputs.iter().filter(|o| matches!(o, Output::Send(_))).count(), 1, "two in all");
+    assert_eq!(cause_in(&outputs), Some(Cause::Closed { why: "Disconnected by the operator".to_owned() }));
     bench.give(&packet(Protocol::Lcp, 1, 1, &[]));
     assert!(bench.outputs().is_empty());
 }
@@ -1151,32 +814,14 @@ fn closing_is_orderly_with_and_without_an_answer() {
 fn unknown_codes_and_protocols_are_rejected_within_the_clients_mru() {
     let mut bench = Bench::new(settings(&[Method::Pap]));
     let request = bench.sent().remove(0);
-    bench.answer(&packet(
-        Protocol::Lcp,
-        1,
-        1,
-        &encode_options(&[opt(1, &128u16.to_be_bytes())]),
-    ));
+    bench.answer(&packet(Protocol::Lcp, 1, 1, &encode_options(&[opt(1, &128u16.to_be_bytes())])));
     bench.acknowledge(&request);
     let answer = bench.answer(&packet(Protocol::Lcp, 77, 5, &[0xaa; 300]));
     assert_eq!((answer[0].1, answer[0].3.len()), (7, 124));
     assert_eq!(answer[0].3[..5], [77, 5, 1, 48, 0xaa]);
-    bench.give(&packet(
-        Protocol::Pap,
-        1,
-        1,
-        &PapRequest {
-            name: b"t".to_vec(),
-            password: vec![],
-        }
-        .encode(),
-    ));
+    bench.give(&packet(Protocol::Pap, 1, 1, &PapRequest { name: b"t".to_vec(), password: vec![] }.encode()));
     bench.outputs();
-    let verdict = Verdict::Accept {
-        user: "t".to_owned(),
-        authenticator_response: None,
-        address: None,
-    };
+    let verdict = Verdict::Accept { user: "t".to_owned(), authenticator_response: None, address: None };
     bench.link.authorise(verdict, &mut bench.rng, bench.now);
     bench.link.assign(Some(THEIRS), bench.now);
     bench.outputs();
@@ -1197,61 +842,31 @@ fn a_client_without_ipcp_is_let_go_with_the_reason() {
 #[test]
 fn lines_have_the_routers_words() {
     let user = "taro".to_owned();
+    assert_eq!(Log::CallDetected { user: user.clone() }.to_string(), "Call detected from user 'taro'");
     assert_eq!(
-        Log::CallDetected { user: user.clone() }.to_string(),
-        "Call detected from user 'taro'"
-    );
-    assert_eq!(
-        Log::IpcpUp {
-            local: OURS,
-            remote: THEIRS
-        }
-        .to_string(),
+        Log::IpcpUp { local: OURS, remote: THEIRS }.to_string(),
         "PPP/IPCP up  (Local: 192.168.100.1, Remote: 192.168.100.10)"
     );
     assert_eq!(
-        Log::Disconnected {
-            cause: Cause::WrongPassword { user }
-        }
-        .to_string(),
+        Log::Disconnected { cause: Cause::WrongPassword { user } }.to_string(),
         "Disconnected, cause [PPP: Authentication failed, wrong password for user 'taro']"
     );
-    let log = Log::Packet {
-        sent: true,
-        protocol: 0xc021,
-        code: 1,
-        id: 3,
-        state: State::ReqSent,
-    };
-    assert_eq!(
-        (log.to_string().as_str(), log.level()),
-        ("SEND LCP ConfReq id 3 in REQSENT", Level::Debug)
-    );
+    let log = Log::Packet { sent: true, protocol: 0xc021, code: 1, id: 3, state: State::ReqSent };
+    assert_eq!((log.to_string().as_str(), log.level()), ("SEND LCP ConfReq id 3 in REQSENT", Level::Debug));
 }
 
 #[test]
 fn passwords_are_not_shown() {
-    let attempt = Attempt {
-        user: b"taro".to_vec(),
-        proof: Proof::Pap {
-            password: Secret::new(b"himitsu".to_vec()),
-        },
-    };
+    let attempt = Attempt { user: b"taro".to_vec(), proof: Proof::Pap { password: Secret::new(b"himitsu".to_vec()) } };
     let shown = format!("{:?}", Output::Authenticate(attempt));
-    assert!(
-        !shown.contains("himitsu") && !shown.contains("104, 105, 109"),
-        "{shown}"
-    );
+    assert!(!shown.contains("himitsu") && !shown.contains("104, 105, 109"), "{shown}");
 }
 
 #[test]
 fn noise_neither_breaks_a_link_nor_makes_it_talk_without_end() {
     for seed in 0..40 {
         let mut noise = Rng::new([seed; 32]);
-        let mut bench = Bench::new(Settings {
-            log_packets: seed % 2 == 0,
-            ..settings(&ALL)
-        });
+        let mut bench = Bench::new(Settings { log_packets: seed % 2 == 0, ..settings(&ALL) });
         for _ in 0..400 {
             let protocols = [0xc021, 0xc021, 0x8021, 0xc223, 0xc023, 0x80fd, noise.u16()];
             let protocol = protocols[usize::from(noise.u16()) % protocols.len()];
@@ -1268,11 +883,8 @@ fn noise_neither_breaks_a_link_nor_makes_it_talk_without_end() {
             for output in outputs {
                 match output {
                     Output::Authenticate(_) => {
-                        let verdict = Verdict::Accept {
-                            user: String::new(),
-                            authenticator_response: None,
-                            address: None,
-                        };
+                        let verdict =
+                            Verdict::Accept { user: String::new(), authenticator_response: None, address: None };
                         bench.link.authorise(verdict, &mut bench.rng, bench.now);
                     }
                     Output::NeedAddress { .. } => bench.link.assign(Some(THEIRS), bench.now),

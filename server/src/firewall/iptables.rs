@@ -72,10 +72,7 @@ fn split(line: &str) -> Vec<String> {
 }
 
 fn rule(words: &[&str]) -> Rule {
-    let mut rule = Rule {
-        matches: Vec::new(),
-        verdict: Verdict::Continue,
-    };
+    let mut rule = Rule { matches: Vec::new(), verdict: Verdict::Continue };
     let mut negated = false;
     let mut rest = words.iter().copied();
     while let Some(word) = rest.next() {

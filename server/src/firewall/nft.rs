@@ -9,15 +9,8 @@ use super::{Chain, Hook, Match, Rule, Tool, Verdict, What};
 /// Reads the whole output; objects that are not understood are passed over.
 pub(super) fn parse(text: &str) -> Vec<Chain> {
     let list: Value = serde_json::from_str(text).unwrap_or_default();
-    let objects = list
-        .get("nftables")
-        .and_then(Value::as_array)
-        .map(Vec::as_slice)
-        .unwrap_or_default();
-    let mut chains: Vec<Chain> = objects
-        .iter()
-        .filter_map(|object| chain(object.get("chain")?))
-        .collect();
+    let objects = list.get("nftables").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    let mut chains: Vec<Chain> = objects.iter().filter_map(|object| chain(object.get("chain")?)).collect();
     for object in objects {
         let Some(rule) = object.get("rule") else { continue };
         let (family, table, name) = (word(rule, "family"), word(rule, "table"), word(rule, "chain"));
@@ -29,9 +22,7 @@ pub(super) fn parse(text: &str) -> Vec<Chain> {
             found.and_then(|s| s.get("elem")).cloned()
         };
         let rules = rules(rule.get("expr").unwrap_or(&Value::Null), &sets);
-        let owner = chains
-            .iter_mut()
-            .find(|c| c.family == family && c.table == table && c.name == name);
+        let owner = chains.iter_mut().find(|c| c.family == family && c.table == table && c.name == name);
         if let Some(owner) = owner {
             owner.rules.extend(rules);
         }
@@ -73,10 +64,7 @@ fn rules(expr: &Value, sets: &dyn Fn(&str) -> Option<Value>) -> Vec<Rule> {
     for statement in expr.as_array().map(Vec::as_slice).unwrap_or_default() {
         let Some((kind, value)) = statement.as_object().and_then(|o| o.iter().next()) else {
             // A plain word, such as the "xt" of old versions.
-            matches.push(Match {
-                negated: false,
-                what: What::Unknown,
-            });
+            matches.push(Match { negated: false, what: What::Unknown });
             continue;
         };
         match kind.as_str() {
@@ -90,23 +78,16 @@ fn rules(expr: &Value, sets: &dyn Fn(&str) -> Option<Value>) -> Vec<Rule> {
                 };
                 // The protocol that a port implies is never negated.
                 let last = conditions.len().saturating_sub(1);
-                matches.extend(conditions.into_iter().enumerate().map(|(n, what)| Match {
-                    negated: negated && n == last,
-                    what,
-                }));
+                matches.extend(
+                    conditions.into_iter().enumerate().map(|(n, what)| Match { negated: negated && n == last, what }),
+                );
             }
             "vmap" => rules.extend(verdict_map(value, &matches, sets)),
             "counter" | "log" | "limit" | "comment" | "notrack" | "mangle" | "meta" => {}
-            "xt" => matches.push(Match {
-                negated: false,
-                what: What::Unknown,
-            }),
+            "xt" => matches.push(Match { negated: false, what: What::Unknown }),
             _ => {
                 if let Some(verdict) = verdict(statement) {
-                    rules.push(Rule {
-                        matches: matches.clone(),
-                        verdict,
-                    });
+                    rules.push(Rule { matches: matches.clone(), verdict });
                 }
             }
         }
@@ -115,9 +96,7 @@ fn rules(expr: &Value, sets: &dyn Fn(&str) -> Option<Value>) -> Vec<Rule> {
 }
 
 fn verdict(statement: &Value) -> Option<Verdict> {
-    let (kind, value) = statement
-        .as_object()
-        .and_then(|o: &Map<String, Value>| o.iter().next())?;
+    let (kind, value) = statement.as_object().and_then(|o: &Map<String, Value>| o.iter().next())?;
     Some(match kind.as_str() {
         "accept" => Verdict::Accept,
         "drop" | "reject" => Verdict::Drop,
@@ -130,10 +109,7 @@ fn verdict(statement: &Value) -> Option<Verdict> {
 
 fn verdict_map(value: &Value, before: &[Match], sets: &dyn Fn(&str) -> Option<Value>) -> Vec<Rule> {
     let data = value.get("data").cloned().unwrap_or_default();
-    let data = data
-        .as_str()
-        .and_then(|name| sets(name.trim_start_matches('@')))
-        .unwrap_or(data);
+    let data = data.as_str().and_then(|name| sets(name.trim_start_matches('@'))).unwrap_or(data);
     let pairs = data.get("set").unwrap_or(&data).as_array().cloned().unwrap_or_default();
     let key = value.get("key").unwrap_or(&Value::Null);
     let mut rules = Vec::new();
@@ -142,11 +118,7 @@ fn verdict_map(value: &Value, before: &[Match], sets: &dyn Fn(&str) -> Option<Va
             continue;
         };
         let mut matches = before.to_vec();
-        matches.extend(
-            condition(key, left, sets)
-                .into_iter()
-                .map(|what| Match { negated: false, what }),
-        );
+        matches.extend(condition(key, left, sets).into_iter().map(|what| Match { negated: false, what }));
         rules.push(Rule { matches, verdict });
     }
     rules
@@ -166,12 +138,7 @@ fn condition(left: &Value, right: &Value, sets: &dyn Fn(&str) -> Option<Value>) 
         Some((kind, detail)) => (kind.as_str(), detail),
         None => return vec![What::Unknown],
     };
-    let known = match (
-        kind,
-        word(detail, "key"),
-        word(detail, "protocol"),
-        word(detail, "field"),
-    ) {
+    let known = match (kind, word(detail, "key"), word(detail, "protocol"), word(detail, "field")) {
         ("meta", "iifname" | "iif", ..) => words().map(What::In),
         ("meta", "oifname" | "oif", ..) => words().map(What::Out),
         ("meta", "l4proto", ..) | ("payload", _, "ip", "protocol") => words().map(What::Protocol),
@@ -194,10 +161,7 @@ fn condition(left: &Value, right: &Value, sets: &dyn Fn(&str) -> Option<Value>) 
 fn list(value: &Value) -> Vec<Value> {
     let elements = value.get("set").unwrap_or(value);
     let elements = elements.as_array().cloned().unwrap_or_else(|| vec![elements.clone()]);
-    elements
-        .into_iter()
-        .map(|e| e.get("elem").and_then(|inner| inner.get("val")).cloned().unwrap_or(e))
-        .collect()
+    elements.into_iter().map(|e| e.get("elem").and_then(|inner| inner.get("val")).cloned().unwrap_or(e)).collect()
 }
 
 fn text_of(value: &Value) -> Option<String> {
@@ -224,10 +188,7 @@ fn networks(values: &[Value]) -> Option<Vec<(Ipv4Addr, u8)>> {
         .iter()
         .map(|value| match value.get("prefix") {
             Some(prefix) => {
-                let length = prefix
-                    .get("len")
-                    .and_then(Value::as_u64)
-                    .and_then(|n| u8::try_from(n).ok())?;
+                let length = prefix.get("len").and_then(Value::as_u64).and_then(|n| u8::try_from(n).ok())?;
                 Some((word(prefix, "addr").parse().ok()?, length))
             }
             None => Some((value.as_str()?.parse().ok()?, 32)),

@@ -31,10 +31,8 @@ impl Client {
     /// A client at an address of a namespace; its seed tells it from others.
     pub(crate) fn new(place: &Namespace, address: Ipv4Addr, manner: Manner, seed: u64) -> Self {
         let (udp, esp) = place.enter(|| {
-            let udp: Vec<UdpSocket> = [500, 4500]
-                .into_iter()
-                .map(|port| UdpSocket::bind((address, port)).unwrap())
-                .collect();
+            let udp: Vec<UdpSocket> =
+                [500, 4500].into_iter().map(|port| UdpSocket::bind((address, port)).unwrap()).collect();
             let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
             let esp =
                 rustix::net::socket_with(AddressFamily::INET, SocketType::RAW, flags, Some(ipproto::ESP)).unwrap();
@@ -152,15 +150,7 @@ impl Client {
     fn take(&mut self, carrier: Carrier, from: SocketAddr, to: SocketAddr, bytes: &[u8]) {
         let bytes = bytes.to_vec();
         let now = self.now();
-        self.peer.handle_packet(
-            &Outer {
-                carrier,
-                from,
-                to,
-                bytes,
-            },
-            now,
-        );
+        self.peer.handle_packet(&Outer { carrier, from, to, bytes }, now);
         while let Some(packet) = self.peer.poll_inner() {
             if let Some(number) = packet::read_udp(&packet).and_then(|(_, _, payload)| payload.first_chunk::<8>()) {
                 self.answered.insert(u64::from_be_bytes(*number));
@@ -213,10 +203,7 @@ pub(crate) fn until(
             fds.extend(client.udp.iter().map(|socket| PollFd::new(socket, PollFlags::IN)));
             fds.push(PollFd::new(&client.esp, PollFlags::IN));
         }
-        let timeout = Timespec {
-            tv_sec: 0,
-            tv_nsec: i64::from(nap.subsec_nanos()),
-        };
+        let timeout = Timespec { tv_sec: 0, tv_nsec: i64::from(nap.subsec_nanos()) };
         let _ = poll(&mut fds, Some(&timeout));
     }
 }

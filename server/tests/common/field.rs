@@ -63,13 +63,7 @@ impl Field {
             Echo::open(&host, ECHO, Ipv4PathMtuDiscovery::DONT),
             Echo::open(&host, ECHO_WHOLE, Ipv4PathMtuDiscovery::WANT),
         ];
-        Self {
-            server,
-            clients,
-            host,
-            _nat: nat,
-            echoes,
-        }
+        Self { server, clients, host, _nat: nat, echoes }
     }
 }
 
@@ -95,10 +89,7 @@ impl Echo {
                 }
             }
         });
-        Self {
-            stop,
-            thread: Some(thread),
-        }
+        Self { stop, thread: Some(thread) }
     }
 }
 

@@ -59,10 +59,7 @@ fn find_lack() -> Option<String> {
     let pid = namespace.pid();
     let tries = [
         ("veth devices", "ip link add a0 type veth peer name b0".to_owned()),
-        (
-            "to move devices between namespaces",
-            format!("ip link set b0 netns {pid}"),
-        ),
+        ("to move devices between namespaces", format!("ip link set b0 netns {pid}")),
         ("nftables", "nft add table ip probe".to_owned()),
     ];
     for (what, line) in tries {

@@ -71,11 +71,7 @@ impl Namespace {
         command.args(words).stdin(Stdio::null());
         let output = self.enter(|| command.output()).map_err(|error| error.to_string())?;
         let text = |octets: &[u8]| String::from_utf8_lossy(octets).into_owned();
-        if output.status.success() {
-            Ok(text(&output.stdout))
-        } else {
-            Err(text(&output.stderr).trim().to_owned())
-        }
+        if output.status.success() { Ok(text(&output.stdout)) } else { Err(text(&output.stderr).trim().to_owned()) }
     }
 
     /// Runs a program that must succeed.
@@ -85,8 +81,7 @@ impl Namespace {
 
     /// Writes a system setting (path below `/proc/sys`).
     pub(crate) fn set(&self, path: &str, value: &str) {
-        self.enter(|| fs::write(Path::new("/proc/sys").join(path), value))
-            .unwrap();
+        self.enter(|| fs::write(Path::new("/proc/sys").join(path), value)).unwrap();
     }
 
     /// Joins this namespace and another by a cable; each end gets a device with an address, and is up.
@@ -102,13 +97,7 @@ impl Namespace {
     /// All that a server may have changed: addresses, routes, rules, proxy neighbours, filters and settings.
     pub(crate) fn state(&self) -> String {
         let mut text = String::new();
-        for line in [
-            "ip addr",
-            "ip route show table all",
-            "ip rule",
-            "ip neigh show proxy",
-            "nft list ruleset",
-        ] {
+        for line in ["ip addr", "ip route show table all", "ip rule", "ip neigh show proxy", "nft list ruleset"] {
             let _ = writeln!(text, "# {line}\n{}", self.run(line));
         }
         self.enter(|| settings(Path::new("/proc/sys/net/ipv4"), &mut text));
@@ -118,10 +107,7 @@ impl Namespace {
 
 /// Every setting below a folder that can be read.
 fn settings(folder: &Path, text: &mut String) {
-    let mut entries: Vec<_> = fs::read_dir(folder)
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .collect();
+    let mut entries: Vec<_> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     entries.sort();
     for path in entries {
         if path.is_dir() {

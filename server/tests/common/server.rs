@@ -101,11 +101,7 @@ impl Room {
     pub(crate) fn refused(&self, place: &Namespace) -> Told {
         let mut server = self.spawn(place, &["run", "--config", self.configuration().to_str().unwrap()]);
         let status = server.wait();
-        Told {
-            status: status.code().unwrap_or(-1),
-            out: server.printed(),
-            err: server.log(),
-        }
+        Told { status: status.code().unwrap_or(-1), out: server.printed(), err: server.log() }
     }
 
     /// Starts the server with the configuration and waits until it serves.
@@ -122,9 +118,7 @@ impl Room {
     fn spawn(&self, place: &Namespace, words: &[&str]) -> Server {
         let (printed, log) = (self.0.join("printed"), self.0.join("log"));
         let mut command = self.command(words);
-        command
-            .stdout(File::create(&printed).unwrap())
-            .stderr(File::create(&log).unwrap());
+        command.stdout(File::create(&printed).unwrap()).stderr(File::create(&log).unwrap());
         let child = place.enter(|| command.spawn()).unwrap();
         Server { child, printed, log }
     }
@@ -147,11 +141,7 @@ pub(crate) struct Told {
 impl From<Output> for Told {
     fn from(output: Output) -> Self {
         let text = |octets: Vec<u8>| String::from_utf8(octets).unwrap();
-        Self {
-            status: output.status.code().unwrap_or(-1),
-            out: text(output.stdout),
-            err: text(output.stderr),
-        }
+        Self { status: output.status.code().unwrap_or(-1), out: text(output.stdout), err: text(output.stderr) }
     }
 }
 

@@ -28,13 +28,7 @@ impl Esp {
     pub(super) fn new(seed: u64) -> Self {
         let mut iv_seed = [0; 32];
         iv_seed[..8].copy_from_slice(&seed.to_be_bytes());
-        Self {
-            pairs: vec![],
-            lingering: vec![],
-            ivs: Ivs::new(iv_seed),
-            stays_on_old: false,
-            rejected: 0,
-        }
+        Self { pairs: vec![], lingering: vec![], ivs: Ivs::new(iv_seed), stays_on_old: false, rejected: 0 }
     }
 
     pub(super) fn stay_on_old(&mut self, stay: bool) {
@@ -57,16 +51,7 @@ impl Esp {
         let (Some(open), Some(seal)) = (OpenKey::new(suite, keys.0), SealKey::new(suite, keys.1)) else {
             return;
         };
-        self.pairs.push(Pair {
-            inbound,
-            outbound,
-            udp,
-            suite,
-            open,
-            seal,
-            sequence: 0,
-            seen: BTreeSet::new(),
-        });
+        self.pairs.push(Pair { inbound, outbound, udp, suite, open, seal, sequence: 0, seen: BTreeSet::new() });
     }
 
     /// Forgets all pairs but the newest; gives their inbound SPIs.
@@ -92,11 +77,7 @@ impl Esp {
 
     /// A UDP datagram as an ESP packet; `true`: in UDP.
     pub(super) fn seal(&mut self, payload: &[u8]) -> Option<(Vec<u8>, bool)> {
-        let pair = if self.stays_on_old {
-            self.pairs.first_mut()?
-        } else {
-            self.pairs.last_mut()?
-        };
+        let pair = if self.stays_on_old { self.pairs.first_mut()? } else { self.pairs.last_mut()? };
         pair.sequence += 1;
         let mut packet = vec![0; pair.suite.padded_len(payload.len())];
         packet.get_mut(..4)?.copy_from_slice(&pair.outbound.to_be_bytes());
@@ -104,12 +85,7 @@ impl Esp {
         let start = 8 + pair.suite.cipher.iv_len();
         packet.get_mut(start..start + payload.len())?.copy_from_slice(payload);
         seal(
-            &mut [Seal {
-                key: &pair.seal,
-                packet: &mut packet,
-                payload_len: payload.len(),
-                next_header: 17,
-            }],
+            &mut [Seal { key: &pair.seal, packet: &mut packet, payload_len: payload.len(), next_header: 17 }],
             &mut self.ivs,
         );
         Some((packet, pair.udp))
@@ -119,21 +95,12 @@ impl Esp {
     pub(super) fn open(&mut self, bytes: &[u8]) -> Option<Vec<u8>> {
         let spi = wire::esp::spi_of(bytes)?;
         let sequence = wire::esp::sequence_of(bytes)?;
-        let Some(pair) = self
-            .pairs
-            .iter_mut()
-            .chain(&mut self.lingering)
-            .find(|p| p.inbound == spi)
-        else {
+        let Some(pair) = self.pairs.iter_mut().chain(&mut self.lingering).find(|p| p.inbound == spi) else {
             self.rejected += 1;
             return None;
         };
         let mut packet = bytes.to_vec();
-        let mut batch = [Open {
-            key: &pair.open,
-            packet: &mut packet,
-            result: Err(OpenError::NotTried),
-        }];
+        let mut batch = [Open { key: &pair.open, packet: &mut packet, result: Err(OpenError::NotTried) }];
         open(&mut batch);
         let [Open { result, .. }] = batch;
         let opened = match result {

@@ -100,18 +100,12 @@ impl Ike {
         let quick = self.quick.as_ref().filter(|q| q.reply.is_none()).map(|q| q.repeat.due);
         let own = earliest(self.phase1.as_ref().map(|p| p.repeat.due), quick);
         let planned = earliest(self.plan.0, self.plan.1);
-        earliest(
-            earliest(own, planned),
-            self.answer.as_ref().and_then(responder::Answer::due),
-        )
+        earliest(earliest(own, planned), self.answer.as_ref().and_then(responder::Answer::due))
     }
 }
 
 fn short(kind: u16, v: u16) -> Attribute {
-    Attribute {
-        kind,
-        value: AttributeValue::Short(v),
-    }
+    Attribute { kind, value: AttributeValue::Short(v) }
 }
 
 fn find<'a>(payloads: &[Raw<'a>], kind: PayloadType) -> Option<&'a [u8]> {
@@ -150,15 +144,7 @@ impl Keys {
             }
         }
         key.truncate(cipher.key_len());
-        Self {
-            cipher,
-            hash,
-            skeyid,
-            d,
-            a,
-            key,
-            iv: vec![],
-        }
+        Self { cipher, hash, skeyid, d, a, key, iv: vec![] }
     }
 
     fn iv_for(&self, last_block: &[u8], id: u32) -> Vec<u8> {
@@ -189,9 +175,7 @@ impl Keys {
     fn keymat(&self, gxy: &[u8], spi: u32, nonces: (&[u8], &[u8]), len: usize) -> Vec<u8> {
         let (mut out, mut block) = (vec![], vec![]);
         while out.len() < len {
-            block = self
-                .hash
-                .mac(&self.d, &[&block, gxy, &[3], &spi.to_be_bytes(), nonces.0, nonces.1]);
+            block = self.hash.mac(&self.d, &[&block, gxy, &[3], &spi.to_be_bytes(), nonces.0, nonces.1]);
             out.extend_from_slice(&block);
         }
         out.truncate(len);
@@ -225,11 +209,7 @@ fn hashed(next: PayloadType, hash: &[u8], rest: &[u8]) -> Vec<u8> {
 impl Peer {
     /// The port that IKE starts on: 4500 if that is where the old SA is.
     fn ike_port(&self) -> u16 {
-        if self.ike.sa.as_ref().is_some_and(|s| s.nat) {
-            4500
-        } else {
-            500
-        }
+        if self.ike.sa.as_ref().is_some_and(|s| s.nat) { 4500 } else { 500 }
     }
 
     /// Sends an ISAKMP message, in fragments if the manner says so, with the marker on port 4500.
@@ -240,11 +220,7 @@ impl Peer {
             _ => vec![message.to_vec()],
         };
         for piece in pieces {
-            let bytes = if port == 4500 {
-                [&wire::esp::NON_ESP_MARKER[..], &piece].concat()
-            } else {
-                piece
-            };
+            let bytes = if port == 4500 { [&wire::esp::NON_ESP_MARKER[..], &piece].concat() } else { piece };
             self.transmit(Carrier::Udp, port, bytes);
         }
     }
@@ -263,12 +239,7 @@ impl Peer {
             .into_iter()
             .enumerate()
             .map(|(i, part)| {
-                let f = Fragment {
-                    id,
-                    number: i as u8 + 1,
-                    last: i + 1 == count,
-                    data: part.to_vec(),
-                };
+                let f = Fragment { id, number: i as u8 + 1, last: i + 1 == count, data: part.to_vec() };
                 head.encode(&encode_chain(&[(PayloadType::Fragment, f.encode())]))
             })
             .collect()

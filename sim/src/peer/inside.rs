@@ -22,9 +22,6 @@ impl Peer {
     pub fn carry(&mut self, protocol: Protocol, payload: &[u8], now: Instant) -> Vec<Outer> {
         self.send_frame(&encode_frame(protocol, payload), now);
         let packets: Vec<Outer> = std::iter::from_fn(|| self.poll_transmit()).collect();
-        packets
-            .into_iter()
-            .filter(|p| p.carrier == Carrier::Esp || p.is_esp())
-            .collect()
+        packets.into_iter().filter(|p| p.carrier == Carrier::Esp || p.is_esp()).collect()
     }
 }

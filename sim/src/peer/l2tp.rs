@@ -40,9 +40,7 @@ fn kind_of(avps: &[Avp]) -> Option<MessageType> {
 }
 
 fn value(avps: &[Avp], kind: AvpType) -> Option<u16> {
-    avps.iter()
-        .find(|a| a.vendor == 0 && a.kind == kind)
-        .and_then(Avp::as_u16)
+    avps.iter().find(|a| a.vendor == 0 && a.kind == kind).and_then(Avp::as_u16)
 }
 
 impl Peer {
@@ -142,11 +140,7 @@ impl Peer {
             return;
         };
         let before = lac.queue.len();
-        while lac
-            .queue
-            .front()
-            .is_some_and(|(sent, _)| nr.wrapping_sub(*sent) as i16 > 0)
-        {
+        while lac.queue.front().is_some_and(|(sent, _)| nr.wrapping_sub(*sent) as i16 > 0) {
             lac.queue.pop_front();
         }
         let acknowledged = lac.queue.len() != before;
@@ -232,11 +226,7 @@ impl Peer {
         let Some(lac) = &self.l2tp else { return };
         let (tunnel, session) = (lac.tunnel, lac.session);
         let result = |kind| {
-            let code = wire::l2tp::ResultCode {
-                result: kind,
-                error: Some(0),
-                message: String::new(),
-            };
+            let code = wire::l2tp::ResultCode { result: kind, error: Some(0), message: String::new() };
             Avp::bytes(AvpType::ResultCode, &code.encode())
         };
         self.send_control(vec![

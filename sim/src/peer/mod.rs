@@ -100,11 +100,7 @@ struct Repeat {
 
 impl Repeat {
     fn new(now: Instant, pause: Duration, tries: u32) -> Self {
-        Self {
-            due: now.after(pause),
-            pause,
-            left: tries,
-        }
+        Self { due: now.after(pause), pause, left: tries }
     }
 
     /// Whether to send again; `None` when the tries are used up.
@@ -325,23 +321,14 @@ impl Peer {
         let Some((bytes, udp_encapsulated)) = self.esp.seal(&udp) else {
             return;
         };
-        let (carrier, port) = if udp_encapsulated {
-            (Carrier::Udp, 4500)
-        } else {
-            (Carrier::Esp, 0)
-        };
+        let (carrier, port) = if udp_encapsulated { (Carrier::Udp, 4500) } else { (Carrier::Esp, 0) };
         self.transmit(carrier, port, bytes);
     }
 
     fn transmit(&mut self, carrier: Carrier, port: u16, bytes: Vec<u8>) {
         let from = SocketAddr::new(self.address, port);
         let to = SocketAddr::new(self.server, port);
-        self.out.push_back(Outer {
-            carrier,
-            from,
-            to,
-            bytes,
-        });
+        self.out.push_back(Outer { carrier, from, to, bytes });
     }
 
     /// Takes a packet of the outer network.
@@ -439,20 +426,14 @@ impl Peer {
     pub fn delete_esp(&mut self, now: Instant) {
         self.now = now;
         let all = self.esp.forget_all();
-        self.delete(
-            wire::isakmp::Protocol::Esp,
-            all.iter().map(|s| s.to_be_bytes().to_vec()).collect(),
-        );
+        self.delete(wire::isakmp::Protocol::Esp, all.iter().map(|s| s.to_be_bytes().to_vec()).collect());
     }
 
     /// Deletes all pairs but the newest.
     pub fn delete_old_esp(&mut self, now: Instant) {
         self.now = now;
         let old = self.esp.forget_old();
-        self.delete(
-            wire::isakmp::Protocol::Esp,
-            old.iter().map(|s| s.to_be_bytes().to_vec()).collect(),
-        );
+        self.delete(wire::isakmp::Protocol::Esp, old.iter().map(|s| s.to_be_bytes().to_vec()).collect());
     }
 
     /// Starts a new phase 2.

@@ -49,10 +49,7 @@ impl Client {
 }
 
 fn option(kind: u8, data: &[u8]) -> Opt {
-    Opt {
-        kind,
-        data: data.to_vec(),
-    }
+    Opt { kind, data: data.to_vec() }
 }
 
 fn address_of(o: &Opt) -> Option<Ipv4Addr> {
@@ -66,11 +63,7 @@ impl Peer {
         ours.extend(self.manner.mru.map(|m| option(1, &m.to_be_bytes())));
         ours.push(option(5, &self.rng.array::<4>()));
         self.ppp = Some(Client {
-            lcp: Side {
-                id: 1,
-                ours,
-                ..Side::default()
-            },
+            lcp: Side { id: 1, ours, ..Side::default() },
             ipcp: Side::default(),
             auth: None,
             authenticated: false,
@@ -130,10 +123,7 @@ impl Peer {
             }
             _ => {}
         }
-        self.say(format!(
-            "<- {}",
-            super::words::ppp(protocol, &Packet::encode(code, id, data))
-        ));
+        self.say(format!("<- {}", super::words::ppp(protocol, &Packet::encode(code, id, data))));
         match code {
             Code::ConfigureRequest => self.on_configure_request(protocol, id, data),
             Code::ConfigureAck | Code::ConfigureNak | Code::ConfigureReject => {
@@ -149,10 +139,7 @@ impl Peer {
         if protocol == Protocol::Lcp {
             let asked = options.iter().find(|o| o.kind == 3).and_then(|o| {
                 let (head, tail) = o.data.split_at_checked(2)?;
-                Some((
-                    u16::from_be_bytes(head.try_into().ok()?),
-                    tail.first().copied().unwrap_or(0),
-                ))
+                Some((u16::from_be_bytes(head.try_into().ok()?), tail.first().copied().unwrap_or(0)))
             });
             ppp.auth = asked;
             ppp.lcp.acking = true;
@@ -166,11 +153,7 @@ impl Peer {
     fn on_configure_answer(&mut self, protocol: Protocol, code: Code, id: u8, data: &[u8]) {
         let Ok(options) = decode_options(data) else { return };
         let Some(ppp) = &mut self.ppp else { return };
-        let side = if protocol == Protocol::Lcp {
-            &mut ppp.lcp
-        } else {
-            &mut ppp.ipcp
-        };
+        let side = if protocol == Protocol::Lcp { &mut ppp.lcp } else { &mut ppp.ipcp };
         if id != side.id {
             return;
         }
@@ -192,13 +175,7 @@ impl Peer {
         }
         if protocol == Protocol::Ipcp {
             ppp.address = ppp.ipcp.ours.iter().find(|o| o.kind == 3).and_then(address_of);
-            ppp.dns = ppp
-                .ipcp
-                .ours
-                .iter()
-                .filter(|o| matches!(o.kind, 129 | 131))
-                .filter_map(address_of)
-                .collect();
+            ppp.dns = ppp.ipcp.ours.iter().filter(|o| matches!(o.kind, 129 | 131)).filter_map(address_of).collect();
         }
         self.advance();
     }
@@ -309,11 +286,7 @@ impl Peer {
                     return;
                 };
                 // The same challenge again gets the same answer, or a repeated Success would not fit.
-                let again = self
-                    .ppp
-                    .as_ref()
-                    .and_then(|p| p.challenge)
-                    .filter(|(_, server)| *server == c);
+                let again = self.ppp.as_ref().and_then(|p| p.challenge).filter(|(_, server)| *server == c);
                 let peer = again.map_or_else(|| self.rng.array::<16>(), |a| a.0);
                 let hash = crypto::chap::nt_password_hash(&password);
                 let response = crypto::chap::mschapv2_nt_response(&c, &peer, &user, &hash);
@@ -363,10 +336,7 @@ impl Peer {
 
     pub(super) fn end_ppp(&mut self) {
         if self.ppp.take().is_some() {
-            self.send_ppp(
-                Protocol::Lcp,
-                &Packet::encode(Code::TerminateRequest, 250, b"User request"),
-            );
+            self.send_ppp(Protocol::Lcp, &Packet::encode(Code::TerminateRequest, 250, b"User request"));
         }
     }
 }

@@ -22,11 +22,7 @@ fn name(kind: PayloadType) -> String {
 
 /// The payloads of a message that is sent.
 pub(super) fn names(payloads: &[(PayloadType, Vec<u8>)]) -> String {
-    payloads
-        .iter()
-        .map(|(kind, _)| name(*kind))
-        .collect::<Vec<_>>()
-        .join(" ")
+    payloads.iter().map(|(kind, _)| name(*kind)).collect::<Vec<_>>().join(" ")
 }
 
 /// The payloads of a message that came.
@@ -61,19 +57,13 @@ pub(super) fn ppp(protocol: Protocol, packet: &[u8]) -> String {
         return format!("{protocol:?} ?");
     };
     let mut line = format!("{protocol:?} {:?} {}", p.code, p.id);
-    let has_options = matches!(
-        p.code,
-        Code::ConfigureRequest | Code::ConfigureAck | Code::ConfigureNak | Code::ConfigureReject
-    );
+    let has_options =
+        matches!(p.code, Code::ConfigureRequest | Code::ConfigureAck | Code::ConfigureNak | Code::ConfigureReject);
     if let (true, Ok(options)) = (has_options, decode_options(p.data)) {
         for o in options {
             let hex: String = o.data.iter().map(|b| format!("{b:02x}")).collect();
             let is_magic = protocol == Protocol::Lcp && o.kind == 5;
-            line.push_str(&if is_magic {
-                " 5=magic".to_owned()
-            } else {
-                format!(" {}={hex}", o.kind)
-            });
+            line.push_str(&if is_magic { " 5=magic".to_owned() } else { format!(" {}={hex}", o.kind) });
         }
     }
     line

@@ -101,10 +101,7 @@ pub struct DhcpOption {
 impl DhcpOption {
     /// An option of these octets.
     pub fn new(code: OptionCode, data: impl Into<Vec<u8>>) -> Self {
-        Self {
-            code,
-            data: data.into(),
-        }
+        Self { code, data: data.into() }
     }
 
     /// An option of addresses.
@@ -290,11 +287,7 @@ pub fn decode_routes(value: &[u8]) -> Result<Vec<Route>, Error> {
         let significant = reader.take(usize::from(bits.div_ceil(8)), "network")?;
         let mut octets = [0; 4];
         octets.iter_mut().zip(significant).for_each(|(to, from)| *to = *from);
-        routes.push(Route {
-            network: octets.into(),
-            bits,
-            router: reader.array::<4>("router")?.into(),
-        });
+        routes.push(Route { network: octets.into(), bits, router: reader.array::<4>("router")?.into() });
     }
     Ok(routes)
 }
@@ -348,11 +341,7 @@ mod tests {
                 DhcpOption::new(OptionCode::ClasslessRoutes, vec![9; length]),
             ];
             let read = Message::decode(&message.encode()).unwrap();
-            assert_eq!(
-                read.option(OptionCode::ClasslessRoutes),
-                Some(vec![9; length]),
-                "{length}"
-            );
+            assert_eq!(read.option(OptionCode::ClasslessRoutes), Some(vec![9; length]), "{length}");
             assert_eq!(read.option(OptionCode::Router), None);
         }
     }
@@ -363,10 +352,7 @@ mod tests {
         for length in 0..240 {
             assert!(Message::decode(&whole[..length]).is_err(), "{length}");
         }
-        assert!(
-            Message::decode(&whole[..240]).unwrap().options.is_empty(),
-            "no options at all"
-        );
+        assert!(Message::decode(&whole[..240]).unwrap().options.is_empty(), "no options at all");
         assert!(Message::decode(&whole[..242]).is_err());
         let mut many = whole[..240].to_vec();
         many.extend([12, 0].repeat(129));
@@ -379,11 +365,7 @@ mod tests {
     #[test]
     fn routes_are_packed_as_rfc_3442_shows() {
         let router = Ipv4Addr::new(10, 0, 0, 1);
-        let route = |network: [u8; 4], bits| Route {
-            network: network.into(),
-            bits,
-            router,
-        };
+        let route = |network: [u8; 4], bits| Route { network: network.into(), bits, router };
         let routes = [
             route([0, 0, 0, 0], 0),
             route([10, 0, 0, 0], 8),

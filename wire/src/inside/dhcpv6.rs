@@ -91,11 +91,8 @@ impl Message {
     /// Reads a message; those of relays have another shape and do not belong here.
     pub fn decode(bytes: &[u8]) -> Result<Self, Error> {
         let mut r = Reader::new("DHCPv6", bytes);
-        let mut message = Self {
-            kind: r.u8("message type")?.into(),
-            transaction: r.array("transaction id")?,
-            options: Vec::new(),
-        };
+        let mut message =
+            Self { kind: r.u8("message type")?.into(), transaction: r.array("transaction id")?, options: Vec::new() };
         while !r.is_empty() {
             let code = r.u16("option code")?;
             let length = r.u16("option length")?;
@@ -130,13 +127,8 @@ impl Message {
 
     /// Whether the client asks for an option (RFC 8415 §21.7).
     pub fn asks_for(&self, code: OptionCode) -> bool {
-        let (asked, _) = self
-            .option(OptionCode::OptionRequest)
-            .unwrap_or_default()
-            .as_chunks::<2>();
-        asked
-            .iter()
-            .any(|one| OptionCode::from(u16::from_be_bytes(*one)) == code)
+        let (asked, _) = self.option(OptionCode::OptionRequest).unwrap_or_default().as_chunks::<2>();
+        asked.iter().any(|one| OptionCode::from(u16::from_be_bytes(*one)) == code)
     }
 }
 

@@ -70,11 +70,7 @@ impl<'a> Message<'a> {
         if transport_checksum_ipv6(source, destination, ICMPV6, segment) != 0 {
             return Err(reader.error("checksum", Why::Value(sum.into())));
         }
-        Ok(Self {
-            kind,
-            code,
-            body: reader.rest(),
-        })
+        Ok(Self { kind, code, body: reader.rest() })
     }
 
     /// The whole IPv6 packet; `None` where it is too long for one.
@@ -107,11 +103,7 @@ pub fn too_big(packet: &[u8], mtu: u32, from: Ipv6Addr) -> Option<Vec<u8>> {
     let quote = packet.get(..view.total_len().min(QUOTE))?;
     let mut body = mtu.to_be_bytes().to_vec();
     body.extend_from_slice(quote);
-    let message = Message {
-        kind: Type::PacketTooBig,
-        code: 0,
-        body: &body,
-    };
+    let message = Message { kind: Type::PacketTooBig, code: 0, body: &body };
     message.packet(from, source, HOPS)
 }
 
@@ -125,11 +117,7 @@ mod tests {
 
     #[test]
     fn a_message_survives_a_round_trip_and_a_wrong_checksum_is_seen() {
-        let message = Message {
-            kind: Type::EchoRequest,
-            code: 0,
-            body: &[0, 1, 0, 2, 3, 4, 5],
-        };
+        let message = Message { kind: Type::EchoRequest, code: 0, body: &[0, 1, 0, 2, 3, 4, 5] };
         let packet = message.packet(HERE, THERE, 64).unwrap();
         let view = Ipv6::new(&packet).unwrap();
         assert_eq!((view.next_header(), view.hop_limit()), (ICMPV6, 64));
@@ -158,15 +146,9 @@ mod tests {
         for kind in [1, 2, 3, 4, 127, 137] {
             assert_eq!(too_big(&icmp(kind), 1280, THERE), None);
         }
-        assert_eq!(
-            too_big(&ipv6_packet(HERE, THERE, ICMPV6, 60, &[]).unwrap(), 1280, THERE),
-            None
-        );
+        assert_eq!(too_big(&ipv6_packet(HERE, THERE, ICMPV6, 60, &[]).unwrap(), 1280, THERE), None);
         for source in [Ipv6Addr::UNSPECIFIED, Ipv6Addr::LOCALHOST, "ff02::1".parse().unwrap()] {
-            assert_eq!(
-                too_big(&ipv6_packet(source, THERE, 17, 60, &[0; 8]).unwrap(), 1280, THERE),
-                None
-            );
+            assert_eq!(too_big(&ipv6_packet(source, THERE, 17, 60, &[0; 8]).unwrap(), 1280, THERE), None);
         }
         assert_eq!(too_big(&[0x60; 39], 1280, THERE), None);
     }

@@ -147,28 +147,19 @@ mod tests {
         let encoded = encode_names(["example.com", "", "a..b", &long, "lan.test."]);
         assert_eq!(encoded, b"\x07example\x03com\x00\x03lan\x04test\x00");
         assert_eq!(decode_names("test", &encoded).unwrap(), ["example.com", "lan.test"]);
-        assert_eq!(
-            decode_names("test", b"\x01a\x00\x00\x00\x00").unwrap(),
-            ["a"],
-            "padding"
-        );
+        assert_eq!(decode_names("test", b"\x01a\x00\x00\x00\x00").unwrap(), ["a"], "padding");
         for broken in [&b"\xc0\x00"[..], b"\x05abc", b"\x01a"] {
             assert!(decode_names("test", broken).is_err(), "{broken:x?}");
         }
         assert!(decode_names("test", &b"\x01a\x00".repeat(33)).is_err(), "too many");
-        assert!(
-            decode_names("test", &b"\x01a".repeat(10_000)).is_err(),
-            "a name without end"
-        );
+        assert!(decode_names("test", &b"\x01a".repeat(10_000)).is_err(), "a name without end");
     }
 
     #[test]
     fn octets_of_any_kind_are_read_or_refused_and_never_more() {
         let mut state = 1_u64;
         let mut next = || {
-            state = state
-                .wrapping_mul(6_364_136_223_846_793_005)
-                .wrapping_add(1_442_695_040_888_963_407);
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
             (state >> 56) as u8
         };
         for round in 0..20_000_usize {
@@ -177,23 +168,14 @@ mod tests {
                 cookie.copy_from_slice(&dhcp::COOKIE);
             }
             if let Ok(message) = dhcp::Message::decode(&bytes) {
-                assert_eq!(
-                    dhcp::Message::decode(&message.encode()).unwrap().options,
-                    message.options
-                );
+                assert_eq!(dhcp::Message::decode(&message.encode()).unwrap().options, message.options);
             }
             if let Ok(message) = dhcpv6::Message::decode(&bytes) {
                 assert_eq!(message.encode(), bytes);
             }
             let _ = (dhcp::decode_routes(&bytes), decode_names("test", &bytes));
-            let _ = (
-                nd::RouterSolicitation::decode(&bytes),
-                nd::RouterAdvertisement::decode(&bytes),
-            );
-            let _ = (
-                nd::NeighbourSolicitation::decode(&bytes),
-                nd::NeighbourAdvertisement::decode(&bytes),
-            );
+            let _ = (nd::RouterSolicitation::decode(&bytes), nd::RouterAdvertisement::decode(&bytes));
+            let _ = (nd::NeighbourSolicitation::decode(&bytes), nd::NeighbourAdvertisement::decode(&bytes));
             let _ = icmpv6::too_big(&bytes, 1280, Ipv6Addr::LOCALHOST);
         }
     }
@@ -207,10 +189,7 @@ mod tests {
         let view = Ipv6::new(&packet).unwrap();
         assert_eq!((view.source(), view.destination(), view.hop_limit()), (from, to, 64));
         let udp = Udp::new(view.payload()).unwrap();
-        assert_eq!(
-            (udp.source_port, udp.destination_port, udp.payload),
-            (547, 546, &b"seven"[..])
-        );
+        assert_eq!((udp.source_port, udp.destination_port, udp.payload), (547, 546, &b"seven"[..]));
         assert_eq!(ipv6_packet(from, to, UDP, 64, &vec![0; 65_536]), None);
     }
 }

@@ -92,22 +92,13 @@ impl NdOption {
             }
             kind::DNS_SERVERS => {
                 r.u16("reserved")?;
-                Self::DnsServers {
-                    lifetime: r.u32("lifetime")?,
-                    servers: ipv6_addresses(r.rest()),
-                }
+                Self::DnsServers { lifetime: r.u32("lifetime")?, servers: ipv6_addresses(r.rest()) }
             }
             kind::DNS_SEARCH => {
                 r.u16("reserved")?;
-                Self::DnsSearch {
-                    lifetime: r.u32("lifetime")?,
-                    names: decode_names("domain search list", r.rest())?,
-                }
+                Self::DnsSearch { lifetime: r.u32("lifetime")?, names: decode_names("domain search list", r.rest())? }
             }
-            other => Self::Unknown {
-                kind: other,
-                data: data.to_vec(),
-            },
+            other => Self::Unknown { kind: other, data: data.to_vec() },
         })
     }
 
@@ -118,14 +109,7 @@ impl NdOption {
                 w.bytes(data);
                 kind::SOURCE_LINK_LAYER
             }
-            Self::Prefix {
-                prefix,
-                bits,
-                on_link,
-                autonomous,
-                valid,
-                preferred,
-            } => {
+            Self::Prefix { prefix, bits, on_link, autonomous, valid, preferred } => {
                 w.u8(*bits);
                 w.u8((if *on_link { 0x80 } else { 0 }) | (if *autonomous { 0x40 } else { 0 }));
                 w.u32(*valid);
@@ -205,9 +189,7 @@ impl RouterSolicitation {
     pub fn decode(body: &[u8]) -> Result<Self, Error> {
         let mut r = Reader::new("router solicitation", body);
         r.u32("reserved")?;
-        Ok(Self {
-            options: decode_options(&mut r)?,
-        })
+        Ok(Self { options: decode_options(&mut r)? })
     }
 
     /// The body's octets.
@@ -293,10 +275,7 @@ impl NeighbourSolicitation {
     pub fn decode(body: &[u8]) -> Result<Self, Error> {
         let mut r = Reader::new("neighbour solicitation", body);
         r.u32("reserved")?;
-        Ok(Self {
-            target: r.array::<16>("target")?.into(),
-            options: decode_options(&mut r)?,
-        })
+        Ok(Self { target: r.array::<16>("target")?.into(), options: decode_options(&mut r)? })
     }
 
     /// The body's octets.
@@ -376,14 +355,8 @@ mod tests {
                     lifetime: 1800,
                     servers: vec!["2001:db8::53".parse().unwrap(), "2001:db8::54".parse().unwrap()],
                 },
-                NdOption::DnsSearch {
-                    lifetime: 1800,
-                    names: vec!["lan.test".to_owned(), "example.com".to_owned()],
-                },
-                NdOption::Unknown {
-                    kind: 200,
-                    data: vec![1, 2, 3, 4, 5, 6],
-                },
+                NdOption::DnsSearch { lifetime: 1800, names: vec!["lan.test".to_owned(), "example.com".to_owned()] },
+                NdOption::Unknown { kind: 200, data: vec![1, 2, 3, 4, 5, 6] },
             ],
         }
     }
@@ -401,18 +374,10 @@ mod tests {
     fn the_other_messages_survive_a_round_trip() {
         let target = "fe80::1".parse().unwrap();
         let options = vec![NdOption::SourceLinkLayer(vec![1, 2, 3, 4, 5, 6])];
-        let solicitation = RouterSolicitation {
-            options: options.clone(),
-        };
-        assert_eq!(
-            RouterSolicitation::decode(&solicitation.encode()).unwrap(),
-            solicitation
-        );
+        let solicitation = RouterSolicitation { options: options.clone() };
+        assert_eq!(RouterSolicitation::decode(&solicitation.encode()).unwrap(), solicitation);
         let solicitation = NeighbourSolicitation { target, options };
-        assert_eq!(
-            NeighbourSolicitation::decode(&solicitation.encode()).unwrap(),
-            solicitation
-        );
+        assert_eq!(NeighbourSolicitation::decode(&solicitation.encode()).unwrap(), solicitation);
         for bits in 0..8 {
             let advertisement = NeighbourAdvertisement {
                 router: bits & 1 != 0,
@@ -421,10 +386,7 @@ mod tests {
                 target,
                 options: vec![],
             };
-            assert_eq!(
-                NeighbourAdvertisement::decode(&advertisement.encode()).unwrap(),
-                advertisement
-            );
+            assert_eq!(NeighbourAdvertisement::decode(&advertisement.encode()).unwrap(), advertisement);
         }
     }
 

@@ -170,18 +170,12 @@ pub enum AttributeValue {
 impl Attribute {
     /// An attribute in the short form.
     pub fn short(kind: impl Into<u16>, value: impl Into<u16>) -> Self {
-        Self {
-            kind: kind.into(),
-            value: AttributeValue::Short(value.into()),
-        }
+        Self { kind: kind.into(), value: AttributeValue::Short(value.into()) }
     }
 
     /// An attribute in the long form with four octets, as most clients write a life duration.
     pub fn long(kind: impl Into<u16>, value: u32) -> Self {
-        Self {
-            kind: kind.into(),
-            value: AttributeValue::Long(value.to_be_bytes().to_vec()),
-        }
+        Self { kind: kind.into(), value: AttributeValue::Long(value.to_be_bytes().to_vec()) }
     }
 
     /// The value as a number in network order; `None` for more than eight octets. No octets are 0.
@@ -204,10 +198,7 @@ impl Attribute {
             } else {
                 AttributeValue::Short(second)
             };
-            attributes.push(Self {
-                kind: kind & !FORMAT,
-                value,
-            });
+            attributes.push(Self { kind: kind & !FORMAT, value });
         }
         Ok(attributes)
     }
@@ -279,10 +270,7 @@ mod tests {
     #[test]
     fn more_attributes_than_the_bound_are_refused() {
         let bytes = [0x80, 1, 0, 7].repeat(MAX_ATTRIBUTES + 1);
-        assert_eq!(
-            Attribute::decode_all(&bytes).unwrap_err().why,
-            Why::TooMany(MAX_ATTRIBUTES)
-        );
+        assert_eq!(Attribute::decode_all(&bytes).unwrap_err().why, Why::TooMany(MAX_ATTRIBUTES));
         assert!(Attribute::decode_all(&bytes[4..]).is_ok());
     }
 }

@@ -41,12 +41,7 @@ impl Fragment {
         let id = reader.u16("fragment ID")?;
         let number = reader.u8("fragment number")?;
         let last = reader.u8("flags")? & LAST != 0;
-        Ok(Self {
-            id,
-            number,
-            last,
-            data: reader.rest().to_vec(),
-        })
+        Ok(Self { id, number, last, data: reader.rest().to_vec() })
     }
 
     /// Writes the payload's body.
@@ -67,18 +62,10 @@ mod tests {
 
     #[test]
     fn a_fragment_is_read_as_it_was_written() {
-        let fragment = Fragment {
-            id: 0x0102,
-            number: 3,
-            last: true,
-            data: vec![9, 8],
-        };
+        let fragment = Fragment { id: 0x0102, number: 3, last: true, data: vec![9, 8] };
         assert_eq!(fragment.encode(), [1, 2, 3, 1, 9, 8]);
         assert_eq!(Fragment::decode(&fragment.encode()).unwrap(), fragment);
-        assert!(
-            !Fragment::decode(&[0, 1, 1, 0xfe]).unwrap().last,
-            "other flags mean nothing"
-        );
+        assert!(!Fragment::decode(&[0, 1, 1, 0xfe]).unwrap().last, "other flags mean nothing");
         assert!(Fragment::decode(&[0, 1, 1]).is_err());
     }
 }

@@ -112,28 +112,12 @@ impl Header {
         let flags = Flags(reader.u8("flags")?);
         let message_id = reader.u32("message id")?;
         let length = reader.u32("length")?;
-        let header = Self {
-            initiator,
-            responder,
-            next,
-            version,
-            exchange,
-            flags,
-            message_id,
-            length,
-        };
+        let header = Self { initiator, responder, next, version, exchange, flags, message_id, length };
         let told = usize::try_from(length).unwrap_or(usize::MAX);
-        let body = told
-            .checked_sub(Self::LEN)
-            .and_then(|body_len| reader.rest().get(..body_len));
+        let body = told.checked_sub(Self::LEN).and_then(|body_len| reader.rest().get(..body_len));
         match body {
             Some(body) => Ok((header, body)),
-            None => Err(Error {
-                layer: "ISAKMP header",
-                field: "length",
-                offset: 24,
-                why: Why::Length(told),
-            }),
+            None => Err(Error { layer: "ISAKMP header", field: "length", offset: 24, why: Why::Length(told) }),
         }
     }
 

@@ -153,15 +153,7 @@ pub(super) fn next_payload<'a>(reader: &mut Reader<'a>, kind: PayloadType) -> Re
     };
     let body = ahead.take(body_len, "payload")?;
     *reader = ahead;
-    Ok((
-        Raw {
-            kind,
-            body,
-            start,
-            end: reader.offset(),
-        },
-        next,
-    ))
+    Ok((Raw { kind, body, start, end: reader.offset() }, next))
 }
 
 /// Reads the payloads of a message, from the kind in its header to the one that names no next.
@@ -237,12 +229,7 @@ impl Identification {
         let kind = IdType::from(reader.u8("ID type")?);
         let protocol = reader.u8("protocol")?;
         let port = reader.u16("port")?;
-        Ok(Self {
-            kind,
-            protocol,
-            port,
-            data: reader.rest().to_vec(),
-        })
+        Ok(Self { kind, protocol, port, data: reader.rest().to_vec() })
     }
 
     /// Writes the payload's body.
@@ -296,13 +283,7 @@ impl Notification {
         let spi_size = usize::from(reader.u8("SPI size")?);
         let kind = NotifyType::from(reader.u16("notify message type")?);
         let spi = reader.take(spi_size, "SPI")?.to_vec();
-        Ok(Self {
-            doi,
-            protocol,
-            spi,
-            kind,
-            data: reader.rest().to_vec(),
-        })
+        Ok(Self { doi, protocol, spi, kind, data: reader.rest().to_vec() })
     }
 
     /// Writes the payload's body; an SPI of more than 255 octets is cut.
@@ -368,12 +349,7 @@ impl Delete {
     /// Writes the payload's body; the first SPI says how long they are, and others of another length are left out.
     pub fn encode(&self) -> Vec<u8> {
         let spi_size = u8::try_from(self.spis.first().map_or(0, Vec::len)).unwrap_or(u8::MAX);
-        let alike = || {
-            self.spis
-                .iter()
-                .take(MAX_DELETED)
-                .filter(|spi| spi.len() == usize::from(spi_size))
-        };
+        let alike = || self.spis.iter().take(MAX_DELETED).filter(|spi| spi.len() == usize::from(spi_size));
         let mut writer = Writer::new();
         writer.u32(self.doi);
         writer.u8(self.protocol.into());
@@ -413,10 +389,7 @@ impl NatOa {
         let mut reader = Reader::new("NAT-OA payload", body);
         let kind = IdType::from(reader.u8("ID type")?);
         reader.take(3, "reserved")?;
-        Ok(Self {
-            kind,
-            data: reader.rest().to_vec(),
-        })
+        Ok(Self { kind, data: reader.rest().to_vec() })
     }
 
     /// Writes the payload's body.
@@ -441,18 +414,8 @@ mod tests {
         assert_eq!(
             payloads,
             [
-                Raw {
-                    kind: PayloadType::Nonce,
-                    body: &[1, 2],
-                    start: 0,
-                    end: 6
-                },
-                Raw {
-                    kind: PayloadType::Identification,
-                    body: &[],
-                    start: 6,
-                    end: 10
-                },
+                Raw { kind: PayloadType::Nonce, body: &[1, 2], start: 0, end: 6 },
+                Raw { kind: PayloadType::Identification, body: &[], start: 6, end: 10 },
             ]
         );
         assert_eq!(chain(PayloadType::None, &bytes).unwrap(), []);
@@ -460,14 +423,7 @@ mod tests {
 
     #[test]
     fn a_chain_that_does_not_fit_is_an_error() {
-        for bytes in [
-            &[][..],
-            &[0, 0, 0],
-            &[0, 0, 0, 3],
-            &[0, 0, 0, 5],
-            &[5, 0, 0, 4],
-            &[5, 0, 0, 4, 0, 0, 0],
-        ] {
+        for bytes in [&[][..], &[0, 0, 0], &[0, 0, 0, 3], &[0, 0, 0, 5], &[5, 0, 0, 4], &[5, 0, 0, 4, 0, 0, 0]] {
             assert!(chain(PayloadType::Nonce, bytes).is_err(), "{bytes:?}");
         }
         let error = chain(PayloadType::Nonce, &[5, 0, 0, 4, 0, 0, 0, 3]).unwrap_err();
@@ -477,19 +433,12 @@ mod tests {
     #[test]
     fn more_payloads_than_the_bound_are_refused() {
         let bytes = [13, 0, 0, 4].repeat(MAX_PAYLOADS + 1);
-        assert_eq!(
-            chain(PayloadType::VendorId, &bytes).unwrap_err().why,
-            Why::TooMany(MAX_PAYLOADS)
-        );
+        assert_eq!(chain(PayloadType::VendorId, &bytes).unwrap_err().why, Why::TooMany(MAX_PAYLOADS));
     }
 
     #[test]
     fn a_written_chain_names_each_next_payload() {
-        let payloads = [
-            (PayloadType::Hash, vec![7; 2]),
-            (PayloadType::NatD, vec![]),
-            (PayloadType::NatD, vec![9]),
-        ];
+        let payloads = [(PayloadType::Hash, vec![7; 2]), (PayloadType::NatD, vec![]), (PayloadType::NatD, vec![9])];
         assert_eq!(encode_chain(&payloads), [20, 0, 0, 6, 7, 7, 20, 0, 0, 4, 0, 0, 0, 5, 9]);
         assert_eq!(encode_chain(&[]), []);
     }
@@ -517,11 +466,7 @@ mod tests {
 
     #[test]
     fn a_delete_of_several_spis_is_read_whole() {
-        let delete = Delete {
-            doi: 1,
-            protocol: Protocol::Esp,
-            spis: vec![vec![1, 2, 3, 4], vec![5, 6, 7, 8]],
-        };
+        let delete = Delete { doi: 1, protocol: Protocol::Esp, spis: vec![vec![1, 2, 3, 4], vec![5, 6, 7, 8]] };
         let bytes = delete.encode();
         assert_eq!(bytes, [0, 0, 0, 1, 3, 4, 0, 2, 1, 2, 3, 4, 5, 6, 7, 8]);
         assert_eq!(Delete::decode(&bytes).unwrap(), delete);
@@ -530,23 +475,14 @@ mod tests {
 
     #[test]
     fn a_delete_cannot_name_spis_without_octets_or_without_end() {
-        assert_eq!(
-            Delete::decode(&[0, 0, 0, 1, 3, 0, 0xff, 0xff]).unwrap_err().why,
-            Why::TooMany(MAX_DELETED)
-        );
-        assert_eq!(
-            Delete::decode(&[0, 0, 0, 1, 3, 0, 0, 2]).unwrap_err().why,
-            Why::Length(0)
-        );
+        assert_eq!(Delete::decode(&[0, 0, 0, 1, 3, 0, 0xff, 0xff]).unwrap_err().why, Why::TooMany(MAX_DELETED));
+        assert_eq!(Delete::decode(&[0, 0, 0, 1, 3, 0, 0, 2]).unwrap_err().why, Why::Length(0));
         assert!(Delete::decode(&[0, 0, 0, 1, 3, 0, 0, 0]).unwrap().spis.is_empty());
     }
 
     #[test]
     fn dirty_reserved_octets_of_a_nat_oa_are_not_looked_at() {
-        let clean = NatOa {
-            kind: IdType::Ipv4,
-            data: vec![192, 168, 1, 2],
-        };
+        let clean = NatOa { kind: IdType::Ipv4, data: vec![192, 168, 1, 2] };
         assert_eq!(NatOa::decode(&[1, 17, 6, 165, 192, 168, 1, 2]).unwrap(), clean);
         assert_eq!(clean.encode(), [1, 0, 0, 0, 192, 168, 1, 2]);
     }

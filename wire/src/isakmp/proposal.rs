@@ -114,11 +114,7 @@ impl SecurityAssociation {
             proposals.push(Proposal::decode(proposal.body)?);
             kind = next;
         }
-        Ok(Self {
-            doi,
-            situation,
-            proposals,
-        })
+        Ok(Self { doi, situation, proposals })
     }
 
     /// Writes the payload's body; proposals and transforms beyond what decoding accepts are left out.
@@ -129,11 +125,7 @@ impl SecurityAssociation {
         let mut left = self.proposals.len().min(MAX_PROPOSALS);
         for proposal in self.proposals.iter().take(MAX_PROPOSALS) {
             left = left.saturating_sub(1);
-            let next = if left == 0 {
-                PayloadType::None
-            } else {
-                PayloadType::Proposal
-            };
+            let next = if left == 0 { PayloadType::None } else { PayloadType::Proposal };
             write_generic(&mut writer, next, &proposal.encode());
         }
         writer.into_vec()
@@ -153,11 +145,7 @@ impl Proposal {
         }
         let spi = reader.take(spi_size, "SPI")?.to_vec();
         let mut transforms = Vec::new();
-        let mut kind = if reader.is_empty() {
-            PayloadType::None
-        } else {
-            PayloadType::Transform
-        };
+        let mut kind = if reader.is_empty() { PayloadType::None } else { PayloadType::Transform };
         while kind == PayloadType::Transform && transforms.len() < usize::from(count) {
             let (transform, next) = next_payload(&mut reader, kind)?;
             transforms.push(Transform::decode(transform.body)?);
@@ -166,12 +154,7 @@ impl Proposal {
         if kind != PayloadType::None || transforms.len() != usize::from(count) {
             return Err(reader.error("number of transforms", Why::Value(u64::from(count))));
         }
-        Ok(Self {
-            number,
-            protocol,
-            spi,
-            transforms,
-        })
+        Ok(Self { number, protocol, spi, transforms })
     }
 
     /// Writes the body of a Proposal payload.
@@ -187,11 +170,7 @@ impl Proposal {
         let mut left = count;
         for transform in self.transforms.iter().take(count) {
             left = left.saturating_sub(1);
-            let next = if left == 0 {
-                PayloadType::None
-            } else {
-                PayloadType::Transform
-            };
+            let next = if left == 0 { PayloadType::None } else { PayloadType::Transform };
             write_generic(&mut writer, next, &transform.encode());
         }
         writer.into_vec()
@@ -211,11 +190,7 @@ impl Transform {
         let number = reader.u8("transform number")?;
         let id = reader.u8("transform id")?;
         reader.u16("reserved")?;
-        Ok(Self {
-            number,
-            id,
-            attributes: Attribute::decode_all(reader.rest())?,
-        })
+        Ok(Self { number, id, attributes: Attribute::decode_all(reader.rest())? })
     }
 
     /// Writes the body of a Transform payload.
@@ -274,10 +249,7 @@ mod tests {
     #[test]
     fn an_attribute_is_found_by_its_number() {
         let transform = &sa(1).proposals[0].transforms[0];
-        assert_eq!(
-            transform.attribute(IpsecAttribute::LifeDuration).unwrap().as_u64(),
-            Some(3600)
-        );
+        assert_eq!(transform.attribute(IpsecAttribute::LifeDuration).unwrap().as_u64(), Some(3600));
         assert_eq!(transform.attribute(6_u16), None);
     }
 
@@ -310,16 +282,10 @@ mod tests {
         assert!(SecurityAssociation::decode(&sa(MAX_TRANSFORMS).encode()).is_ok());
         let mut bytes = sa(1).encode();
         bytes[15] = 129;
-        assert_eq!(
-            SecurityAssociation::decode(&bytes).unwrap_err().why,
-            Why::TooMany(MAX_TRANSFORMS)
-        );
+        assert_eq!(SecurityAssociation::decode(&bytes).unwrap_err().why, Why::TooMany(MAX_TRANSFORMS));
         let mut bytes = vec![0, 0, 0, 1, 0, 0, 0, 1];
         bytes.extend([2, 0, 0, 8, 1, 3, 0, 0].repeat(MAX_PROPOSALS + 1));
-        assert_eq!(
-            SecurityAssociation::decode(&bytes).unwrap_err().why,
-            Why::TooMany(MAX_PROPOSALS)
-        );
+        assert_eq!(SecurityAssociation::decode(&bytes).unwrap_err().why, Why::TooMany(MAX_PROPOSALS));
     }
 
     #[test]

@@ -79,14 +79,8 @@ pub const RACOON: [u8; 16] = octets(0x7003_cbc1_097d_be9c_2600_ba69_83bc_8b35);
 pub const STRONGSWAN: [u8; 16] = octets(0x882f_e56d_6fd2_0dbc_2251_613b_2ebe_5beb);
 
 /// The ids that only Apple's clients send: the drafts from -04 on and the one without a number.
-pub const APPLE: [[u8; 16]; 6] = [
-    NAT_T_DRAFT,
-    NAT_T_DRAFT_08,
-    NAT_T_DRAFT_07,
-    NAT_T_DRAFT_06,
-    NAT_T_DRAFT_05,
-    NAT_T_DRAFT_04,
-];
+pub const APPLE: [[u8; 16]; 6] =
+    [NAT_T_DRAFT, NAT_T_DRAFT_08, NAT_T_DRAFT_07, NAT_T_DRAFT_06, NAT_T_DRAFT_05, NAT_T_DRAFT_04];
 
 const fn octets(number: u128) -> [u8; 16] {
     number.to_be_bytes()
@@ -122,10 +116,7 @@ pub fn name(id: &[u8]) -> Option<&'static str> {
         (&RACOON, "KAME/racoon"),
         (&STRONGSWAN, "strongSwan"),
     ];
-    NAMES
-        .iter()
-        .find(|(known, _)| id.starts_with(known))
-        .map(|(_, name)| *name)
+    NAMES.iter().find(|(known, _)| id.starts_with(known)).map(|(_, name)| *name)
 }
 
 #[cfg(test)]

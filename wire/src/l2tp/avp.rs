@@ -108,22 +108,13 @@ impl Avp {
 
     /// A mandatory AVP of these octets.
     pub fn bytes(kind: AvpType, value: &[u8]) -> Self {
-        Self {
-            mandatory: true,
-            hidden: false,
-            vendor: 0,
-            kind,
-            value: value.to_vec(),
-        }
+        Self { mandatory: true, hidden: false, vendor: 0, kind, value: value.to_vec() }
     }
 
     /// The same AVP with the M bit clear.
     #[must_use]
     pub fn optional(self) -> Self {
-        Self {
-            mandatory: false,
-            ..self
-        }
+        Self { mandatory: false, ..self }
     }
 
     /// The value, if it has exactly two octets.
@@ -160,18 +151,8 @@ pub fn decode_avps(payload: &[u8]) -> Result<Vec<Avp>, Error> {
         let number = reader.u16("attribute type")?;
         let value = reader.take(value_len, "attribute value")?.to_vec();
         let known = vendor == 0 && flags & RESERVED == 0;
-        let kind = if known {
-            AvpType::from(number)
-        } else {
-            AvpType::Unknown(number)
-        };
-        avps.push(Avp {
-            mandatory: flags & MANDATORY != 0,
-            hidden: flags & HIDDEN != 0,
-            vendor,
-            kind,
-            value,
-        });
+        let kind = if known { AvpType::from(number) } else { AvpType::Unknown(number) };
+        avps.push(Avp { mandatory: flags & MANDATORY != 0, hidden: flags & HIDDEN != 0, vendor, kind, value });
     }
     Ok(avps)
 }
@@ -199,10 +180,7 @@ mod tests {
 
     #[test]
     fn avps_are_written_as_rfc_2661_draws_them() {
-        let avps = [
-            Avp::u16(AvpType::MessageType, 1),
-            Avp::u32(AvpType::BearerType, 2).optional(),
-        ];
+        let avps = [Avp::u16(AvpType::MessageType, 1), Avp::u32(AvpType::BearerType, 2).optional()];
         let bytes = encode_avps(&avps);
         assert_eq!(bytes, [0x80, 8, 0, 0, 0, 0, 0, 1, 0, 10, 0, 0, 0, 18, 0, 0, 0, 2]);
         assert_eq!(decode_avps(&bytes).unwrap(), avps);
@@ -213,10 +191,7 @@ mod tests {
     #[test]
     fn an_avp_must_hold_its_own_header() {
         for length in 0..6 {
-            assert_eq!(
-                decode_avps(&[0x80, length, 0, 0, 0, 0]).unwrap_err().why,
-                Why::Length(usize::from(length))
-            );
+            assert_eq!(decode_avps(&[0x80, length, 0, 0, 0, 0]).unwrap_err().why, Why::Length(usize::from(length)));
         }
         assert!(decode_avps(&[0x80, 6, 0, 0, 0, 0]).is_ok());
         assert_eq!(decode_avps(&[0x80, 7, 0, 0, 0, 0]).unwrap_err().why, Why::Truncated);

@@ -69,51 +69,25 @@ impl Header {
             return Err(start.error("flags of a control message", Why::Value(u64::from(flags))));
         }
         let before_length = reader.clone();
-        let length = if flags & LENGTH != 0 {
-            Some(reader.u16("length")?)
-        } else {
-            None
-        };
+        let length = if flags & LENGTH != 0 { Some(reader.u16("length")?) } else { None };
         let tunnel_id = reader.u16("tunnel id")?;
         let session_id = reader.u16("session id")?;
-        let (ns, nr) = if flags & SEQUENCE != 0 {
-            (Some(reader.u16("Ns")?), Some(reader.u16("Nr")?))
-        } else {
-            (None, None)
-        };
-        let offset = if flags & OFFSET != 0 {
-            Some(reader.u16("offset size")?)
-        } else {
-            None
-        };
+        let (ns, nr) =
+            if flags & SEQUENCE != 0 { (Some(reader.u16("Ns")?), Some(reader.u16("Nr")?)) } else { (None, None) };
+        let offset = if flags & OFFSET != 0 { Some(reader.u16("offset size")?) } else { None };
         if let Some(padding) = offset {
             reader.take(usize::from(padding), "offset pad")?;
         }
         let mut payload = reader.rest();
         if let Some(length) = length {
             let told = usize::from(length);
-            let Some(cut) = told
-                .checked_sub(reader.offset())
-                .and_then(|payload_len| payload.get(..payload_len))
-            else {
+            let Some(cut) = told.checked_sub(reader.offset()).and_then(|payload_len| payload.get(..payload_len)) else {
                 return Err(before_length.error("length", Why::Length(told)));
             };
             payload = cut;
         }
         let priority = flags & PRIORITY != 0;
-        Ok((
-            Self {
-                control,
-                length,
-                tunnel_id,
-                session_id,
-                ns,
-                nr,
-                offset,
-                priority,
-            },
-            payload,
-        ))
+        Ok((Self { control, length, tunnel_id, session_id, ns, nr, offset, priority }, payload))
     }
 
     /// Writes the header and the payload.
@@ -184,20 +158,12 @@ mod tests {
         assert_eq!((header.length, header.ns, header.nr), (Some(14), Some(1), Some(2)));
         assert_eq!(payload, [0xaa, 0xbb]);
         assert_eq!(header.encode(payload), CONTROL);
-        let bare = Header {
-            length: None,
-            ns: None,
-            nr: None,
-            ..header
-        };
+        let bare = Header { length: None, ns: None, nr: None, ..header };
         assert_eq!(bare.encode(&[])[..4], [0xc8, 0x02, 0, 12]);
         for first in [0x80, 0x88, 0xc0] {
             let mut message = CONTROL;
             message[0] = first;
-            assert_eq!(
-                Header::decode(&message).unwrap_err().field,
-                "flags of a control message"
-            );
+            assert_eq!(Header::decode(&message).unwrap_err().field, "flags of a control message");
         }
     }
 
@@ -206,10 +172,7 @@ mod tests {
         for version in [0, 1, 3] {
             let mut message = CONTROL;
             message[1] = version;
-            assert_eq!(
-                Header::decode(&message).unwrap_err().why,
-                Why::Value(u64::from(version))
-            );
+            assert_eq!(Header::decode(&message).unwrap_err().why, Why::Value(u64::from(version)));
         }
     }
 
@@ -223,11 +186,7 @@ mod tests {
         }
         let mut message = CONTROL;
         message[3] = 13;
-        assert_eq!(
-            Header::decode(&message).unwrap().1,
-            [0xaa],
-            "what is behind the length is padding"
-        );
+        assert_eq!(Header::decode(&message).unwrap().1, [0xaa], "what is behind the length is padding");
     }
 
     #[test]
@@ -245,10 +204,7 @@ mod tests {
         let (header, payload) = Header::decode(&message).unwrap();
         assert_eq!((header.control, header.length, header.ns), (false, Some(11), None));
         assert_eq!((header.tunnel_id, header.session_id, payload), (7, 8, &b"abc"[..]));
-        assert_eq!(
-            data_header(7, 8, 65_527).map(|header| [header[2], header[3]]),
-            Some([0xff, 0xff])
-        );
+        assert_eq!(data_header(7, 8, 65_527).map(|header| [header[2], header[3]]), Some([0xff, 0xff]));
         assert_eq!(data_header(7, 8, 65_528), None);
     }
 }

@@ -91,32 +91,18 @@ mod tests {
 
     #[test]
     fn a_result_code_may_end_after_each_field() {
-        let code = |result, error, message: &str| ResultCode {
-            result,
-            error,
-            message: message.to_owned(),
-        };
+        let code = |result, error, message: &str| ResultCode { result, error, message: message.to_owned() };
         assert_eq!(ResultCode::decode(&[0, 6]).unwrap(), code(6, None, ""));
         assert_eq!(ResultCode::decode(&[0, 6, 0]).unwrap(), code(6, None, ""));
         assert_eq!(ResultCode::decode(&[0, 2, 0, 4]).unwrap(), code(2, Some(4), ""));
-        assert_eq!(
-            ResultCode::decode(b"\0\x02\0\x04no room").unwrap(),
-            code(2, Some(4), "no room")
-        );
-        assert_eq!(
-            ResultCode::decode(b"\0\x02\0\x04\xff").unwrap(),
-            code(2, Some(4), "\u{fffd}")
-        );
+        assert_eq!(ResultCode::decode(b"\0\x02\0\x04no room").unwrap(), code(2, Some(4), "no room"));
+        assert_eq!(ResultCode::decode(b"\0\x02\0\x04\xff").unwrap(), code(2, Some(4), "\u{fffd}"));
         assert!(ResultCode::decode(&[0]).is_err());
     }
 
     #[test]
     fn an_error_code_is_always_written() {
-        let code = ResultCode {
-            result: 6,
-            error: None,
-            message: String::new(),
-        };
+        let code = ResultCode { result: 6, error: None, message: String::new() };
         assert_eq!(code.encode(), [0, 6, 0, 0]);
     }
 

@@ -48,9 +48,7 @@ impl PapRequest {
 
 impl fmt::Debug for PapRequest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("PapRequest")
-            .field("name", &self.name)
-            .finish_non_exhaustive()
+        f.debug_struct("PapRequest").field("name", &self.name).finish_non_exhaustive()
     }
 }
 
@@ -71,11 +69,7 @@ impl PapReply {
     /// Reads the data of an answer; no data at all is an empty message, as some servers send it.
     pub fn decode(data: &[u8]) -> Result<Self, Error> {
         let mut reader = Reader::new("PAP answer", data);
-        let message = if reader.is_empty() {
-            Vec::new()
-        } else {
-            counted(&mut reader, "Message")?
-        };
+        let message = if reader.is_empty() { Vec::new() } else { counted(&mut reader, "Message")? };
         Ok(Self { message })
     }
 
@@ -113,10 +107,7 @@ impl ChapValue {
     pub fn decode(data: &[u8]) -> Result<Self, Error> {
         let mut reader = Reader::new("CHAP value", data);
         let value = counted(&mut reader, "Value")?;
-        Ok(Self {
-            value,
-            name: reader.rest().to_vec(),
-        })
+        Ok(Self { value, name: reader.rest().to_vec() })
     }
 
     /// Writes the data of a Challenge or Response; a value of more than 255 octets is cut.
@@ -148,16 +139,10 @@ mod tests {
 
     #[test]
     fn a_password_is_read_but_never_shown() {
-        let request = PapRequest {
-            name: b"alice".to_vec(),
-            password: b"0penSesame".to_vec(),
-        };
+        let request = PapRequest { name: b"alice".to_vec(), password: b"0penSesame".to_vec() };
         assert_eq!(request.encode(), b"\x05alice\x0a0penSesame");
         assert_eq!(PapRequest::decode(&request.encode()).unwrap(), request);
-        assert_eq!(
-            format!("{request:?}"),
-            format!("PapRequest {{ name: {:?}, .. }}", b"alice")
-        );
+        assert_eq!(format!("{request:?}"), format!("PapRequest {{ name: {:?}, .. }}", b"alice"));
         assert!(PapRequest::decode(b"\x05alice\x0a0pen").is_err());
         assert!(PapRequest::decode(b"\x05alice").is_err());
     }
@@ -165,28 +150,13 @@ mod tests {
     #[test]
     fn an_answer_may_have_no_message() {
         assert_eq!(PapReply::decode(&[]).unwrap(), PapReply { message: vec![] });
-        assert_eq!(
-            PapReply::decode(b"\x02no").unwrap(),
-            PapReply {
-                message: b"no".to_vec()
-            }
-        );
-        assert_eq!(
-            PapReply {
-                message: vec![b'x'; 300]
-            }
-            .encode()
-            .len(),
-            256
-        );
+        assert_eq!(PapReply::decode(b"\x02no").unwrap(), PapReply { message: b"no".to_vec() });
+        assert_eq!(PapReply { message: vec![b'x'; 300] }.encode().len(), 256);
     }
 
     #[test]
     fn a_chap_name_is_what_stands_behind_the_value() {
-        let challenge = ChapValue {
-            value: vec![1, 2, 3],
-            name: b"sekisho".to_vec(),
-        };
+        let challenge = ChapValue { value: vec![1, 2, 3], name: b"sekisho".to_vec() };
         assert_eq!(challenge.encode(), b"\x03\x01\x02\x03sekisho");
         assert_eq!(ChapValue::decode(&challenge.encode()).unwrap(), challenge);
         assert!(ChapValue::decode(&[]).is_err());

@@ -68,9 +68,7 @@ impl<'a> Packet<'a> {
         let id = reader.u8("identifier")?;
         let before_length = reader.clone();
         let length = usize::from(reader.u16("length")?);
-        let data = length
-            .checked_sub(HEADER_LEN)
-            .and_then(|data_len| reader.rest().get(..data_len));
+        let data = length.checked_sub(HEADER_LEN).and_then(|data_len| reader.rest().get(..data_len));
         match data {
             Some(data) => Ok(Self { code, id, data }),
             None => Err(before_length.error("length", Why::Length(length))),
@@ -120,10 +118,7 @@ pub fn decode_options(data: &[u8]) -> Result<Vec<Opt>, Error> {
         let Some(data_len) = length.checked_sub(2) else {
             return Err(before_length.error("length", Why::Length(length)));
         };
-        options.push(Opt {
-            kind,
-            data: reader.take(data_len, "data")?.to_vec(),
-        });
+        options.push(Opt { kind, data: reader.take(data_len, "data")?.to_vec() });
     }
     Ok(options)
 }
@@ -147,11 +142,7 @@ mod tests {
 
     #[test]
     fn padding_behind_a_packet_is_cut_off() {
-        let packet = Packet {
-            code: Code::EchoRequest,
-            id: 7,
-            data: &[1, 2, 3, 4],
-        };
+        let packet = Packet { code: Code::EchoRequest, id: 7, data: &[1, 2, 3, 4] };
         let mut bytes = Packet::encode(packet.code, packet.id, packet.data);
         assert_eq!(bytes, [9, 7, 0, 8, 1, 2, 3, 4]);
         bytes.extend_from_slice(&[0; 5]);
@@ -178,16 +169,7 @@ mod tests {
 
     #[test]
     fn an_option_too_long_for_its_length_is_cut() {
-        let bytes = encode_options(&[Opt {
-            kind: 1,
-            data: vec![5; 300],
-        }]);
-        assert_eq!(
-            decode_options(&bytes).unwrap(),
-            [Opt {
-                kind: 1,
-                data: vec![5; 253]
-            }]
-        );
+        let bytes = encode_options(&[Opt { kind: 1, data: vec![5; 300] }]);
+        assert_eq!(decode_options(&bytes).unwrap(), [Opt { kind: 1, data: vec![5; 253] }]);
     }
 }

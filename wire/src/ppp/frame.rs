@@ -49,11 +49,7 @@ pub fn decode_frame(frame: &[u8]) -> Result<(Protocol, &[u8]), Error> {
     }
     let start = reader.clone();
     let first = reader.u8("protocol")?;
-    let number = if first & 1 == 1 {
-        u16::from(first)
-    } else {
-        u16::from_be_bytes([first, reader.u8("protocol")?])
-    };
+    let number = if first & 1 == 1 { u16::from(first) } else { u16::from_be_bytes([first, reader.u8("protocol")?]) };
     // A lone 0xff is the address field without its control octet, never a protocol.
     if number & 1 == 0 || number == 0x00ff {
         return Err(start.error("protocol", Why::Value(u64::from(number))));
@@ -79,26 +75,14 @@ mod tests {
     fn compressed_and_uncompressed_frames_are_read_alike() {
         for head in [&[0xff, 3, 0, 0x21][..], &[0xff, 3, 0x21], &[0, 0x21], &[0x21]] {
             let frame = [head, b"data"].concat();
-            assert_eq!(
-                decode_frame(&frame).unwrap(),
-                (Protocol::Ipv4, &b"data"[..]),
-                "{head:02x?}"
-            );
+            assert_eq!(decode_frame(&frame).unwrap(), (Protocol::Ipv4, &b"data"[..]), "{head:02x?}");
         }
         assert_eq!(decode_frame(&[0xc0, 0x21]).unwrap(), (Protocol::Lcp, &[][..]));
     }
 
     #[test]
     fn what_cannot_be_a_protocol_is_an_error() {
-        for frame in [
-            &[][..],
-            &[0xff],
-            &[0xff, 3],
-            &[0xff, 4, 0, 0x21],
-            &[0],
-            &[0xc0],
-            &[0xc0, 0x20],
-        ] {
+        for frame in [&[][..], &[0xff], &[0xff, 3], &[0xff, 4, 0, 0x21], &[0], &[0xc0], &[0xc0, 0x20]] {
             assert!(decode_frame(frame).is_err(), "{frame:02x?}");
         }
     }

@@ -173,10 +173,7 @@ pub(super) fn encrypt<const R: usize>(table: &Table<16>, lanes: &mut Lanes<'_, 1
                 // SAFETY: `starts` gives places with `count` blocks each.
                 unsafe {
                     _mm_storeu_si128(at[2 * pair].add(block).cast(), _mm256_castsi256_si128(state[pair]));
-                    _mm_storeu_si128(
-                        at[2 * pair + 1].add(block).cast(),
-                        _mm256_extracti128_si256::<1>(state[pair]),
-                    );
+                    _mm_storeu_si128(at[2 * pair + 1].add(block).cast(), _mm256_extracti128_si256::<1>(state[pair]));
                 }
             }
         }

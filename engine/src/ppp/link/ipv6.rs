@@ -27,9 +27,7 @@ impl Link {
     /// A frame of IPV6CP or IPv6; rejected where IPv6 is not wanted.
     pub(super) fn on_ipv6_frame(&mut self, protocol: Protocol, payload: &[u8], rng: &mut Rng, now: Instant) {
         match &mut self.stage {
-            Stage::Network {
-                ipv6cp: Some(ipv6cp), ..
-            } => {
+            Stage::Network { ipv6cp: Some(ipv6cp), .. } => {
                 // Data before IPV6CP is open is dropped (RFC 5072 §3).
                 let (Protocol::Ipv6cp, Ok(packet)) = (protocol, Packet::decode(payload)) else {
                     return;
@@ -68,10 +66,7 @@ impl Link {
 
     /// The moment may have come for IPV6CP.
     pub(super) fn on_ipv6_timer(&mut self, now: Instant) {
-        let Stage::Network {
-            ipv6cp: Some(ipv6cp), ..
-        } = &mut self.stage
-        else {
+        let Stage::Network { ipv6cp: Some(ipv6cp), .. } = &mut self.stage else {
             return;
         };
         let mut steps = Vec::new();
@@ -89,10 +84,7 @@ impl Link {
                 Step::LayerStarted | Step::LayerFinished => {}
                 Step::Failed(_) => {
                     let mut last = Vec::new();
-                    if let Stage::Network {
-                        ipv6cp: Some(ipv6cp), ..
-                    } = &mut self.stage
-                    {
+                    if let Stage::Network { ipv6cp: Some(ipv6cp), .. } = &mut self.stage {
                         ipv6cp.close(now, &mut last);
                     }
                     for step in last {
@@ -108,10 +100,7 @@ impl Link {
     }
 
     fn on_ipv6_up(&mut self) {
-        let Stage::Network {
-            ipv6cp: Some(ipv6cp), ..
-        } = &self.stage
-        else {
+        let Stage::Network { ipv6cp: Some(ipv6cp), .. } = &self.stage else {
             return;
         };
         let up = Ipv6Up {
@@ -119,10 +108,7 @@ impl Link {
             peer_identifier: ipv6cp.options.peer(),
             peer_mru: self.lcp.options.peer.mru,
         };
-        self.log(Log::Ipv6cpUp {
-            local: up.our_identifier,
-            remote: up.peer_identifier,
-        });
+        self.log(Log::Ipv6cpUp { local: up.our_identifier, remote: up.peer_identifier });
         self.outputs.push_back(Output::Ipv6Up(up));
     }
 

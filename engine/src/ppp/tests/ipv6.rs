@@ -3,10 +3,7 @@
 use super::*;
 
 fn with_ipv6() -> Settings {
-    Settings {
-        ipv6cp: true,
-        ..settings(&[Method::Pap])
-    }
+    Settings { ipv6cp: true, ..settings(&[Method::Pap]) }
 }
 
 fn request(id: u8, identifier: u64) -> Vec<u8> {
@@ -28,17 +25,8 @@ fn open() -> (Bench, u64) {
     let identifier = identifier_in(&ours.3);
     bench.give(&packet(ours.0, 2, ours.2, &ours.3));
     let outputs = bench.outputs();
-    let expected = Ipv6Up {
-        our_identifier: identifier,
-        peer_identifier: Some(9),
-        peer_mru: 1500,
-    };
-    assert!(
-        outputs
-            .iter()
-            .any(|o| matches!(o, Output::Ipv6Up(up) if *up == expected)),
-        "{outputs:?}"
-    );
+    let expected = Ipv6Up { our_identifier: identifier, peer_identifier: Some(9), peer_mru: 1500 };
+    assert!(outputs.iter().any(|o| matches!(o, Output::Ipv6Up(up) if *up == expected)), "{outputs:?}");
     assert!(bench.link.is_ipv6_up());
     (bench, identifier)
 }
@@ -50,10 +38,7 @@ fn downs(outputs: &[Output]) -> usize {
 #[test]
 fn the_client_begins_and_both_have_identifiers() {
     let mut bench = Bench::up(with_ipv6());
-    assert!(
-        bench.wait(seconds(30)).iter().all(|o| !matches!(o, Output::Send(_))),
-        "it waits for the client"
-    );
+    assert!(bench.wait(seconds(30)).iter().all(|o| !matches!(o, Output::Send(_))), "it waits for the client");
     let sent = bench.answer(&request(1, 9));
     let codes: Vec<_> = sent.iter().map(|p| (p.0, p.1)).collect();
     assert_eq!(codes, [(Protocol::Ipv6cp, 1), (Protocol::Ipv6cp, 2)]);
@@ -142,13 +127,7 @@ fn ipv6_ends_once_with_the_link_and_when_lcp_begins_anew() {
 
 #[test]
 fn the_line_has_the_routers_words() {
-    let log = Log::Ipv6cpUp {
-        local: 7,
-        remote: Some(0x0200_0000_0000_0009),
-    };
-    assert_eq!(
-        log.to_string(),
-        "PPP/IPV6CP up  (Local: fe80::7, Remote: fe80::200:0:0:9)"
-    );
+    let log = Log::Ipv6cpUp { local: 7, remote: Some(0x0200_0000_0000_0009) };
+    assert_eq!(log.to_string(), "PPP/IPV6CP up  (Local: fe80::7, Remote: fe80::200:0:0:9)");
     assert_eq!(log.level(), Level::Info);
 }

@@ -9,13 +9,7 @@ impl Peer {
         let Some(sa) = &self.ike.sa else { return };
         let spi = [sa.cky_i, sa.cky_r].concat();
         let kind = NotifyType::InitialContact;
-        let n = Notification {
-            doi: 1,
-            protocol: Protocol::Isakmp,
-            spi,
-            kind,
-            data: vec![],
-        };
+        let n = Notification { doi: 1, protocol: Protocol::Isakmp, spi, kind, data: vec![] };
         let id = (self.rng.u64() as u32) | 1;
         self.say("-> INITIAL-CONTACT");
         self.send_informational(id, PayloadType::Notification, n.encode());
@@ -54,17 +48,10 @@ impl Peer {
         let rest = self.tampered(Layer::Payloads, encode_chain(&[(kind, body)]));
         let Some(sa) = &self.ike.sa else { return };
         let proof = sa.keys.hash.mac(&sa.keys.a, &[&id.to_be_bytes(), &rest]);
-        let (sealed, _) = sa
-            .keys
-            .seal(hashed(kind, &proof, &rest), &sa.keys.iv_for(&sa.last_block, id));
-        let message = header(
-            (sa.cky_i, sa.cky_r),
-            PayloadType::Hash,
-            ExchangeType::Informational,
-            Flags::ENCRYPTION.0,
-            id,
-        )
-        .encode(&sealed);
+        let (sealed, _) = sa.keys.seal(hashed(kind, &proof, &rest), &sa.keys.iv_for(&sa.last_block, id));
+        let message =
+            header((sa.cky_i, sa.cky_r), PayloadType::Hash, ExchangeType::Informational, Flags::ENCRYPTION.0, id)
+                .encode(&sealed);
         self.send_ike(port, &message);
     }
 
@@ -85,12 +72,7 @@ impl Peer {
     }
 
     pub(in crate::peer) fn delete_all(&mut self) {
-        let spis = self
-            .esp
-            .inbound_spis()
-            .iter()
-            .map(|s| s.to_be_bytes().to_vec())
-            .collect();
+        let spis = self.esp.inbound_spis().iter().map(|s| s.to_be_bytes().to_vec()).collect();
         self.delete(Protocol::Esp, spis);
         if let Some(sa) = &self.ike.sa {
             let spi = [sa.cky_i, sa.cky_r].concat();
@@ -129,13 +111,7 @@ impl Peer {
         let Some(rest) = payloads.last().and_then(|l| plain.get(first.end..l.end)) else {
             return;
         };
-        if first.body
-            != sa
-                .keys
-                .hash
-                .mac(&sa.keys.a, &[&head.message_id.to_be_bytes(), rest])
-                .as_slice()
-        {
+        if first.body != sa.keys.hash.mac(&sa.keys.a, &[&head.message_id.to_be_bytes(), rest]).as_slice() {
             return;
         }
         let sa_reply = sa.last_reply.len();
@@ -157,11 +133,7 @@ impl Peer {
         self.say(format!("<- delete {:?}", d.protocol));
         match d.protocol {
             Protocol::Esp => {
-                for spi in d
-                    .spis
-                    .iter()
-                    .filter_map(|s| s.as_slice().try_into().ok().map(u32::from_be_bytes))
-                {
+                for spi in d.spis.iter().filter_map(|s| s.as_slice().try_into().ok().map(u32::from_be_bytes)) {
                     self.esp.deleted(spi);
                 }
                 let waits = self.ike.quick.as_ref().is_some_and(|q| q.reply.is_none()) || self.ike.phase1.is_some();
@@ -189,10 +161,7 @@ impl Peer {
         }
         if n.kind == NotifyType::RUThere {
             let id = (self.rng.u64() as u32) | 1;
-            let answer = Notification {
-                kind: NotifyType::RUThereAck,
-                ..n.clone()
-            };
+            let answer = Notification { kind: NotifyType::RUThereAck, ..n.clone() };
             self.send_informational(id, PayloadType::Notification, answer.encode());
         }
     }

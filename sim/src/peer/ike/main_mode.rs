@@ -5,50 +5,28 @@ use super::*;
 impl Peer {
     pub(in crate::peer) fn begin_main_mode(&mut self) {
         let cky_i = self.rng.array::<8>();
-        let transforms = self
-            .manner
-            .phase1
-            .iter()
-            .enumerate()
-            .map(|(i, (enc, bits, hash, group))| {
-                let mut attributes = vec![short(1, *enc)];
-                attributes.extend(bits.map(|b| short(14, b)));
-                attributes.extend([
-                    short(2, *hash),
-                    short(4, *group),
-                    short(3, 1),
-                    short(11, 1),
-                    short(12, self.manner.lives.0),
-                ]);
-                Transform {
-                    number: i as u8 + 1,
-                    id: 1,
-                    attributes,
-                }
-            });
-        let proposals = vec![Proposal {
-            number: 1,
-            protocol: Protocol::Isakmp,
-            spi: vec![],
-            transforms: transforms.collect(),
-        }];
-        let sa_body = SecurityAssociation {
-            doi: 1,
-            situation: 1,
-            proposals,
-        }
-        .encode();
+        let transforms = self.manner.phase1.iter().enumerate().map(|(i, (enc, bits, hash, group))| {
+            let mut attributes = vec![short(1, *enc)];
+            attributes.extend(bits.map(|b| short(14, b)));
+            attributes.extend([
+                short(2, *hash),
+                short(4, *group),
+                short(3, 1),
+                short(11, 1),
+                short(12, self.manner.lives.0),
+            ]);
+            Transform { number: i as u8 + 1, id: 1, attributes }
+        });
+        let proposals =
+            vec![Proposal { number: 1, protocol: Protocol::Isakmp, spi: vec![], transforms: transforms.collect() }];
+        let sa_body = SecurityAssociation { doi: 1, situation: 1, proposals }.encode();
         let mut payloads = vec![(PayloadType::Sa, sa_body.clone())];
         payloads.push((PayloadType::VendorId, vendor::DPD.to_vec()));
         if self.manner.natt {
             payloads.push((PayloadType::VendorId, vendor::NAT_T_RFC3947.to_vec()));
         }
         let message = clear((cky_i, [0; 8]), &payloads);
-        let port = if self.manner.rekeys_on_500 {
-            500
-        } else {
-            self.ike_port()
-        };
+        let port = if self.manner.rekeys_on_500 { 500 } else { self.ike_port() };
         self.ike.phase1 = Some(Phase1 {
             cky_i,
             cky_r: [0; 8],
@@ -98,26 +76,17 @@ impl Peer {
         let payloads = chain(head.next, body).ok()?;
         let sa = SecurityAssociation::decode(find(&payloads, PayloadType::Sa)?).ok()?;
         let t = sa.proposals.first()?.transforms.first()?;
-        let n = |kind: u16| {
-            t.attribute(kind)
-                .and_then(Attribute::as_u64)
-                .and_then(|v| u16::try_from(v).ok())
-        };
+        let n = |kind: u16| t.attribute(kind).and_then(Attribute::as_u64).and_then(|v| u16::try_from(v).ok());
         let cipher = IkeCipher::from_ike(n(1)?, n(14))?;
         let (hash, group) = (Hash::from_ike(n(2)?)?, Group::from_ike(n(4)?)?);
         p1.agreed = Some((cipher, hash, group));
         p1.cky_r = head.responder.0;
-        p1.natt = payloads
-            .iter()
-            .any(|p| p.kind == PayloadType::VendorId && p.body == vendor::NAT_T_RFC3947);
+        p1.natt = payloads.iter().any(|p| p.kind == PayloadType::VendorId && p.body == vendor::NAT_T_RFC3947);
         self.say(format!("<- main mode 2: {cipher:?} {hash:?} {group:?}"));
         let pair = KeyPair::generate(group, &self.rng.array::<64>());
         p1.publics.0 = pair.public().to_vec();
         p1.pair = Some(pair);
-        let mut out = vec![
-            (PayloadType::KeyExchange, p1.publics.0.clone()),
-            (PayloadType::Nonce, p1.nonce.clone()),
-        ];
+        let mut out = vec![(PayloadType::KeyExchange, p1.publics.0.clone()), (PayloadType::Nonce, p1.nonce.clone())];
         if p1.natt {
             let cookies = (&p1.cky_i, &p1.cky_r);
             let server = SocketAddr::new(self.server, p1.last_port);
@@ -141,21 +110,12 @@ impl Peer {
         let (cipher, hash, _) = p1.agreed?;
         p1.publics.1 = public.to_vec();
         let gxy = p1.pair.as_ref()?.shared(public).ok()?;
-        let mut keys = Keys::new(
-            &self.manner.psk,
-            (cipher, hash),
-            (&p1.nonce, nonce),
-            (&p1.cky_i, &p1.cky_r),
-            gxy.expose(),
-        );
+        let mut keys =
+            Keys::new(&self.manner.psk, (cipher, hash), (&p1.nonce, nonce), (&p1.cky_i, &p1.cky_r), gxy.expose());
         keys.iv = hash.digest(&[&p1.publics.0, &p1.publics.1]);
         keys.iv.truncate(cipher.block_len());
         if p1.natt {
-            let d: Vec<&[u8]> = payloads
-                .iter()
-                .filter(|p| p.kind == PayloadType::NatD)
-                .map(|p| p.body)
-                .collect();
+            let d: Vec<&[u8]> = payloads.iter().filter(|p| p.kind == PayloadType::NatD).map(|p| p.body).collect();
             let cookies = (&p1.cky_i, &p1.cky_r);
             let own = nat_hash(hash, cookies, SocketAddr::new(self.address, p1.last_port));
             let server = nat_hash(hash, cookies, SocketAddr::new(self.server, p1.last_port));
@@ -164,25 +124,10 @@ impl Peer {
                 || !d.iter().skip(1).any(|h| *h == server.as_slice());
         }
         let found = if p1.nat { " (NAT found)" } else { "" };
-        self.say(format!(
-            "<- main mode 4: {}{found}",
-            crate::peer::words::raw_names(&payloads)
-        ));
+        self.say(format!("<- main mode 4: {}{found}", crate::peer::words::raw_names(&payloads)));
         let (kind, data) = address_octets(self.address);
-        let id = self.tampered(
-            Layer::Payloads,
-            Identification {
-                kind,
-                protocol: 17,
-                port: 500,
-                data,
-            }
-            .encode(),
-        );
-        let proof = hash.mac(
-            &keys.skeyid,
-            &[&p1.publics.0, &p1.publics.1, &p1.cky_i, &p1.cky_r, &p1.sa_body, &id],
-        );
+        let id = self.tampered(Layer::Payloads, Identification { kind, protocol: 17, port: 500, data }.encode());
+        let proof = hash.mac(&keys.skeyid, &[&p1.publics.0, &p1.publics.1, &p1.cky_i, &p1.cky_r, &p1.sa_body, &id]);
         let mut out = vec![(PayloadType::Identification, id), (PayloadType::Hash, proof)];
         // Only a client that has no SA yet remembers nothing.
         if self.manner.initial_contact && self.ike.sa.is_none() {
@@ -199,14 +144,9 @@ impl Peer {
         let (sealed, last) = keys.seal(encode_chain(&out), &keys.iv.clone());
         keys.iv = last;
         p1.keys = Some(keys);
-        let message = header(
-            (p1.cky_i, p1.cky_r),
-            PayloadType::Identification,
-            ExchangeType::MainMode,
-            Flags::ENCRYPTION.0,
-            0,
-        )
-        .encode(&sealed);
+        let message =
+            header((p1.cky_i, p1.cky_r), PayloadType::Identification, ExchangeType::MainMode, Flags::ENCRYPTION.0, 0)
+                .encode(&sealed);
         let port = if p1.nat { 4500 } else { p1.last_port };
         self.next_message(p1, port, message);
         Some(false)
@@ -218,10 +158,8 @@ impl Peer {
         let payloads = chain(head.next, &plain).ok()?;
         let id = find(&payloads, PayloadType::Identification)?;
         let proof = find(&payloads, PayloadType::Hash)?;
-        let expected = keys.hash.mac(
-            &keys.skeyid,
-            &[&p1.publics.1, &p1.publics.0, &p1.cky_r, &p1.cky_i, &p1.sa_body, id],
-        );
+        let expected =
+            keys.hash.mac(&keys.skeyid, &[&p1.publics.1, &p1.publics.0, &p1.cky_r, &p1.cky_i, &p1.sa_body, id]);
         if proof != expected.as_slice() {
             return None;
         }
@@ -229,20 +167,9 @@ impl Peer {
         let dialled = address_octets(self.server).1 == identity.data;
         self.say(format!(
             "<- main mode 6: ID {}",
-            if dialled {
-                "is the address dialled"
-            } else {
-                "is another address"
-            }
+            if dialled { "is the address dialled" } else { "is another address" }
         ));
-        let sa = Sa {
-            cky_i: p1.cky_i,
-            cky_r: p1.cky_r,
-            keys,
-            last_block,
-            nat: p1.nat,
-            last_reply: bytes.to_vec(),
-        };
+        let sa = Sa { cky_i: p1.cky_i, cky_r: p1.cky_r, keys, last_block, nat: p1.nat, last_reply: bytes.to_vec() };
         let renewed = self.ike.sa.replace(sa).map(|old| self.ike.old.push(old)).is_some();
         if self.manner.renews {
             let life = Duration::from_secs(u64::from(self.manner.lives.0));

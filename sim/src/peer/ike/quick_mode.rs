@@ -6,11 +6,8 @@ impl Peer {
     pub(in crate::peer) fn begin_quick_mode(&mut self) {
         let spi = (self.rng.u64() as u32) | 0x1000;
         let id = (self.rng.u64() as u32) | 1;
-        let pair = self
-            .manner
-            .pfs
-            .and_then(Group::from_ike)
-            .map(|g| (g, KeyPair::generate(g, &self.rng.array::<64>())));
+        let pair =
+            self.manner.pfs.and_then(Group::from_ike).map(|g| (g, KeyPair::generate(g, &self.rng.array::<64>())));
         let nonce = self.rng.bytes(16);
         let Some(sa) = &self.ike.sa else { return };
         let mode = if sa.nat { 4 } else { 2 };
@@ -19,11 +16,7 @@ impl Peer {
             let mut attributes = vec![short(1, 1), short(2, life), short(4, mode), short(5, *auth)];
             attributes.extend(bits.map(|b| short(6, b)));
             attributes.extend(pfs.map(|g| short(3, g)));
-            Transform {
-                number: i as u8 + 1,
-                id: *id,
-                attributes,
-            }
+            Transform { number: i as u8 + 1, id: *id, attributes }
         });
         let proposals = vec![Proposal {
             number: 1,
@@ -32,74 +25,28 @@ impl Peer {
             transforms: transforms.collect(),
         }];
         let mut payloads = vec![
-            (
-                PayloadType::Sa,
-                SecurityAssociation {
-                    doi: 1,
-                    situation: 1,
-                    proposals,
-                }
-                .encode(),
-            ),
+            (PayloadType::Sa, SecurityAssociation { doi: 1, situation: 1, proposals }.encode()),
             (PayloadType::Nonce, nonce.clone()),
         ];
-        payloads.extend(
-            pair.as_ref()
-                .map(|(_, p)| (PayloadType::KeyExchange, p.public().to_vec())),
-        );
+        payloads.extend(pair.as_ref().map(|(_, p)| (PayloadType::KeyExchange, p.public().to_vec())));
         let (kind, data) = address_octets(self.address);
         let (server_kind, server) = address_octets(self.server);
-        let id_c = Identification {
-            kind,
-            protocol: 17,
-            port: self.manner.l2tp_port,
-            data: data.clone(),
-        };
-        let id_s = Identification {
-            kind: server_kind,
-            protocol: 17,
-            port: 1701,
-            data: server.clone(),
-        };
+        let id_c = Identification { kind, protocol: 17, port: self.manner.l2tp_port, data: data.clone() };
+        let id_s = Identification { kind: server_kind, protocol: 17, port: 1701, data: server.clone() };
         payloads.push((PayloadType::Identification, id_c.encode()));
         payloads.push((PayloadType::Identification, id_s.encode()));
         if sa.nat {
             payloads.push((PayloadType::NatOa, NatOa { kind, data }.encode()));
-            payloads.push((
-                PayloadType::NatOa,
-                NatOa {
-                    kind: server_kind,
-                    data: server,
-                }
-                .encode(),
-            ));
+            payloads.push((PayloadType::NatOa, NatOa { kind: server_kind, data: server }.encode()));
         }
         let rest = self.tampered(Layer::Payloads, encode_chain(&payloads));
         let Some(sa) = &self.ike.sa else { return };
         let proof = sa.keys.hash.mac(&sa.keys.a, &[&id.to_be_bytes(), &rest]);
-        let (sealed, iv) = sa.keys.seal(
-            hashed(PayloadType::Sa, &proof, &rest),
-            &sa.keys.iv_for(&sa.last_block, id),
-        );
-        let message = header(
-            (sa.cky_i, sa.cky_r),
-            PayloadType::Hash,
-            ExchangeType::QuickMode,
-            Flags::ENCRYPTION.0,
-            id,
-        )
-        .encode(&sealed);
+        let (sealed, iv) = sa.keys.seal(hashed(PayloadType::Sa, &proof, &rest), &sa.keys.iv_for(&sa.last_block, id));
+        let message = header((sa.cky_i, sa.cky_r), PayloadType::Hash, ExchangeType::QuickMode, Flags::ENCRYPTION.0, id)
+            .encode(&sealed);
         let repeat = Repeat::new(self.now, FIRST_PAUSE, TRIES);
-        self.ike.quick = Some(Quick {
-            id,
-            spi,
-            nonce,
-            pair,
-            iv,
-            last: message.clone(),
-            reply: None,
-            repeat,
-        });
+        self.ike.quick = Some(Quick { id, spi, nonce, pair, iv, last: message.clone(), reply: None, repeat });
         let port = self.ike_port();
         self.say(format!("-> quick mode 1: HASH {}", names(&payloads)));
         self.send_ike(port, &message);
@@ -145,19 +92,11 @@ impl Peer {
         let nonce = find(&payloads, PayloadType::Nonce)?;
         let proposal = answer.proposals.first()?;
         let t = proposal.transforms.first()?;
-        let n = |kind: u16| {
-            t.attribute(kind)
-                .and_then(Attribute::as_u64)
-                .and_then(|v| u16::try_from(v).ok())
-        };
+        let n = |kind: u16| t.attribute(kind).and_then(Attribute::as_u64).and_then(|v| u16::try_from(v).ok());
         let suite = Suite::from_ike(t.id, n(6), n(5))?;
         let outbound = u32::from_be_bytes(proposal.spi.as_slice().try_into().ok()?);
         let gxy = match &q.pair {
-            Some((_, pair)) => pair
-                .shared(find(&payloads, PayloadType::KeyExchange)?)
-                .ok()?
-                .expose()
-                .clone(),
+            Some((_, pair)) => pair.shared(find(&payloads, PayloadType::KeyExchange)?).ok()?.expose().clone(),
             None => vec![],
         };
         let len = suite.key_material_len();
@@ -167,21 +106,13 @@ impl Peer {
         let udp = matches!(n(4)?, 4 | 61444);
         let proof = sa.keys.hash.mac(&sa.keys.a, &[&[0], &id, &q.nonce, nonce]);
         let (sealed, _) = sa.keys.seal(encode_chain(&[(PayloadType::Hash, proof)]), &iv);
-        let message = header(
-            (sa.cky_i, sa.cky_r),
-            PayloadType::Hash,
-            ExchangeType::QuickMode,
-            Flags::ENCRYPTION.0,
-            q.id,
-        )
-        .encode(&sealed);
+        let message =
+            header((sa.cky_i, sa.cky_r), PayloadType::Hash, ExchangeType::QuickMode, Flags::ENCRYPTION.0, q.id)
+                .encode(&sealed);
         self.esp.install(q.spi, outbound, suite, (&keys_in, &keys_out), udp);
         let words = crate::peer::words::raw_names(&payloads);
         let in_udp = if udp { " in UDP" } else { "" };
-        self.say(format!(
-            "<- quick mode 2: {words} ({:?} {:?}{in_udp})",
-            suite.cipher, suite.auth
-        ));
+        self.say(format!("<- quick mode 2: {words} ({:?} {:?}{in_udp})", suite.cipher, suite.auth));
         Some(message)
     }
 

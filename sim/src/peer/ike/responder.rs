@@ -54,26 +54,15 @@ impl Answer {
 }
 
 fn number(t: &Transform, kind: u16) -> Option<u16> {
-    t.attribute(kind)
-        .and_then(Attribute::as_u64)
-        .and_then(|v| u16::try_from(v).ok())
+    t.attribute(kind).and_then(Attribute::as_u64).and_then(|v| u16::try_from(v).ok())
 }
 
 /// The offer cut down to its first proposal and transform; the SPI replaced.
 fn first_of(offer: &SecurityAssociation, spi: &[u8]) -> Option<SecurityAssociation> {
     let p = offer.proposals.first()?;
     let transforms = vec![p.transforms.first()?.clone()];
-    let proposals = vec![Proposal {
-        number: p.number,
-        protocol: p.protocol,
-        spi: spi.to_vec(),
-        transforms,
-    }];
-    Some(SecurityAssociation {
-        doi: offer.doi,
-        situation: offer.situation,
-        proposals,
-    })
+    let proposals = vec![Proposal { number: p.number, protocol: p.protocol, spi: spi.to_vec(), transforms }];
+    Some(SecurityAssociation { doi: offer.doi, situation: offer.situation, proposals })
 }
 
 impl Peer {
@@ -90,10 +79,7 @@ impl Peer {
         let reply = if head.responder.is_zero() {
             self.called_1(head, body)
         } else {
-            let Some(called) = self
-                .ike
-                .called
-                .take_if(|c| c.cky_i == head.initiator.0 && c.cky_r == head.responder.0)
+            let Some(called) = self.ike.called.take_if(|c| c.cky_i == head.initiator.0 && c.cky_r == head.responder.0)
             else {
                 return;
             };
@@ -118,14 +104,9 @@ impl Peer {
         let t = answer.proposals.first()?.transforms.first()?;
         let cipher = IkeCipher::from_ike(number(t, 1)?, number(t, 14))?;
         let suite = (cipher, Hash::from_ike(number(t, 2)?)?, Group::from_ike(number(t, 4)?)?);
-        let natt = payloads
-            .iter()
-            .any(|p| p.kind == PayloadType::VendorId && p.body == vendor::NAT_T_RFC3947);
+        let natt = payloads.iter().any(|p| p.kind == PayloadType::VendorId && p.body == vendor::NAT_T_RFC3947);
         let cky_r = self.rng.array::<8>();
-        let mut out = vec![
-            (PayloadType::Sa, answer.encode()),
-            (PayloadType::VendorId, vendor::DPD.to_vec()),
-        ];
+        let mut out = vec![(PayloadType::Sa, answer.encode()), (PayloadType::VendorId, vendor::DPD.to_vec())];
         if natt {
             out.push((PayloadType::VendorId, vendor::NAT_T_RFC3947.to_vec()));
         }
@@ -154,40 +135,21 @@ impl Peer {
         let shared = pair.shared(public).ok()?;
         c.publics = (public.to_vec(), pair.public().to_vec());
         let cookies = (&c.cky_i, &c.cky_r);
-        let mut keys = Keys::new(
-            &self.manner.psk,
-            (cipher, hash),
-            (nonce, &ours),
-            (cookies.0, cookies.1),
-            shared.expose(),
-        );
+        let mut keys =
+            Keys::new(&self.manner.psk, (cipher, hash), (nonce, &ours), (cookies.0, cookies.1), shared.expose());
         keys.iv = hash.digest(&[&c.publics.0, &c.publics.1]);
         keys.iv.truncate(cipher.block_len());
         c.keys = Some(keys);
-        let mut out = vec![
-            (PayloadType::KeyExchange, c.publics.1.clone()),
-            (PayloadType::Nonce, ours),
-        ];
+        let mut out = vec![(PayloadType::KeyExchange, c.publics.1.clone()), (PayloadType::Nonce, ours)];
         if c.natt {
-            let d: Vec<&[u8]> = payloads
-                .iter()
-                .filter(|p| p.kind == PayloadType::NatD)
-                .map(|p| p.body)
-                .collect();
+            let d: Vec<&[u8]> = payloads.iter().filter(|p| p.kind == PayloadType::NatD).map(|p| p.body).collect();
             let own = nat_hash(hash, cookies, SocketAddr::new(self.address, port));
             let server = nat_hash(hash, cookies, SocketAddr::new(self.server, port));
             c.nat = self.manner.pretends_nat
                 || d.first().is_none_or(|h| *h != own.as_slice())
                 || !d.iter().skip(1).any(|h| *h == server.as_slice());
             out.push((PayloadType::NatD, server));
-            out.push((
-                PayloadType::NatD,
-                if self.manner.pretends_nat {
-                    self.rng.bytes(own.len())
-                } else {
-                    own
-                },
-            ));
+            out.push((PayloadType::NatD, if self.manner.pretends_nat { self.rng.bytes(own.len()) } else { own }));
         }
         let message = clear((c.cky_i, c.cky_r), &out);
         self.ike.called = Some(c);
@@ -198,51 +160,22 @@ impl Peer {
         let mut keys = c.keys.clone()?;
         let (plain, iv) = keys.open(body, &keys.iv)?;
         let payloads = chain(head.next, &plain).ok()?;
-        let (id, proof) = (
-            find(&payloads, PayloadType::Identification)?,
-            find(&payloads, PayloadType::Hash)?,
-        );
+        let (id, proof) = (find(&payloads, PayloadType::Identification)?, find(&payloads, PayloadType::Hash)?);
         let (i, r) = (&c.publics.0, &c.publics.1);
-        if proof
-            != keys
-                .hash
-                .mac(&keys.skeyid, &[i, r, &c.cky_i, &c.cky_r, &c.sa_body, id])
-                .as_slice()
-        {
+        if proof != keys.hash.mac(&keys.skeyid, &[i, r, &c.cky_i, &c.cky_r, &c.sa_body, id]).as_slice() {
             return None;
         }
         let (kind, data) = address_octets(self.address);
-        let own = Identification {
-            kind,
-            protocol: 17,
-            port: 500,
-            data,
-        }
-        .encode();
-        let proof = keys
-            .hash
-            .mac(&keys.skeyid, &[r, i, &c.cky_r, &c.cky_i, &c.sa_body, &own]);
+        let own = Identification { kind, protocol: 17, port: 500, data }.encode();
+        let proof = keys.hash.mac(&keys.skeyid, &[r, i, &c.cky_r, &c.cky_i, &c.sa_body, &own]);
         let chain = encode_chain(&[(PayloadType::Identification, own), (PayloadType::Hash, proof)]);
         let (sealed, last_block) = keys.seal(chain, &iv);
         keys.iv.clone_from(&last_block);
         let cookies = (c.cky_i, c.cky_r);
-        let reply = header(
-            cookies,
-            PayloadType::Identification,
-            ExchangeType::MainMode,
-            Flags::ENCRYPTION.0,
-            0,
-        )
-        .encode(&sealed);
+        let reply = header(cookies, PayloadType::Identification, ExchangeType::MainMode, Flags::ENCRYPTION.0, 0)
+            .encode(&sealed);
         self.say("-> main mode 6: the server has renewed phase 1");
-        let sa = Sa {
-            cky_i: c.cky_i,
-            cky_r: c.cky_r,
-            keys,
-            last_block,
-            nat: c.nat,
-            last_reply: reply.clone(),
-        };
+        let sa = Sa { cky_i: c.cky_i, cky_r: c.cky_r, keys, last_block, nat: c.nat, last_reply: reply.clone() };
         if let Some(old) = self.ike.sa.replace(sa) {
             self.ike.old.push(old);
         }
@@ -282,12 +215,7 @@ impl Peer {
         let id = head.message_id;
         let spi = (self.rng.u64() as u32) | 0x1000;
         let (entropy, ours) = (self.rng.array::<64>(), self.rng.bytes(16));
-        let sa = self
-            .ike
-            .sa
-            .iter()
-            .chain(&self.ike.old)
-            .find(|s| (s.cky_i, s.cky_r) == cookies)?;
+        let sa = self.ike.sa.iter().chain(&self.ike.old).find(|s| (s.cky_i, s.cky_r) == cookies)?;
         let (plain, iv) = sa.keys.open(body, &sa.keys.iv_for(&sa.last_block, id))?;
         let payloads = chain(head.next, &plain).ok()?;
         let first = payloads.first().filter(|p| p.kind == PayloadType::Hash)?;
@@ -317,14 +245,8 @@ impl Peer {
         let nonces = (nonce.as_slice(), ours.as_slice());
         let keys_in = sa.keys.keymat(&gxy, spi, nonces, len);
         let keys_out = sa.keys.keymat(&gxy, outbound, nonces, len);
-        let reply = header(
-            cookies,
-            PayloadType::Hash,
-            ExchangeType::QuickMode,
-            Flags::ENCRYPTION.0,
-            id,
-        )
-        .encode(&sealed);
+        let reply =
+            header(cookies, PayloadType::Hash, ExchangeType::QuickMode, Flags::ENCRYPTION.0, id).encode(&sealed);
         let udp = matches!(number(&t, 4)?, 4 | 61444);
         self.say(format!("<- quick mode 1: {} (the server's own)", raw_names(&payloads)));
         Some(Answer {
@@ -334,47 +256,25 @@ impl Peer {
             iv,
             request: bytes.to_vec(),
             reply,
-            pair: Some(Agreed {
-                inbound: spi,
-                outbound,
-                suite,
-                keys: (keys_in, keys_out),
-                udp,
-            }),
+            pair: Some(Agreed { inbound: spi, outbound, suite, keys: (keys_in, keys_out), udp }),
             repeat: Repeat::new(self.now, FIRST_PAUSE, TRIES),
         })
     }
 
     fn asked_3(&mut self, a: &mut Answer, head: &Header, body: &[u8]) {
         let cookies = a.cookies;
-        let Some(sa) = self
-            .ike
-            .sa
-            .iter()
-            .chain(&self.ike.old)
-            .find(|s| (s.cky_i, s.cky_r) == cookies)
-        else {
+        let Some(sa) = self.ike.sa.iter().chain(&self.ike.old).find(|s| (s.cky_i, s.cky_r) == cookies) else {
             return;
         };
         let Some((plain, _)) = sa.keys.open(body, &a.iv) else {
             return;
         };
         let Ok(payloads) = chain(head.next, &plain) else { return };
-        let expected = sa
-            .keys
-            .hash
-            .mac(&sa.keys.a, &[&[0], &a.id.to_be_bytes(), &a.nonces.0, &a.nonces.1]);
+        let expected = sa.keys.hash.mac(&sa.keys.a, &[&[0], &a.id.to_be_bytes(), &a.nonces.0, &a.nonces.1]);
         if find(&payloads, PayloadType::Hash) != Some(expected.as_slice()) {
             return;
         }
-        let Some(Agreed {
-            inbound,
-            outbound,
-            suite,
-            keys,
-            udp,
-        }) = a.pair.take()
-        else {
+        let Some(Agreed { inbound, outbound, suite, keys, udp }) = a.pair.take() else {
             return;
         };
         self.say("<- quick mode 3: the server has renewed phase 2");

@@ -177,32 +177,3 @@ fn a_client_without_nat_that_gets_another_address_is_followed_and_still_told_of_
     w.run_for(Duration::from_secs(1));
     assert!(w.peers[c].dialogue().iter().any(|(_, l)| l.contains("<- delete Isakmp")), "{}", w.story(c));
 }
-
-#[test]
-#[ignore = "a new phase 1 from a new place begins a new client; the old tunnel is not bound again"]
-fn phase_1_is_renewed_from_a_new_port_by_a_silent_client() {
-    let (mut w, nat, c) = connected(9);
-    w.run_for(Duration::from_secs(5));
-    w.nat(nat).forget();
-    w.act(c, |p, now| p.rekey_ike(now));
-    w.run_for(Duration::from_secs(5));
-    assert!(w.reaches(c), "{}", w.story(c));
-    w.run_for(Duration::from_secs(200));
-    assert!(w.peers[c].is_up() && w.reaches(c), "{}", w.story(c));
-    assert_eq!(w.engine.client_ids().count(), 1, "{}", w.story(c));
-}
-
-#[test]
-#[ignore = "a new phase 1 from a new place begins a new client; the old tunnel is not bound again"]
-fn everything_new_under_the_old_tunnel_from_another_network() {
-    let mut w = World::new(config(4, &[]), 10);
-    let (home, away) = (w.add_nat(), w.add_nat());
-    let c = w.add_behind(home, Manner::default());
-    w.connect(c);
-    w.run_for(Duration::from_secs(5));
-    w.move_behind(c, away);
-    w.act(c, |p, now| p.rekey_ike(now));
-    w.run_for(Duration::from_secs(5));
-    assert!(w.reaches(c), "{}", w.story(c));
-    assert_eq!(w.lines("PPP/IPCP up").len(), 1);
-}

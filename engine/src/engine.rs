@@ -9,7 +9,7 @@ use crate::ike::keys::Cookies;
 use crate::ike::main_mode::{self, MainMode, Step};
 use crate::ike::proposal::Wanted;
 use crate::ike::sa::{self, Sa};
-use crate::ike::{Computed, Endpoint, Refusal};
+use crate::ike::{Computed, Endpoint, Message, Refusal};
 use crate::outbox::{Outbox, Output};
 use crate::path::{ClientId, Encap, Note, Update};
 use crate::pool::Pool;
@@ -327,24 +327,17 @@ impl Engine {
             Err(e) => return self.refuse(endpoint, e.into(), now, out),
         };
         match self.fragments.take(endpoint.peer, &header, body, now) {
-            Err(NoFragment) => self.on_message(endpoint, &header, body, bytes, now, out),
+            Err(NoFragment) => self.on_message(Message { header: &header, body, datagram: bytes, endpoint }, now, out),
             Ok(None) => {}
             Ok(Some(whole)) => match Header::decode(&whole) {
-                Ok((h, b)) => self.on_message(endpoint, &h, b, &whole, now, out),
+                Ok((h, b)) => self.on_message(Message { header: &h, body: b, datagram: &whole, endpoint }, now, out),
                 Err(e) => self.refuse(endpoint, e.into(), now, out),
             },
         }
     }
 
-    fn on_message(
-        &mut self,
-        endpoint: Endpoint,
-        header: &Header,
-        body: &[u8],
-        bytes: &[u8],
-        now: Instant,
-        out: &mut Outbox,
-    ) {
+    fn on_message(&mut self, message: Message<'_>, now: Instant, out: &mut Outbox) {
+        let Message { header, endpoint, .. } = message;
         if header.version >> 4 != 1 || header.initiator.is_zero() {
             // IKEv2 and nonsense: clients that know both try IKEv1 by themselves.
             return self.refuse(endpoint, Refusal::Unacceptable("not IKEv1: only IKEv1 is served"), now, out);
@@ -352,17 +345,17 @@ impl Engine {
         let cookies = Cookies::of(header);
         if header.responder.is_zero() {
             return match header.exchange {
-                ExchangeType::MainMode => self.on_first(endpoint, header, body, bytes, now, out),
+                ExchangeType::MainMode => self.on_first(message, now, out),
                 ExchangeType::Informational => {}
                 other => self.refuse(endpoint, Refusal::Exchange(other.into()), now, out),
             };
         }
         if let Some(client) = self.renewals.get(&cookies.initiator).copied() {
-            self.on_renewal(client, endpoint, header, body, bytes, now, out);
+            self.on_renewal(client, message, now, out);
         } else if self.half_open.contains_key(&cookies) {
-            self.on_half_open(cookies, endpoint, header, body, bytes, now, out);
+            self.on_half_open(cookies, message, now, out);
         } else if let Some(client) = self.owners.get(&cookies).copied() {
-            self.on_established(client, cookies, endpoint, header, body, bytes, now, out);
+            self.on_established(client, cookies, message, now, out);
         } else if header.flags.has(Flags::ENCRYPTION) {
             self.refuse(endpoint, Refusal::Unknown, now, out);
         }
@@ -403,15 +396,8 @@ impl Engine {
         (only, list.iter().any(|t| t.gateway.nat_traversal), list.iter().any(|t| t.gateway.force_encapsulation))
     }
 
-    fn on_first(
-        &mut self,
-        endpoint: Endpoint,
-        header: &Header,
-        body: &[u8],
-        bytes: &[u8],
-        now: Instant,
-        out: &mut Outbox,
-    ) {
+    fn on_first(&mut self, message: Message<'_>, now: Instant, out: &mut Outbox) {
+        let Message { header, datagram: bytes, endpoint, .. } = message;
         let name = (endpoint.peer.ip(), header.initiator.0);
         if let Some((mm, _)) = self.by_initiator.get(&name).and_then(|c| self.half_open.get_mut(c)) {
             if let Some(Step::Send(bytes)) = mm.repeat(bytes, endpoint) {
@@ -438,7 +424,7 @@ impl Engine {
         }
         let (only, nat_traversal, force) = self.phase1_policy(endpoint.peer.ip());
         let policy = main_mode::Policy { refused: &self.config.refused, only: &only, nat_traversal, force };
-        match MainMode::begin(header, body, bytes, endpoint, &policy, &mut self.rng, now) {
+        match MainMode::begin(message, &policy, &mut self.rng, now) {
             Ok((mm, reply)) => {
                 self.by_initiator.insert(name, mm.cookies());
                 self.half_open_order.push_back((mm.expires(), mm.cookies()));
@@ -514,17 +500,8 @@ impl Engine {
         }
     }
 
-    #[allow(clippy::too_many_arguments, reason = "one message and where it came from")]
-    fn on_half_open(
-        &mut self,
-        cookies: Cookies,
-        endpoint: Endpoint,
-        header: &Header,
-        body: &[u8],
-        bytes: &[u8],
-        now: Instant,
-        out: &mut Outbox,
-    ) {
+    fn on_half_open(&mut self, cookies: Cookies, message: Message<'_>, now: Instant, out: &mut Outbox) {
+        let Message { header, datagram: bytes, endpoint, .. } = message;
         let (keys, owners) = self.keys_for(endpoint.peer.ip());
         let (only, nat_traversal, force) = self.phase1_policy(endpoint.peer.ip());
         let ticket = self.tickets.draw();
@@ -550,7 +527,7 @@ impl Engine {
             );
         }
         let policy = main_mode::Policy { refused: &self.config.refused, only: &only, nat_traversal, force };
-        match mm.handle(header, body, bytes, endpoint, &keys, &policy, ticket, &mut self.rng, now) {
+        match mm.handle(message, &keys, &policy, ticket, &mut self.rng, now) {
             Ok(Step::Send(bytes)) => out.push(Output::Send { endpoint, bytes }),
             Ok(Step::Compute(job)) => {
                 self.tickets.wait(ticket, Waiting::HalfOpen(cookies), endpoint.peer.ip(), now);
@@ -607,18 +584,8 @@ impl Engine {
         self.with_client(id, now, out, |client, cx| client.add_ike(sa, cx));
     }
 
-    #[allow(clippy::too_many_arguments, reason = "one message and where it came from")]
-    fn on_established(
-        &mut self,
-        id: u32,
-        cookies: Cookies,
-        endpoint: Endpoint,
-        header: &Header,
-        body: &[u8],
-        bytes: &[u8],
-        now: Instant,
-        out: &mut Outbox,
-    ) {
+    fn on_established(&mut self, id: u32, cookies: Cookies, message: Message<'_>, now: Instant, out: &mut Outbox) {
+        let Message { endpoint, .. } = message;
         let tunnel = self.tunnel_for(id);
         let spi = free_spi(id, &self.spis, &mut self.rng);
         let ticket = self.tickets.draw();
@@ -647,7 +614,7 @@ impl Engine {
             ticket,
         };
         let mut outputs = vec![];
-        let result = sa.handle(header, body, bytes, endpoint, &policy, &mut self.rng, now, &mut outputs);
+        let result = sa.handle(message, &policy, &mut self.rng, now, &mut outputs);
         if result.is_ok() {
             self.with_client(id, now, out, |client, _| client.last_heard = now);
         }
@@ -658,21 +625,12 @@ impl Engine {
     }
 
     /// An answer to a Main Mode of our own, or a message in the SA that it has made.
-    #[allow(clippy::too_many_arguments, reason = "one message and where it came from")]
-    fn on_renewal(
-        &mut self,
-        id: u32,
-        endpoint: Endpoint,
-        header: &Header,
-        body: &[u8],
-        bytes: &[u8],
-        now: Instant,
-        out: &mut Outbox,
-    ) {
+    fn on_renewal(&mut self, id: u32, message: Message<'_>, now: Instant, out: &mut Outbox) {
+        let Message { header, endpoint, .. } = message;
         let (mut made, mut refused) = (None, None);
         self.with_client(id, now, out, |client, cx| {
             let Some(renewal) = client.renewal.as_mut().filter(|r| r.owns(header)) else { return };
-            match renewal.handle(header, body, bytes, now) {
+            match renewal.handle(message, now) {
                 Ok(step) => made = client.renewed(step, cx),
                 Err(why) => refused = Some(why),
             }

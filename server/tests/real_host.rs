@@ -6,6 +6,7 @@ mod common;
 
 use common::client::{Client, until};
 use common::field::{ECHO, Field, OUTSIDE};
+use common::namespace::assert_same;
 use common::server::{Room, configuration};
 use sim::Manner;
 use std::net::UdpSocket;
@@ -47,7 +48,7 @@ fn a_stop_hangs_up_and_leaves_the_host_as_it_was() {
         ["<- Cdn", "<- StopCcn", "<- delete Esp", "<- delete Isakmp"].iter().all(|goodbye| c.story().contains(goodbye))
     });
     assert!(said, "{}", encapsulated.story());
-    assert_eq!(field.server.state(), before);
+    assert_same(&before, &field.server.state());
 }
 
 fn what_a_kill_left_is_undone_by_the_next_start() {
@@ -68,7 +69,7 @@ fn what_a_kill_left_is_undone_by_the_next_start() {
     again.connect();
     assert!(again.reaches(ECHO), "{}", again.story());
     server.stop();
-    assert_eq!(field.server.state(), before);
+    assert_same(&before, &field.server.state());
 }
 
 fn a_second_start_is_refused_with_the_process() {
@@ -86,7 +87,7 @@ fn a_second_start_is_refused_with_the_process() {
         assert_eq!(told.status, 1, "{told:?}");
         assert!(told.err.contains(&process), "{told:?}");
     }
-    assert_eq!(field.server.state(), state);
+    assert_same(&state, &field.server.state());
     assert!(client.reaches(ECHO), "{}", client.story());
     server.stop();
 }
@@ -103,7 +104,7 @@ fn a_port_in_use_is_told_with_its_holder() {
         assert!(told.err.contains(&process), "{told:?}");
         assert_eq!(told.err.lines().count(), 1, "{told:?}");
     }
-    assert_eq!(field.server.state(), before);
+    assert_same(&before, &field.server.state());
 }
 
 fn a_missing_address_stops_the_start() {
@@ -114,5 +115,5 @@ fn a_missing_address_stops_the_start() {
     assert_eq!(told.status, 1, "{told:?}");
     assert!(told.err.contains("this host does not have that address"), "{told:?}");
     assert!(told.err.contains("192.168.100.1/24 on lan0"), "{told:?}");
-    assert_eq!(field.server.state(), before);
+    assert_same(&before, &field.server.state());
 }

@@ -7,6 +7,7 @@ mod common;
 
 use common::client::Client;
 use common::field::{ECHO, Field, OUTSIDE, SERVER};
+use common::namespace::assert_same;
 use common::server::Room;
 use sim::Manner;
 use std::process::ExitCode;
@@ -42,13 +43,13 @@ fn quickstart_says_all_that_a_client_needs() {
     server.tell_to_stop();
     client.until(Duration::from_secs(2), |c| c.ended().is_some());
     server.stop();
-    assert_eq!(field.server.state(), before);
+    assert_same(&before, &field.server.state());
 
     let server = room.quickstart(&field.server);
     let again = screen_of(&server);
     assert_eq!(again, screen, "the credentials are kept");
     server.stop();
-    assert_eq!(field.server.state(), before);
+    assert_same(&before, &field.server.state());
 }
 
 /// The screen is complete a moment after the server has begun to serve.

@@ -6,7 +6,7 @@ use super::natt::{self, Found, Variant};
 use super::proposal::{self, Phase1, Value, Wanted};
 use super::quick_mode::Agreed;
 use super::sa::{self, Birth, Output, Sa};
-use super::{Computed, Endpoint, Job, Refusal};
+use super::{Computed, Endpoint, Job, Message, Refusal};
 use crate::rng::Rng;
 use crate::time::{Fire, Instant, Retransmit, Retry, earliest};
 use core::time::Duration;
@@ -217,7 +217,8 @@ impl Renewal {
     /// # Errors
     ///
     /// If it cannot be read or proves nothing; the exchange then goes on waiting.
-    pub fn handle(&mut self, header: &Header, body: &[u8], datagram: &[u8], now: Instant) -> Result<Step, Refusal> {
+    pub fn handle(&mut self, message: Message<'_>, now: Instant) -> Result<Step, Refusal> {
+        let Message { header, body, datagram, .. } = message;
         if self.seen == datagram {
             return Ok(Step::Nothing);
         }
@@ -482,12 +483,11 @@ impl Start {
     pub(super) fn handle(
         &mut self,
         within: &Within<'_>,
-        header: &Header,
-        body: &[u8],
-        datagram: &[u8],
+        message: Message<'_>,
         now: Instant,
         out: &mut Vec<Output>,
     ) -> Result<(), Refusal> {
+        let Message { header, body, datagram, .. } = message;
         if let Some((seen, reply)) = &self.answer {
             if seen == datagram {
                 out.push(Output::Send(reply.clone()));

@@ -4,7 +4,7 @@ use super::keys::{Cookies, Ingredients, Keys};
 use super::natt::{self, Found, Variant};
 use super::proposal::{self, Phase1};
 use super::sa::{self, Sa};
-use super::{Computed, Endpoint, Job, Refusal};
+use super::{Computed, Endpoint, Job, Message, Refusal};
 use crate::rng::Rng;
 use crate::time::Instant;
 use core::net::IpAddr;
@@ -117,14 +117,12 @@ impl MainMode {
     ///
     /// If the message cannot be read or nothing that it offers is allowed.
     pub fn begin(
-        header: &Header,
-        body: &[u8],
-        datagram: &[u8],
-        endpoint: Endpoint,
+        message: Message<'_>,
         policy: &Policy<'_>,
         rng: &mut Rng,
         now: Instant,
     ) -> Result<(Self, Vec<u8>), Refusal> {
+        let Message { header, body, datagram, endpoint } = message;
         let payloads = chain(header.next, body)?;
         let sa = payloads.first().filter(|p| p.kind == PayloadType::Sa).ok_or(Refusal::Missing("SA"))?;
         let offer = SecurityAssociation::decode(sa.body)?;
@@ -149,7 +147,7 @@ impl MainMode {
         if traits.dpd {
             reply.push((PayloadType::VendorId, vendor::DPD.to_vec()));
         }
-        let reply = message(&cookies, ExchangeType::MainMode, 0, &reply);
+        let reply = in_the_clear(&cookies, ExchangeType::MainMode, 0, &reply);
         let this = Self {
             cookies,
             endpoint,
@@ -212,10 +210,7 @@ impl MainMode {
     /// If it cannot be read, or proves no key; the exchange then goes on waiting.
     pub fn handle(
         &mut self,
-        header: &Header,
-        body: &[u8],
-        datagram: &[u8],
-        endpoint: Endpoint,
+        message: Message<'_>,
         keys: &[Secret<Vec<u8>>],
         policy: &Policy<'_>,
         ticket: u64,
@@ -223,23 +218,21 @@ impl MainMode {
         now: Instant,
     ) -> Result<Step, Refusal> {
         match &self.state {
-            State::AwaitKeyExchange => self.on_key_exchange(header, body, datagram, endpoint, policy, ticket, rng),
+            State::AwaitKeyExchange => self.on_key_exchange(message, policy, ticket, rng),
             State::Computing(_) => Ok(Step::Nothing),
-            State::AwaitIdentity { .. } => self.on_identity(header, body, datagram, endpoint, keys, now),
+            State::AwaitIdentity { .. } => self.on_identity(message, keys, now),
         }
     }
 
     /// Message 3: KE, Nonce and NAT-D (RFC 2409 §5.4, RFC 3947 §3.2).
     fn on_key_exchange(
         &mut self,
-        header: &Header,
-        body: &[u8],
-        datagram: &[u8],
-        endpoint: Endpoint,
+        message: Message<'_>,
         policy: &Policy<'_>,
         ticket: u64,
         rng: &mut Rng,
     ) -> Result<Step, Refusal> {
+        let Message { header, body, datagram, endpoint } = message;
         let payloads = chain(header.next, body)?;
         let public = find(&payloads, PayloadType::KeyExchange).ok_or(Refusal::Missing("key exchange"))?;
         let nonce = find(&payloads, PayloadType::Nonce).ok_or(Refusal::Missing("nonce"))?;
@@ -306,21 +299,14 @@ impl MainMode {
             reply.push((variant.nat_d(), theirs));
             reply.push((variant.nat_d(), natt::hash(self.chosen.hash, &self.cookies, self.endpoint.local)));
         }
-        self.reply = message(&self.cookies, ExchangeType::MainMode, 0, &reply);
+        self.reply = in_the_clear(&self.cookies, ExchangeType::MainMode, 0, &reply);
         self.state = State::AwaitIdentity { of, public: result.public, shared };
         Ok(Step::Send(self.reply.clone()))
     }
 
     /// Message 5: the client's identity and proof, and our own in message 6.
-    fn on_identity(
-        &mut self,
-        header: &Header,
-        body: &[u8],
-        datagram: &[u8],
-        endpoint: Endpoint,
-        keys: &[Secret<Vec<u8>>],
-        now: Instant,
-    ) -> Result<Step, Refusal> {
+    fn on_identity(&mut self, message: Message<'_>, keys: &[Secret<Vec<u8>>], now: Instant) -> Result<Step, Refusal> {
+        let Message { header, body, datagram, endpoint } = message;
         if !header.flags.has(Flags::ENCRYPTION) {
             return Err(Refusal::Unacceptable("an unencrypted message where the client's identity is due"));
         }
@@ -434,7 +420,7 @@ pub(super) fn is_initial_contact(raw: &Raw<'_>) -> bool {
 }
 
 /// A message in the clear.
-fn message(cookies: &Cookies, exchange: ExchangeType, id: u32, payloads: &[(PayloadType, Vec<u8>)]) -> Vec<u8> {
+fn in_the_clear(cookies: &Cookies, exchange: ExchangeType, id: u32, payloads: &[(PayloadType, Vec<u8>)]) -> Vec<u8> {
     let next = payloads.first().map_or(PayloadType::None, |p| p.0);
     let header = Header {
         initiator: cookies.initiator(),

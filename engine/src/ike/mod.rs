@@ -24,6 +24,19 @@ pub struct Endpoint {
     pub peer: SocketAddr,
 }
 
+/// An ISAKMP message as it came.
+#[derive(Clone, Copy)]
+pub struct Message<'a> {
+    /// Its header.
+    pub header: &'a wire::isakmp::Header,
+    /// What follows the header, to the length that the header tells.
+    pub body: &'a [u8],
+    /// All of it: by this a repetition is told.
+    pub datagram: &'a [u8],
+    /// From where to where.
+    pub endpoint: Endpoint,
+}
+
 /// A Diffie-Hellman computation: a key pair of our own and the shared secret with the peer's public value.
 ///
 /// It is pure arithmetic that takes up to tens of milliseconds, so the world outside runs it on a thread of its own.

@@ -6,7 +6,7 @@ use super::main_mode::{MOST_REPEATS, NONCE, find};
 use super::natt::Variant;
 use super::proposal::{self, Phase2};
 use super::sa::{self, Output, Policy};
-use super::{Computed, Endpoint, Job, Refusal};
+use super::{Computed, Endpoint, Job, Message, Refusal};
 use crate::rng::Rng;
 use crate::time::{Fire, Instant, Retransmit, Retry};
 use core::net::IpAddr;
@@ -178,13 +178,12 @@ impl Quick {
     /// Takes message 1. `policy` tells what may be agreed.
     pub(super) fn begin(
         within: &Within<'_>,
-        header: &Header,
-        body: &[u8],
-        datagram: &[u8],
+        message: Message<'_>,
         policy: &Policy<'_>,
         rng: &mut Rng,
         now: Instant,
     ) -> Result<(Self, Vec<Output>), Failure> {
+        let Message { header, body, datagram, .. } = message;
         let request = read(within.keys, within.last_block, header, body)?;
         check_ids(&request.ids)?;
         policy.served.map_err(|why| Failure::Told(Refusal::Unacceptable(why), NotifyType::NoProposalChosen))?;
@@ -283,14 +282,8 @@ impl Quick {
     }
 
     /// Takes another message of the exchange; says whether it was authentic and new.
-    pub(super) fn handle(
-        &mut self,
-        keys: &Keys,
-        header: &Header,
-        body: &[u8],
-        datagram: &[u8],
-        out: &mut Vec<Output>,
-    ) -> Result<bool, Refusal> {
+    pub(super) fn handle(&mut self, keys: &Keys, message: Message<'_>, out: &mut Vec<Output>) -> Result<bool, Refusal> {
+        let Message { header, body, datagram, .. } = message;
         if self.request == datagram {
             self.repeats += 1;
             if self.repeats <= MOST_REPEATS && !self.reply.is_empty() {

@@ -7,7 +7,7 @@ use super::main_mode::MOST_REPEATS;
 use super::natt::{Found, Variant};
 use super::proposal::{self, Phase1};
 use super::quick_mode::{self, Quick};
-use super::{Computed, Endpoint, Job, Refusal};
+use super::{Computed, Endpoint, Job, Message, Refusal};
 use crate::rng::Rng;
 use crate::time::Instant;
 use core::time::Duration;
@@ -240,15 +240,13 @@ impl Sa {
     /// If it cannot be read or its hash is wrong: nothing has changed then.
     pub fn handle(
         &mut self,
-        header: &Header,
-        body: &[u8],
-        datagram: &[u8],
-        endpoint: Endpoint,
+        message: Message<'_>,
         policy: &Policy<'_>,
         rng: &mut Rng,
         now: Instant,
         out: &mut Vec<Output>,
     ) -> Result<(), Refusal> {
+        let Message { header, body, datagram, .. } = message;
         match header.exchange {
             ExchangeType::MainMode => {
                 if self.last_request == datagram && self.repeats < MOST_REPEATS {
@@ -257,7 +255,7 @@ impl Sa {
                 }
                 Ok(())
             }
-            ExchangeType::QuickMode => self.on_quick_mode(header, body, datagram, endpoint, policy, rng, now, out),
+            ExchangeType::QuickMode => self.on_quick_mode(message, policy, rng, now, out),
             ExchangeType::Informational => self.on_informational(header, body, rng, out),
             ExchangeType::Base
             | ExchangeType::AuthenticationOnly
@@ -270,21 +268,19 @@ impl Sa {
 
     fn on_quick_mode(
         &mut self,
-        header: &Header,
-        body: &[u8],
-        datagram: &[u8],
-        endpoint: Endpoint,
+        message: Message<'_>,
         policy: &Policy<'_>,
         rng: &mut Rng,
         now: Instant,
         out: &mut Vec<Output>,
     ) -> Result<(), Refusal> {
+        let Message { header, endpoint, .. } = message;
         let id = header.message_id;
         if id == 0 {
             return Err(Refusal::Unacceptable("Quick Mode with message id 0"));
         }
         if let Some(quick) = self.quick.get_mut(&id) {
-            let done = quick.handle(&self.keys, header, body, datagram, out)?;
+            let done = quick.handle(&self.keys, message, out)?;
             if done {
                 self.endpoint = endpoint;
             }
@@ -292,7 +288,7 @@ impl Sa {
         }
         if let Some(start) = self.started.get_mut(&id) {
             let within = initiate::Within { keys: &self.keys, last_block: &self.last_block, id };
-            return start.handle(&within, header, body, datagram, now, out);
+            return start.handle(&within, message, now, out);
         }
         if self.seen.contains(&id) {
             return Err(Refusal::Unacceptable("a Quick Mode that ended long ago comes once more"));
@@ -305,7 +301,7 @@ impl Sa {
             natt: self.natt,
             endpoint,
         };
-        let started = Quick::begin(&within, header, body, datagram, policy, rng, now);
+        let started = Quick::begin(&within, message, policy, rng, now);
         match started {
             Ok((quick, outputs)) => {
                 self.endpoint = endpoint;

@@ -6,6 +6,7 @@ use std::io::{self, BufRead, BufReader};
 use std::os::fd::AsFd;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
 
 /// A network namespace.
 ///
@@ -92,6 +93,14 @@ impl Namespace {
             end.run(&format!("ip addr add {address} dev {name}"));
             end.run(&format!("ip link set {name} up"));
         }
+        // The kernel sees the carrier a moment later, and changes addresses and routes then.
+        for (end, name) in [(self, own.0), (other, others.0)] {
+            let start = Instant::now();
+            while !end.run(&format!("ip link show {name}")).contains("state UP") {
+                assert!(start.elapsed() < Duration::from_secs(5), "{name} does not come up");
+                std::thread::sleep(Duration::from_millis(5));
+            }
+        }
     }
 
     /// All that a server may have changed: addresses, routes, rules, proxy neighbours, filters and settings.
@@ -103,6 +112,17 @@ impl Namespace {
         self.enter(|| settings(Path::new("/proc/sys/net/ipv4"), &mut text));
         text
     }
+}
+
+/// Compares two states of a host; only what differs is shown.
+#[track_caller]
+pub(crate) fn assert_same(before: &str, after: &str) {
+    let only = |these: &str, those: &str| {
+        let lines: Vec<&str> = these.lines().filter(|line| !those.lines().any(|other| other == *line)).collect();
+        lines.join("\n")
+    };
+    let (gone, new) = (only(before, after), only(after, before));
+    assert!(before == after, "gone:\n{gone}\nnew:\n{new}");
 }
 
 /// Every setting below a folder that can be read.

@@ -566,9 +566,10 @@ impl Client {
             }
         };
         cx.instances.insert(instance, self.id);
-        let ours = own_address(pp, cx.config, self.endpoint);
-        let (dns, wins) = name_servers(cx.config, ours);
-        let settings = ppp::Settings::from_pp(pp, ours, dns, wins, command::MODEL.to_owned());
+        let own = own_address(pp, cx.config, self.endpoint);
+        let (dns, wins) = name_servers(cx.config, own);
+        let end = link_address(own, pp, self.endpoint);
+        let settings = ppp::Settings::from_pp(pp, end, dns, wins, command::MODEL.to_owned());
         let link = Link::start(settings, cx.rng, cx.now);
         self.tell_session(sessions, None, cx);
         self.call = Some(Call {
@@ -1065,6 +1066,19 @@ fn own_address(pp: &Pp, config: &Config, endpoint: Endpoint) -> Ipv4Addr {
         (Some((own, _)), _) | (None, IpAddr::V4(own)) => own,
         (None, IpAddr::V6(_)) => Ipv4Addr::UNSPECIFIED,
     }
+}
+
+/// Our end of the PPP link. It is never the address that the client dialled: the client's system routes the link's other
+/// end into the link, and ESP to the server would go round in a circle there.
+fn link_address(own: Ipv4Addr, pp: &Pp, endpoint: Endpoint) -> Ipv4Addr {
+    if endpoint.local.ip() != IpAddr::V4(own) {
+        return own;
+    }
+    let lent = |a: u32| pp.pool.iter().any(|(first, last)| (u32::from(*first)..=u32::from(*last)).contains(&a));
+    let first = pp.remote_address.or_else(|| pp.pool.first().map(|r| r.0)).map_or(0, u32::from);
+    // One beside the pool, in its own network if there is room.
+    let free = (1..=1024).map(|n| first.wrapping_sub(n)).find(|a| !lent(*a) && a & 0xff != 0 && a & 0xff != 0xff);
+    free.map_or(own, Ipv4Addr::from)
 }
 
 /// The name servers that a client is told: two of each kind at most (RFC 1877 §1).

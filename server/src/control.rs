@@ -81,6 +81,9 @@ fn serve(setup: Setup, log: &Log, signals: Signals) -> Result<(), Failure> {
         log.line(sentence);
     }
     host.tun_up(&tun_name, tun_mtu(&config))?;
+    for (address, _) in std::iter::once(&config.anonymous).chain(config.pps.values()).filter_map(|pp| pp.address) {
+        host.tun_address(address)?;
+    }
 
     let bell = Arc::new(Wake::new().map_err(trouble)?);
     let alarm = Alarm::new(bell.clone());

@@ -100,6 +100,18 @@ impl Host {
         Ok(())
     }
 
+    /// Gives the TUN device an address of `ip pp address` that no interface has, so that clients can reach their end of
+    /// the link. It vanishes with the device.
+    pub(crate) fn tun_address(&mut self, address: Ipv4Addr) -> Result<(), Failure> {
+        let trouble = |e: io::Error| Failure::new(format!("cannot give the TUN device the address {address}: {e}"));
+        let Some((_, index)) = self.tun else { return Ok(()) };
+        let taken = self.netlink.interfaces().map_err(trouble)?;
+        if taken.iter().any(|i| i.addresses.iter().any(|(a, _)| *a == address)) {
+            return Ok(());
+        }
+        self.netlink.add_address(address, index).map_err(trouble)
+    }
+
     /// Lets IPv6 pass through the program's own TUN device, which is not up yet; gives a sentence where this host will
     /// not forward it.
     pub(crate) fn tun_speaks_ipv6(&mut self, name: &str) -> Option<String> {

@@ -202,6 +202,15 @@ impl Netlink {
         found.map(|i| i.index).ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, format!("no interface {name}")))
     }
 
+    /// Gives an interface the address `address`/32.
+    pub(crate) fn add_address(&mut self, address: Ipv4Addr, interface: u32) -> io::Result<()> {
+        let mut message = AddressMessage::default();
+        message.header =
+            AddressHeader { family: AddressFamily::Inet, prefix_len: 32, index: interface, ..AddressHeader::default() };
+        message.attributes = vec![AddressAttribute::Local(address.into()), AddressAttribute::Address(address.into())];
+        self.request(RouteNetlinkMessage::NewAddress(message), NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL).map(drop)
+    }
+
     /// Adds the host route `address`/32 by the interface; an existing one is an error.
     pub(crate) fn add_host_route(&mut self, address: Ipv4Addr, interface: u32) -> io::Result<()> {
         let message = RouteNetlinkMessage::NewRoute(host_route(address, interface));

@@ -269,6 +269,7 @@ pp select anonymous
  ppp ipcp ipaddress on
  ppp ipcp msext on
  ppp ccp type none
+ ip pp address {a}.{b}.{c}.1/24
  ip pp remote address pool {a}.{b}.{c}.10-{a}.{b}.{c}.250
  ip pp mtu 1400
  pp enable anonymous

@@ -253,3 +253,14 @@ fn a_client_that_asks_for_a_network_is_told_what_to_choose_instead() {
     w.run_for(Duration::from_secs(5));
     assert!(w.told("choose L2TP/IPsec with a pre-shared key"), "{}", w.story(c));
 }
+
+#[test]
+fn our_end_of_the_link_is_never_the_address_that_the_client_dialled() {
+    let dialled = "ip lan1 address 198.51.100.1/24";
+    let mut w = World::new(config(4, &[dialled]), 77);
+    let c = w.add(Manner::default());
+    w.connect(c);
+    let up = w.lines("PPP/IPCP up");
+    assert_eq!(up.len(), 1, "{}", w.story(c));
+    assert!(up.iter().all(|l| l.contains("(Local: 192.168.100.199,")), "{up:?}");
+}

@@ -27,12 +27,25 @@ pub(crate) struct Client {
     pub(crate) inner: Vec<Vec<u8>>,
 }
 
+/// A socket on an address and port. An earlier client's may be held for a moment by a process that another test is just
+/// about to start, so this is tried for a while.
+fn bind(address: Ipv4Addr, port: u16) -> UdpSocket {
+    let give_up = std::time::Instant::now() + Duration::from_secs(5);
+    loop {
+        match UdpSocket::bind((address, port)) {
+            Err(e) if e.kind() == std::io::ErrorKind::AddrInUse && std::time::Instant::now() < give_up => {
+                std::thread::sleep(Duration::from_millis(20));
+            }
+            bound => return bound.unwrap(),
+        }
+    }
+}
+
 impl Client {
     /// A client at an address of a namespace; its seed tells it from others.
     pub(crate) fn new(place: &Namespace, address: Ipv4Addr, manner: Manner, seed: u64) -> Self {
         let (udp, esp) = place.enter(|| {
-            let udp: Vec<UdpSocket> =
-                [500, 4500].into_iter().map(|port| UdpSocket::bind((address, port)).unwrap()).collect();
+            let udp: Vec<UdpSocket> = [500, 4500].into_iter().map(|port| bind(address, port)).collect();
             let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
             let esp =
                 rustix::net::socket_with(AddressFamily::INET, SocketType::RAW, flags, Some(ipproto::ESP)).unwrap();

@@ -177,3 +177,25 @@ fn a_client_gives_up_and_nothing_is_left_when_the_network_dies_at_any_packet_of_
         assert_eq!(w.quiet(), Ok(()), "the network died at packet {n}:\n{}", w.story(c));
     }
 }
+
+#[test]
+fn a_client_whose_acknowledgement_in_ipcp_was_lost_is_not_taken_down_again() {
+    // Which packet carries the Ack differs by what stands before it: each one of the connect is tried.
+    let mut mended = 0;
+    for n in 1..=60 {
+        let mut w = World::new(config(4, &[]), 900);
+        let c = w.add(Manner::default());
+        w.lose(n);
+        w.dial(c);
+        w.run_until(Duration::from_secs(60), |w| w.peers[c].is_up());
+        let up = w.peers[c].is_up();
+        let early = w.lines("PPP/IPCP up").is_empty();
+        w.traffic(c, Duration::from_millis(100), Duration::from_secs(10));
+        if up && early {
+            mended += 1;
+            assert_eq!(w.lines("PPP/IPCP up").len(), 1, "packet {n}\n{}", w.story(c));
+            assert!(w.lost_echoes(c) <= 2, "packet {n}: {} lost\n{}", w.lost_echoes(c), w.story(c));
+        }
+    }
+    assert!(mended > 0, "no such loss among them");
+}

@@ -273,6 +273,11 @@ impl Worker {
         let known = self.table.clients.get(client).ok_or(Drop::UnknownSpi)?;
         let session = known.session.as_ref().ok_or(Drop::WrongSession)?;
         if session.address == Ipv4Addr::UNSPECIFIED {
+            // The packet goes no further, but that there was one tells PPP that the client has opened its side.
+            if self.allow_control(client, now).is_ok() {
+                let ppp = wire::ppp::encode_frame(Protocol::Ipv4, &[]);
+                let _ = self.note_control(Note::Frame { client: self.id_of(client)?, ppp });
+            }
             return Err(Drop::NotUp);
         }
         let ip = Ipv4::new(packet).ok_or(Drop::BadIp)?;

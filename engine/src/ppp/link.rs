@@ -158,8 +158,7 @@ impl Link {
             Protocol::Lcp => self.on_lcp(payload, rng, now),
             Protocol::Pap | Protocol::Chap => self.on_auth(protocol, payload),
             Protocol::Ipcp => self.on_ipcp(payload, rng, now),
-            // Data is the data path's affair; what comes before IPCP is open is dropped (RFC 1661 §3.5).
-            Protocol::Ipv4 => {}
+            Protocol::Ipv4 => self.on_data(now),
             Protocol::Ipv6cp | Protocol::Ipv6 => self.on_ipv6_frame(protocol, payload, rng, now),
             other => self.on_unknown_protocol(other, payload),
         }
@@ -446,6 +445,14 @@ impl Link {
         }
         let mut steps = Vec::new();
         ipcp.receive(&packet, rng, now, &mut steps);
+        self.settle_ipcp(steps, now);
+    }
+
+    /// Data is the data path's affair, and dropped before IPCP is open (RFC 1661 §3.5); but it tells of the client.
+    fn on_data(&mut self, now: Instant) {
+        let Stage::Network { ipcp, .. } = &mut self.stage else { return };
+        let mut steps = Vec::new();
+        ipcp.peer_is_open(now, &mut steps);
         self.settle_ipcp(steps, now);
     }
 

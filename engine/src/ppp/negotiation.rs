@@ -442,6 +442,17 @@ impl<O: Options> Negotiation<O> {
         self.fire(Event::Ack, packet.id, None, now, out);
     }
 
+    /// The peer does what it may do only when its side is open: so it has acknowledged our request, and that was lost.
+    ///
+    /// To repeat the request instead would take an open peer down (RFC 1661 §4.1, RCR in Opened), and its routes with it.
+    pub(crate) fn peer_is_open(&mut self, now: Instant, out: &mut Vec<Step>) {
+        if self.state == State::AckSent
+            && let Some(sent) = self.unanswered.take()
+        {
+            self.fire(Event::Ack, sent.id, None, now, out);
+        }
+    }
+
     fn on_configure_refusal(&mut self, packet: &Packet<'_>, rng: &mut Rng, now: Instant, out: &mut Vec<Step>) {
         if !self.is_negotiating() {
             return self.fire(Event::Nak, packet.id, None, now, out);

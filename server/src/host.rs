@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use crate::firewall;
@@ -365,11 +366,19 @@ pub(crate) fn run_dir() -> PathBuf {
     if let Some(directory) = std::env::var_os("SEKISHO_RUN_DIR") {
         return PathBuf::from(directory);
     }
-    let base = PathBuf::from("/run/sekisho");
     let name_of = |path: &str| fs::read_link(path).ok().and_then(|link| link.to_str().map(str::to_owned));
-    match (name_of("/proc/self/ns/net"), name_of("/proc/1/ns/net")) {
-        // Where the first process's namespace may not be looked at, each namespace counts as one of its own.
-        (Some(own), first) if first.as_ref() != Some(&own) => {
+    let is_root = fs::metadata("/proc/self").is_ok_and(|about| about.uid() == 0);
+    run_dir_in(name_of("/proc/self/ns/net").as_deref(), name_of("/proc/1/ns/net").as_deref(), is_root)
+}
+
+/// The run directory for a process in the network namespace `own`, where the host's first process is in `first`.
+///
+/// Root that may not look at the first process (in a container) counts its namespace as one of its own. Anyone else
+/// never may, and is sent to the host's directory, whose refusal tells to be root.
+fn run_dir_in(own: Option<&str>, first: Option<&str>, is_root: bool) -> PathBuf {
+    let base = PathBuf::from("/run/sekisho");
+    match own {
+        Some(own) if first != Some(own) && (first.is_some() || is_root) => {
             let number: String = own.chars().filter(char::is_ascii_digit).collect();
             base.join(format!("netns-{number}"))
         }
@@ -382,6 +391,15 @@ mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
     use super::*;
     use std::process::{Child, Command, Stdio};
+
+    #[test]
+    fn without_root_the_hosts_server_is_asked_and_not_one_of_another_namespace() {
+        let (host, other) = (Some("net:[1]"), Some("net:[2]"));
+        assert_eq!(run_dir_in(host, None, false), Path::new("/run/sekisho"));
+        assert_eq!(run_dir_in(host, host, true), Path::new("/run/sekisho"));
+        assert_eq!(run_dir_in(other, host, true), Path::new("/run/sekisho/netns-2"));
+        assert_eq!(run_dir_in(other, None, true), Path::new("/run/sekisho/netns-2"));
+    }
 
     /// Runs `act` on a thread inside a fresh network namespace with a device `t0` (in the TUN's place) and `l0` (in
     /// the LAN's).

@@ -2,47 +2,13 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
+#[path = "common/configuration.rs"]
+mod configuration;
+
+use configuration::configuration;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
-
-/// A configuration without a mistake.
-const GOOD: &str = "\
-ip lan1 address 192.168.100.1/24
-ip lan1 proxyarp on
-pp select anonymous
- pp bind tunnel1-tunnel8
- pp auth request mschap-v2
- pp auth username vpnuser vpn-Passw0rd
- ppp ipcp ipaddress on
- ppp ipcp msext on
- ppp ccp type none
- ip pp remote address pool 192.168.100.200-192.168.100.250
- ip pp mtu 1400
- pp enable anonymous
-tunnel select 1
- tunnel template 2-8
- tunnel encapsulation l2tp
- ipsec tunnel 1
-  ipsec sa policy 1 1 esp aes-cbc sha-hmac
-  ipsec ike keepalive use 1 off
-  ipsec ike local address 1 192.168.100.1
-  ipsec ike nat-traversal 1 on
-  ipsec ike pre-shared-key 1 text interop-psk
-  ipsec ike remote address 1 any
- l2tp tunnel disconnect time off
- l2tp keepalive use on
- l2tp keepalive log on
- l2tp syslog on
- ip tunnel tcp mss limit auto
- tunnel enable 1
-ipsec auto refresh on
-ipsec transport 1 1 udp 1701
-ipsec transport template 1 2-8
-dns server 192.168.100.10
-dns notice order msext server
-l2tp service on
-";
 
 /// A directory of one test, removed at its end.
 struct Room(PathBuf);
@@ -127,17 +93,18 @@ fn help_and_version_go_to_standard_output() {
 #[test]
 fn a_good_file_passes_the_check() {
     let room = Room::new("good");
-    let path = room.file("good.conf", GOOD);
+    let path = room.file("good.conf", &configuration(""));
     let told = room.sekisho(&["check", "--config", shown(&path)]);
     assert_eq!(told.status, 0, "{}{}", told.out, told.err);
-    let expected = format!("{}: no errors; 8 L2TP tunnels, 51 addresses, 1 user\n", path.display());
+    let expected = format!("{}: no errors; 8 L2TP tunnels, 51 addresses, 2 users\n", path.display());
     assert_eq!(told.out, expected);
 }
 
 #[test]
 fn a_bad_line_is_told_with_file_line_column_and_word() {
     let room = Room::new("bad");
-    let path = room.file("bad.conf", &GOOD.replace("pp auth request mschap-v2", "pp auth request mschap-v3"));
+    let path =
+        room.file("bad.conf", &configuration("").replace("pp auth request mschap-v2", "pp auth request mschap-v3"));
     let told = room.sekisho(&["check", "--config", shown(&path)]);
     assert_eq!(told.status, 1, "{}{}", told.out, told.err);
     let place = format!("{}:5:18: error: ", path.display());
@@ -150,8 +117,10 @@ fn a_bad_line_is_told_with_file_line_column_and_word() {
 #[test]
 fn a_file_with_an_error_is_not_served() {
     let room = Room::new("refused");
-    let path =
-        room.file("bad.conf", &GOOD.replace("ip lan1 address 192.168.100.1/24", "ip lan1 address 192.168.100.300/24"));
+    let path = room.file(
+        "bad.conf",
+        &configuration("").replace("ip lan1 address 192.168.100.1/24", "ip lan1 address 192.168.100.300/24"),
+    );
     let told = room.sekisho(&["run", "--config", shown(&path)]);
     assert_eq!(told.status, 1, "{}", told.err);
     assert!(told.err.contains("bad.conf:1:17: error: "), "{}", told.err);
@@ -193,7 +162,7 @@ fn without_a_server_show_says_how_to_start_one() {
 #[test]
 fn an_address_that_this_host_lacks_stops_the_start_and_leaves_nothing() {
     let room = Room::new("address");
-    let text = GOOD.replace("192.168.100.1/24", "203.0.113.99/24");
+    let text = configuration("").replace("192.168.100.1/24", "203.0.113.99/24");
     let path = room.file("a.conf", &text);
     let told = room.sekisho(&["run", "--config", shown(&path)]);
     assert_eq!(told.status, 1);

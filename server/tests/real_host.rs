@@ -5,9 +5,10 @@
 mod common;
 
 use common::client::{Client, until};
+use common::configuration::configuration;
 use common::field::{ECHO, Field, OUTSIDE};
 use common::namespace::assert_same;
-use common::server::{Room, configuration};
+use common::server::Room;
 use sim::Manner;
 use std::net::UdpSocket;
 use std::process::ExitCode;

@@ -188,6 +188,16 @@ impl World {
         self.add_at(manner, HOME.into(), Place::Behind(nat))
     }
 
+    /// Puts a client into the world, behind a NAT box of its own if it is to be `natted`.
+    pub fn add_natted(&mut self, natted: bool, manner: Manner) -> usize {
+        if natted {
+            let nat = self.add_nat();
+            self.add_behind(nat, manner)
+        } else {
+            self.add(manner)
+        }
+    }
+
     /// Puts a client into the world that is reached at the address of another.
     pub fn add_like(&mut self, other: usize, manner: Manner) -> usize {
         let (place, address) = (self.places[other], self.peers[other].outer());

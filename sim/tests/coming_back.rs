@@ -13,12 +13,7 @@ fn manner(initial_contact: bool) -> Manner {
 
 fn connected(seed: u64, natted: bool) -> (World, usize) {
     let mut w = World::new(config(4, &[]), seed);
-    let c = if natted {
-        let nat = w.add_nat();
-        w.add_behind(nat, manner(false))
-    } else {
-        w.add(manner(false))
-    };
+    let c = w.add_natted(natted, manner(false));
     w.connect(c);
     (w, c)
 }

@@ -117,12 +117,7 @@ fn every_combination_of_esp_algorithms_connects_and_carries_packets_of_every_siz
                 seed += 1;
                 let mut w = World::new(config(2, &[]), seed);
                 let manner = Manner { phase1: vec![(7, Some(128), 2, 2)], phase2: vec![offer], ..Manner::default() };
-                let c = if natted {
-                    let nat = w.add_nat();
-                    w.add_behind(nat, manner)
-                } else {
-                    w.add(manner)
-                };
+                let c = w.add_natted(natted, manner);
                 w.connect(c);
                 for size in [28, 100, 101, 102, 103, 104, 999, 1360] {
                     w.echo(c, size);
@@ -152,12 +147,7 @@ fn a_client_that_sends_isakmp_in_fragments_connects() {
     for natted in [false, true] {
         let mut w = World::new(config(2, &[]), 310);
         let manner = Manner { fragment: Some(100), ..Manner::default() };
-        let c = if natted {
-            let nat = w.add_nat();
-            w.add_behind(nat, manner)
-        } else {
-            w.add(manner)
-        };
+        let c = w.add_natted(natted, manner);
         w.watch = true;
         w.connect(c);
         let longest = w

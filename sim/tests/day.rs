@@ -5,12 +5,7 @@ use sim::{Manner, World, config};
 
 fn a_day(seed: u64, natted: bool, manner: Manner) {
     let mut w = World::new(config(4, &[]), seed);
-    let c = if natted {
-        let nat = w.add_nat();
-        w.add_behind(nat, manner)
-    } else {
-        w.add(manner)
-    };
+    let c = w.add_natted(natted, manner);
     w.connect(c);
     let address = w.peers[c].inside();
     // Renewals come five minutes before the hour is over.
@@ -53,12 +48,7 @@ fn with_old_sas_left_to_their_age_and_phase_1_renewed_on_port_500_nothing_is_los
 /// The client leaves every renewal to the server.
 fn a_lazy_day(seed: u64, natted: bool, manner: Manner) {
     let mut w = World::new(config(4, &[]), seed);
-    let c = if natted {
-        let nat = w.add_nat();
-        w.add_behind(nat, manner)
-    } else {
-        w.add(manner)
-    };
+    let c = w.add_natted(natted, manner);
     w.connect(c);
     let address = w.peers[c].inside();
     let lost = w.traffic(c, Duration::from_secs(7), Duration::from_secs(24 * 3600));

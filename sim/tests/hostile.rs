@@ -36,12 +36,7 @@ fn conversation(natted: bool) -> Vec<Outer> {
     let mut w = World::new(config(4, &[]), 1);
     w.watch = true;
     let manner = Manner { pfs: Some(2), initial_contact: true, ..quick("sim-psk") };
-    let c = if natted {
-        let nat = w.add_nat();
-        w.add_behind(nat, manner)
-    } else {
-        w.add(manner)
-    };
+    let c = w.add_natted(natted, manner);
     w.connect(c);
     w.act(c, |p, now| p.rekey_esp(now));
     w.run_for(Duration::from_secs(1));
@@ -342,12 +337,7 @@ fn ip_before_the_client_has_an_address_is_dropped() {
 fn replayed_esp_is_dropped_and_an_old_hang_up_ends_no_new_session() {
     for natted in [false, true] {
         let (mut w, witness) = with_a_witness(7);
-        let c = if natted {
-            let nat = w.add_nat();
-            w.add_behind(nat, quick("sim-psk"))
-        } else {
-            w.add(quick("sim-psk"))
-        };
+        let c = w.add_natted(natted, quick("sim-psk"));
         w.watch = true;
         w.connect(c);
         let _ = w.traffic(c, Duration::from_millis(10), Duration::from_secs(1));

@@ -8,12 +8,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 fn world(seed: u64, natted: bool, manner: Manner) -> (World, usize) {
     let mut w = World::new(config(4, &[]), seed);
-    let c = if natted {
-        let nat = w.add_nat();
-        w.add_behind(nat, manner)
-    } else {
-        w.add(manner)
-    };
+    let c = w.add_natted(natted, manner);
     (w, c)
 }
 

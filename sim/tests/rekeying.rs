@@ -11,12 +11,7 @@ fn seconds(n: u64) -> Duration {
 
 fn connected(seed: u64, natted: bool, manner: Manner) -> (World, usize) {
     let mut w = World::new(config(4, &[]), seed);
-    let c = if natted {
-        let nat = w.add_nat();
-        w.add_behind(nat, manner)
-    } else {
-        w.add(manner)
-    };
+    let c = w.add_natted(natted, manner);
     w.connect(c);
     (w, c)
 }

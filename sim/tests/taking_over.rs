@@ -9,12 +9,7 @@ const OFTEN: Duration = Duration::from_millis(7);
 
 fn connected(seed: u64, natted: bool, manner: Manner) -> (World, usize) {
     let mut w = World::new(config(4, &[]), seed);
-    let c = if natted {
-        let nat = w.add_nat();
-        w.add_behind(nat, manner)
-    } else {
-        w.add(manner)
-    };
+    let c = w.add_natted(natted, manner);
     w.connect(c);
     (w, c)
 }

@@ -7,12 +7,7 @@ fn lively(seed: u64, natted: bool, faults: Faults) -> (World, usize) {
     let mut w = World::new(config(4, &[]), seed);
     w.faults = faults;
     let manner = Manner { phase1: vec![(7, Some(128), 2, 2)], window: 1 + (seed % 5) as u16, ..Manner::default() };
-    let c = if natted {
-        let nat = w.add_nat();
-        w.add_behind(nat, manner)
-    } else {
-        w.add(manner)
-    };
+    let c = w.add_natted(natted, manner);
     (w, c)
 }
 

@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "each of the test binaries uses its part of this")]
 
 pub(crate) mod client;
+pub(crate) mod configuration;
 pub(crate) mod field;
 pub(crate) mod namespace;
 pub(crate) mod server;

@@ -7,8 +7,9 @@ use crate::config::{Config, DnsSource, Encapsulation, Pp, PpRef, Remote, Tunnel}
 use crate::problem::{Problem, Severity};
 use crate::rows::ipsec::{CIPHERS, GROUPS, HASHES};
 use crate::script::Entry;
-use crate::table::{Scope, number_of};
+use crate::table::{Scope, Standing, number_of, table};
 use crate::template;
+use crate::text::Text;
 use crate::value::Value;
 
 mod finding;
@@ -32,6 +33,7 @@ pub(crate) fn all(config: &Config) -> Vec<Problem> {
     check.tunnels();
     check.service();
     check.refusals();
+    check.without_effect();
     check.problems
 }
 
@@ -96,7 +98,7 @@ impl Check<'_> {
         self.first_of(&places)
     }
 
-    fn tell(&mut self, severity: Severity, (line, column): (usize, usize), word: &str, message: String) {
+    fn tell(&mut self, severity: Severity, (line, column): (usize, usize), word: &str, message: Text) {
         self.problems.push(Problem { line, column, word: word.to_owned(), message, severity });
     }
 
@@ -114,8 +116,13 @@ impl Check<'_> {
             let wrong = [policy, gateway].into_iter().flatten().any(|number| number != source);
             if wrong {
                 let at = self.of_tunnel(source, "tunnel template");
-                let message = format!(
-                    "tunnel template gives ipsec lines only where policy and gateway bear the tunnel's own number; renumber them to ipsec tunnel {source} and ipsec sa policy {source} {source}"
+                let message = Text::new(
+                    format!(
+                        "tunnel template gives ipsec lines only where policy and gateway bear the tunnel's own number; renumber them to ipsec tunnel {source} and ipsec sa policy {source} {source}"
+                    ),
+                    format!(
+                        "tunnel templateがipsecの行を展開するのは、ポリシーとゲートウェイの番号がトンネルの番号と同じときだけです。ipsec tunnel {source}、ipsec sa policy {source} {source}に直してください"
+                    ),
                 );
                 self.tell(Severity::Error, at, &source.to_string(), message);
             }
@@ -130,8 +137,13 @@ impl Check<'_> {
             }
         }
         for (id, line, column) in lost {
-            let message = format!(
-                "ipsec transport template copies ipsec transport {id}, which is not there; add ipsec transport {id} {id} udp 1701"
+            let message = Text::new(
+                format!(
+                    "ipsec transport template copies ipsec transport {id}, which is not there; add ipsec transport {id} {id} udp 1701"
+                ),
+                format!(
+                    "ipsec transport templateの元になるipsec transport {id}がありません。ipsec transport {id} {id} udp 1701を加えてください"
+                ),
             );
             self.tell(Severity::Error, (line, column), &id.to_string(), message);
         }
@@ -142,19 +154,30 @@ impl Check<'_> {
         let pp_name = name(which);
         if pp.bind.is_empty() {
             if pp.enabled && which == PpRef::Anonymous {
-                let message = "no tunnel is bound to pp anonymous, so nobody can call; add pp bind tunnel1".to_owned();
+                let message = Text::new(
+                    "no tunnel is bound to pp anonymous, so nobody can call; add pp bind tunnel1",
+                    "pp anonymousにトンネルがバインドされていないため、誰も接続できません。pp bind tunnel1を加えてください",
+                );
                 self.tell(Severity::Warning, self.first_of(&[(scope, "pp enable")]), &pp_name, message);
             }
             return;
         }
         let bind = self.first_of(&[(scope, "pp bind")]);
         if !pp.enabled {
-            let message = format!("pp {pp_name} has tunnels but lets nobody in; add pp enable {pp_name}");
+            let message = Text::new(
+                format!("pp {pp_name} has tunnels but lets nobody in; add pp enable {pp_name}"),
+                format!("pp {pp_name}にトンネルはありますが有効ではありません。pp enable {pp_name}を加えてください"),
+            );
             self.tell(Severity::Warning, bind, &pp_name, message);
             return;
         }
         if let (PpRef::Number(_), true) = (which, pp.bind.len() > 1) {
-            let message = format!("only pp anonymous can have several tunnels; bind one tunnel to pp {pp_name}");
+            let message = Text::new(
+                format!("only pp anonymous can have several tunnels; bind one tunnel to pp {pp_name}"),
+                format!(
+                    "複数のトンネルをバインドできるのはpp anonymousだけです。pp {pp_name}には1つだけバインドしてください"
+                ),
+            );
             self.tell(Severity::Error, bind, &pp_name, message);
         }
         self.callers(which, pp, bind);
@@ -170,28 +193,39 @@ impl Check<'_> {
             at => at,
         };
         if pp.auth_request.is_none() {
-            let message = format!(
-                "pp {pp_name} asks callers for no password, which is an open door; add pp auth request mschap-v2 before pp enable"
+            let message = Text::new(
+                format!(
+                    "pp {pp_name} asks callers for no password, which is an open door; add pp auth request mschap-v2 before pp enable"
+                ),
+                format!(
+                    "pp {pp_name}はパスワードを求めないため誰でも入れます。pp enableの前にpp auth request mschap-v2を加えてください"
+                ),
             );
             self.tell(Severity::Error, enable, &pp_name, message);
         }
         if pp.users.is_empty() {
-            let message =
-                format!("pp {pp_name} knows no user, so nobody can log in; add pp auth username NAME PASSWORD");
+            let message = Text::new(
+                format!("pp {pp_name} knows no user, so nobody can log in; add pp auth username NAME PASSWORD"),
+                format!(
+                    "pp {pp_name}にユーザーがいないため誰も接続できません。pp auth username NAME PASSWORDを加えてください"
+                ),
+            );
             self.tell(Severity::Warning, enable, &pp_name, message);
         }
         if !pp.ipcp_ipaddress {
             let at = self.first_of(&[(scope, "ppp ipcp ipaddress"), (scope, "pp bind")]);
-            let message =
-                "callers are not given an address, and phones and PCs then do not connect; write ppp ipcp ipaddress on"
-                    .to_owned();
+            let message = Text::new(
+                "callers are not given an address, and phones and PCs then do not connect; write ppp ipcp ipaddress on",
+                "接続者にアドレスが割り当てられず、スマートフォンやPCは接続できません。ppp ipcp ipaddress onと書いてください",
+            );
             self.tell(Severity::Warning, at, "ppp ipcp ipaddress", message);
         }
         if !pp.ipcp_msext {
             let at = self.first_of(&[(scope, "ppp ipcp msext"), (scope, "pp bind")]);
-            let message =
-                "callers are told no name server, and phones then find no host by name; write ppp ipcp msext on"
-                    .to_owned();
+            let message = Text::new(
+                "callers are told no name server, and phones then find no host by name; write ppp ipcp msext on",
+                "接続者にDNSサーバーが知らされず、名前でホストを見つけられません。ppp ipcp msext onと書いてください",
+            );
             self.tell(Severity::Warning, at, "ppp ipcp msext", message);
         }
     }
@@ -211,12 +245,17 @@ impl Check<'_> {
         let at = order.unwrap_or_else(|| self.first_of(&[(Scope::Global, "dns server"), (scope, "ppp ipcp msext")]));
         let sources = &self.config.dns_notice_msext;
         if sources.first() == Some(&DnsSource::Me) {
-            let message = "callers ask this host itself for names first, and it must run a resolver for that; otherwise write dns notice order msext server".to_owned();
+            let message = Text::new(
+                "callers ask this host itself for names first, and it must run a resolver for that; otherwise write dns notice order msext server",
+                "接続者はまずこのホストに名前を問い合わせるため、ホストでリゾルバーを動かす必要があります。そうでなければdns notice order msext serverと書いてください",
+            );
             self.tell(Severity::Warning, at, "me", message);
         }
         if sources.contains(&DnsSource::Server) && self.config.dns_servers.is_empty() {
-            let message =
-                "callers are told the servers of dns server, but there are none; add dns server ADDRESS".to_owned();
+            let message = Text::new(
+                "callers are told the servers of dns server, but there are none; add dns server ADDRESS",
+                "dns serverのサーバーを知らせる設定ですが、1つもありません。dns server ADDRESSを加えてください",
+            );
             self.tell(Severity::Warning, at, "server", message);
         }
     }
@@ -231,7 +270,10 @@ impl Check<'_> {
         let written = self.entry(scope, row).is_some();
         let everybody_has_one = !pp.users.is_empty() && pp.users.iter().all(|user| user.address.is_some());
         if !written && !everybody_has_one {
-            let message = format!("pp {} has no address to give to a caller; add {remedy}", name(which));
+            let message = Text::new(
+                format!("pp {} has no address to give to a caller; add {remedy}", name(which)),
+                format!("pp {}には接続者に割り当てるアドレスがありません。{remedy}を加えてください", name(which)),
+            );
             self.tell(Severity::Error, self.first_of(&[(scope, "pp bind")]), &name(which), message);
         }
         let at = self.first_of(&[(scope, row), (scope, "pp bind")]);
@@ -254,9 +296,15 @@ impl Check<'_> {
     fn pool(&mut self, pp: &Pp, at: (usize, usize)) {
         let size: u64 = pp.pool.iter().map(|(first, last)| u64::from(u32::from(*last) - u32::from(*first)) + 1).sum();
         if size > 0 && size < pp.bind.len() as u64 {
-            let message = format!(
-                "the pool has {size} addresses for {} tunnels, so not all can be used at once; give a larger pool, or bind fewer tunnels",
-                pp.bind.len()
+            let message = Text::new(
+                format!(
+                    "the pool has {size} addresses for {} tunnels, so not all can be used at once; give a larger pool, or bind fewer tunnels",
+                    pp.bind.len()
+                ),
+                format!(
+                    "プールのアドレス{size}個に対してトンネルが{}個あり、同時に全部は使えません。プールを広げるか、バインドするトンネルを減らしてください",
+                    pp.bind.len()
+                ),
             );
             self.tell(Severity::Warning, at, "pool", message);
         }
@@ -265,7 +313,10 @@ impl Check<'_> {
         if let Some([_, (first, _)]) =
             sorted.windows(2).find(|pair| matches!(pair, [(_, last), (first, _)] if first <= last))
         {
-            let message = format!("{first} stands in the pool twice; write each address once");
+            let message = Text::new(
+                format!("{first} stands in the pool twice; write each address once"),
+                format!("{first}がプールに2回あります。1回だけ書いてください"),
+            );
             self.tell(Severity::Warning, at, &first.to_string(), message);
         }
     }
@@ -276,8 +327,10 @@ impl Check<'_> {
         for (lan, (address, bits)) in self.config.lans.iter().filter_map(|(lan, l)| l.address.map(|a| (lan.clone(), a)))
         {
             if (first..=last).contains(&address) {
-                let message =
-                    format!("{address} is the address of {lan} and cannot be lent to a caller; take it out of {shown}");
+                let message = Text::new(
+                    format!("{address} is the address of {lan} and cannot be lent to a caller; take it out of {shown}"),
+                    format!("{address}は{lan}のアドレスなので割り当てられません。{shown}から除いてください"),
+                );
                 self.tell(Severity::Error, at, &shown, message);
             }
             let mask = u32::MAX.checked_shl(32 - u32::from(bits)).unwrap_or(0);
@@ -288,21 +341,36 @@ impl Check<'_> {
             }
             inside = true;
             if bits < 31 && ((first..=last).contains(&low) || (first..=last).contains(&high)) {
-                let message = format!(
-                    "{shown} holds the network's or broadcast address of {lan} ({low} or {high}), which no host can use; leave it out"
+                let message = Text::new(
+                    format!(
+                        "{shown} holds the network's or broadcast address of {lan} ({low} or {high}), which no host can use; leave it out"
+                    ),
+                    format!(
+                        "{shown}は{lan}のネットワークアドレスかブロードキャストアドレス({low}、{high})を含んでいます。ホストには使えないので除いてください"
+                    ),
                 );
                 self.tell(Severity::Warning, at, &shown, message);
             }
             if self.config.lans.get(&lan).is_some_and(|l| !l.proxyarp) {
-                let message = format!(
-                    "{shown} lies in the network of {lan}, whose hosts cannot answer it without ip {lan} proxyarp on"
+                let message = Text::new(
+                    format!(
+                        "{shown} lies in the network of {lan}, whose hosts cannot answer it without ip {lan} proxyarp on"
+                    ),
+                    format!(
+                        "{shown}は{lan}のネットワークにあり、ip {lan} proxyarp onがないとLANのホストは応答できません"
+                    ),
                 );
                 self.tell(Severity::Warning, at, &shown, message);
             }
         }
         if !inside {
-            let message = format!(
-                "{shown} lies in the network of no LAN of this file, so hosts behind need a route to it through this server; else take addresses of the LAN and ip lan1 proxyarp on"
+            let message = Text::new(
+                format!(
+                    "{shown} lies in the network of no LAN of this file, so hosts behind need a route to it through this server; else take addresses of the LAN and ip lan1 proxyarp on"
+                ),
+                format!(
+                    "{shown}はどのLANのネットワークにもないため、LANのホストには本サーバー経由の経路が必要です。そうでなければLANのアドレスとip lan1 proxyarp onを使ってください"
+                ),
             );
             self.tell(Severity::Warning, at, &shown, message);
         }
@@ -406,7 +474,8 @@ impl Check<'_> {
             Finding::Undefined | Finding::BoundTwice => self.first_of(&[(Scope::Pp(owner), "pp bind")]),
             _ => self.of_tunnel(number, finding.nearest()),
         };
-        let message = format!("{}; {remedy}", tunnels(numbers, one, several));
+        let japanese = format!("トンネル{}{}", list(numbers), finding.japanese(number, policy, gateway, owner));
+        let message = Text::new(format!("{}; {remedy}", tunnels(numbers, one, several)), japanese);
         self.tell(finding.severity(), at, &format!("tunnel {}", list(numbers)), message);
     }
 
@@ -419,9 +488,15 @@ impl Check<'_> {
         }
         for (gateway, numbers) in shared.into_iter().filter(|(_, numbers)| numbers.len() > 1) {
             let at = self.of_tunnel(numbers.last().copied().unwrap_or_default(), "ipsec tunnel");
-            let message = format!(
-                "tunnels {} share gateway {gateway}, so only one client at a time can use them; give each tunnel a policy and gateway of its own",
-                list(&numbers)
+            let message = Text::new(
+                format!(
+                    "tunnels {} share gateway {gateway}, so only one client at a time can use them; give each tunnel a policy and gateway of its own",
+                    list(&numbers)
+                ),
+                format!(
+                    "トンネル{}はゲートウェイ{gateway}を共有しているため、同時に使えるのは1台だけです。トンネルごとにポリシーとゲートウェイを設けてください",
+                    list(&numbers)
+                ),
             );
             self.tell(Severity::Warning, at, &gateway.to_string(), message);
         }
@@ -433,8 +508,13 @@ impl Check<'_> {
         if let Some((one, other)) = odd {
             let key = (Scope::Global, number_of("ipsec ike pre-shared-key"), vec![Value::Number(other)]);
             let at = self.config.script.entries.get(&key).map_or((0, 1), |entry| (entry.line, entry.column));
-            let message = format!(
-                "gateways {one} and {other} both take any address but have different keys, and a client cannot be told apart before its key is needed; give all of them one key"
+            let message = Text::new(
+                format!(
+                    "gateways {one} and {other} both take any address but have different keys, and a client cannot be told apart before its key is needed; give all of them one key"
+                ),
+                format!(
+                    "ゲートウェイ{one}と{other}はどちらもanyですが鍵が異なります。鍵が要る時点では相手を区別できないので、同じ鍵にしてください"
+                ),
             );
             self.tell(Severity::Warning, at, &other.to_string(), message);
         }
@@ -455,11 +535,17 @@ impl Check<'_> {
                     Severity::Warning,
                     at,
                     "l2tp service",
-                    "L2TP is not served; write l2tp service on".to_owned(),
+                    Text::new(
+                        "L2TP is not served; write l2tp service on",
+                        "L2TPを受け付けていません。l2tp service onと書いてください",
+                    ),
                 );
             }
             (None, true) => {
-                let message = "L2TP is served but no tunnel of encapsulation l2tp is enabled; add tunnel select 1, tunnel encapsulation l2tp and tunnel enable 1".to_owned();
+                let message = Text::new(
+                    "L2TP is served but no tunnel of encapsulation l2tp is enabled; add tunnel select 1, tunnel encapsulation l2tp and tunnel enable 1",
+                    "L2TPを受け付けますが、有効なl2tpのトンネルがありません。tunnel select 1、tunnel encapsulation l2tp、tunnel enable 1を加えてください",
+                );
                 self.tell(Severity::Warning, service, "l2tp service", message);
             }
             (Some(_), true) | (None, false) => {}
@@ -470,22 +556,74 @@ impl Check<'_> {
                 Severity::Warning,
                 at,
                 "off",
-                "IPsec is switched off, so nobody can connect; write ipsec use on".to_owned(),
+                Text::new(
+                    "IPsec is switched off, so nobody can connect; write ipsec use on",
+                    "IPsecが止まっているため誰も接続できません。ipsec use onと書いてください",
+                ),
             );
         }
     }
 
     fn refusals(&mut self) {
-        for (kind, words) in [("cipher", CIPHERS), ("hash", HASHES), ("group", GROUPS)] {
+        for (kind, japanese, words) in
+            [("cipher", "暗号", CIPHERS), ("hash", "ハッシュ", HASHES), ("group", "グループ", GROUPS)]
+        {
             if words.iter().all(|word| self.config.refused.contains(*word)) {
                 let row = number_of("ipsec ike refuse");
                 let at = self.config.script.of_row(row).next().map_or((0, 1), |(_, entry)| (entry.line, entry.column));
-                let message = format!(
-                    "every {kind} is refused, so no client can connect; take one out, such as no ipsec ike refuse {}",
-                    words.last().unwrap_or(&"")
+                let last = words.last().unwrap_or(&"");
+                let message = Text::new(
+                    format!(
+                        "every {kind} is refused, so no client can connect; take one out, such as no ipsec ike refuse {last}"
+                    ),
+                    format!(
+                        "{japanese}をすべて拒否しているため、誰も接続できません。no ipsec ike refuse {last}のように1つ除いてください"
+                    ),
                 );
                 self.tell(Severity::Error, at, "ipsec ike refuse", message);
             }
+        }
+    }
+
+    /// Lines that nothing here follows: each command once, at its first line.
+    fn without_effect(&mut self) {
+        let mut kept: BTreeMap<usize, Vec<(usize, usize)>> = BTreeMap::new();
+        for ((_, row, _), entry) in &self.config.script.entries {
+            if table().get(*row).is_some_and(|row| row.standing != Standing::Effective) {
+                kept.entry(*row).or_default().push((entry.line, entry.column));
+            }
+        }
+        for (number, mut lines) in kept {
+            lines.sort_unstable();
+            lines.dedup_by_key(|(line, _)| *line);
+            let (Some(row), Some(at)) = (table().get(number), lines.first().copied()) else { continue };
+            let (more, jmore) = match lines.len() {
+                1 => (String::new(), String::new()),
+                count => (format!(" ({count} lines)"), format!("({count}行)")),
+            };
+            let words = row.words.replace("LAN", "lan");
+            let (severity, message) = match row.standing {
+                Standing::Effective => continue,
+                Standing::Host(english, japanese) => (
+                    Severity::Host,
+                    Text::new(format!("{words}{more}: {english}"), format!("{words}{jmore}: {japanese}")),
+                ),
+                Standing::Foreign => (
+                    Severity::Foreign,
+                    Text::new(
+                        format!("{words}{more} is kept and has no effect"),
+                        format!("{words}{jmore}は保存されますが、効果はありません"),
+                    ),
+                ),
+                Standing::Later => (
+                    Severity::Later,
+                    Text::new(
+                        format!("{words}{more} is kept and has no effect yet"),
+                        format!("{words}{jmore}は保存されますが、まだ効果はありません"),
+                    ),
+                ),
+            };
+            self.tell(severity, at, &words, message);
         }
     }
 }
@@ -620,7 +758,7 @@ mod tests {
             ),
             (&[("l2tp service on\n", "")], "Warning: L2TP is not served; write l2tp service on"),
             (&[("l2tp service on", "l2tp service off")], "line 34, column 1: Warning: L2TP is not served"),
-            (&[("l2tp service on", "l2tp service on l2tpv3")], "L2TPv3 is not there yet"),
+            (&[("l2tp service on", "l2tp service on l2tpv3")], "L2TPv3 is not spoken"),
             (
                 &[("l2tp service on", "l2tp service on\nipsec use off")],
                 "line 35, column 1: Warning: IPsec is switched off",

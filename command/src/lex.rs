@@ -1,5 +1,7 @@
 //! A line to its words: blanks, quotes, escapes, comments.
 
+use crate::text::Text;
+
 /// Characters that mean something outside quotes, and so must be escaped to stand in a word.
 const SPECIAL: &str = "?#|>\\'\"";
 
@@ -17,7 +19,7 @@ pub(crate) struct Word {
 pub(crate) struct Unreadable {
     pub(crate) column: usize,
     pub(crate) word: String,
-    pub(crate) message: String,
+    pub(crate) message: Text,
 }
 
 /// Splits a line. A backslash makes the next character plain, inside quotes as well, so that every word can be written.
@@ -40,10 +42,10 @@ pub(crate) fn words(line: &str) -> Result<Vec<Word>, Unreadable> {
 }
 
 fn word(chars: &[char], start: usize) -> Result<(Word, usize), Unreadable> {
-    let fault = |column: usize, word: char, message: &str| Unreadable {
+    let fault = |column: usize, word: char, english: &str, japanese: &str| Unreadable {
         column: column + 1,
         word: word.to_string(),
-        message: message.to_owned(),
+        message: Text::new(english, japanese),
     };
     let mut text = String::new();
     let mut quote: Option<(char, usize)> = None;
@@ -55,6 +57,7 @@ fn word(chars: &[char], start: usize) -> Result<(Word, usize), Unreadable> {
                 at - 1,
                 c.escape_default().next().unwrap_or('\\'),
                 "a control character cannot stand here; remove it",
+                "制御文字は書けません。消してください",
             ));
         }
         match (c, quote) {
@@ -64,7 +67,12 @@ fn word(chars: &[char], start: usize) -> Result<(Word, usize), Unreadable> {
                     at += 1;
                 }
                 Some(_) | None => {
-                    return Err(fault(at - 1, c, "nothing follows the backslash; write \\\\ for a backslash itself"));
+                    return Err(fault(
+                        at - 1,
+                        c,
+                        "nothing follows the backslash; write \\\\ for a backslash itself",
+                        "\\の後に文字がありません。\\そのものは\\\\と書いてください",
+                    ));
                 }
             },
             ('\'' | '"', None) => quote = Some((c, at - 1)),
@@ -79,6 +87,7 @@ fn word(chars: &[char], start: usize) -> Result<(Word, usize), Unreadable> {
                     at - 1,
                     c,
                     "a full-width blank stands here; write a half-width one, or put the word in quotes",
+                    "全角の空白があります。半角で書くか、語を引用符で囲んでください",
                 ));
             }
             ('#', None) => {
@@ -86,11 +95,13 @@ fn word(chars: &[char], start: usize) -> Result<(Word, usize), Unreadable> {
                     at - 1,
                     c,
                     "# inside a word begins a comment; write \\# if it belongs to the word, or put a blank before it",
+                    "語の途中の#は注釈の始まりです。語の一部なら\\#と書き、注釈なら前に空白を入れてください",
                 ));
             }
             ('?' | '|' | '>', None) => {
-                let message = format!("{c} has a meaning of its own; write \\{c} if it belongs to the word");
-                return Err(fault(at - 1, c, &message));
+                let english = format!("{c} has a meaning of its own; write \\{c} if it belongs to the word");
+                let japanese = format!("{c}には特別な意味があります。語の一部なら\\{c}と書いてください");
+                return Err(fault(at - 1, c, &english, &japanese));
             }
             (_, None) => text.push(c),
         }
@@ -100,6 +111,7 @@ fn word(chars: &[char], start: usize) -> Result<(Word, usize), Unreadable> {
             column,
             open,
             &format!("the quotation that begins with {open} does not end; write \\{open} for the character itself"),
+            &format!("{open}で始まる引用が閉じていません。文字そのものは\\{open}と書いてください"),
         )),
         None => Ok((Word { text, column: start + 1 }, at)),
     }

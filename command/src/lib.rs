@@ -1,6 +1,7 @@
 //! The operator's language: words to values and back, and nothing of ours below it.
 
 mod check;
+mod complete;
 mod config;
 mod lex;
 mod manual;
@@ -12,11 +13,15 @@ mod rows;
 mod script;
 mod table;
 mod template;
+mod text;
 mod value;
 
+pub use complete::{Completion, complete, help};
 pub use config::*;
 pub use manual::manual;
 pub use parse::{parse, parse_request};
 pub use problem::{Problem, Severity};
 pub use request::{Request, Which};
+pub use table::{Level, Scope};
+pub use text::{Fault, Language, Text};
 pub use value::Hidden;

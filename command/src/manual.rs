@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use crate::rows;
-use crate::table::{Effect, Home, Row};
+use crate::table::{Effect, Home, Row, Standing};
 
 const HEAD: &str = "# Commands
 
@@ -11,8 +11,14 @@ This page is printed from the command table; do not edit it by hand. One command
 shortened as long as they are not ambiguous; `#` begins a comment; `no` before a command removes it. A word that holds a blank or one
 of `? # | > ' \" \\` is put in quotes, or the character gets a backslash before it.
 
-*Scope* says what must be selected before: `pp` after `pp select`, `tunnel` after `tunnel select`, `global` nowhere. Commands marked
-*pending* are known, kept and shown again, but have no effect yet.
+*Scope* says what must be selected before: `pp` after `pp select`, `tunnel` after `tunnel select`, `global` nowhere.
+
+*State* says who follows a command:
+
+- *effective*: this server does.
+- *the host's business*: Linux does it already. The line is kept and printed, and the start tells once how it is done there.
+- *not of this product*: L2TPv3, ISDN, PPPoE, NGN, switches. The line is kept and printed.
+- *comes later*: the line is kept and printed, and nothing follows it yet.
 ";
 
 /// The reference of all commands, as Markdown: a table for each family.
@@ -30,13 +36,22 @@ pub fn manual() -> String {
                 cell(&usage(row)),
                 cell(row.default),
                 scope(row),
-                if row.is_effective() { "effective" } else { "pending" },
+                state(row),
                 cell(row.english),
                 cell(row.japanese)
             );
         }
     }
     out
+}
+
+fn state(row: &Row) -> &'static str {
+    match row.standing {
+        Standing::Effective => "effective",
+        Standing::Host(..) => "the host's business",
+        Standing::Foreign => "not of this product",
+        Standing::Later => "comes later",
+    }
 }
 
 fn scope(row: &Row) -> &'static str {

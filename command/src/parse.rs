@@ -10,7 +10,8 @@ use crate::problem::{Problem, Severity};
 use crate::request::Request;
 use crate::script::{Entry, Script};
 use crate::table::{Act, Args, Effect, Form, Home, Row, Scope, number_of, table};
-use crate::value::{Kind, Need, Value, is_interface, nearest, or, shown};
+use crate::text::{Fault, Text};
+use crate::value::{Kind, Need, Value, either, hints, is_interface, or, shown};
 
 /// Longest line, in characters.
 const LINE: usize = 4095;
@@ -38,9 +39,11 @@ pub fn parse_request(line: &str) -> Result<Request, Problem> {
     let reader = Reader { line: 1, ..Reader::default() };
     let words = reader.words(line)?;
     let Some(first) = words.first() else {
-        return Err(
-            reader.fault(None, "Invalid command name: nothing was typed; help tells what can be asked".to_owned())
+        let why = Fault::InvalidCommand.because(
+            "nothing was typed; help tells what can be asked",
+            "何も入力されていません。helpで使い方を表示します",
         );
+        return Err(reader.fault(None, why));
     };
     let found = find(&words).map_err(|(at, message)| reader.fault(words.get(at), message))?;
     let args = fill(found.row, found.named.clone(), &words, found.depth)
@@ -48,16 +51,22 @@ pub fn parse_request(line: &str) -> Result<Request, Problem> {
     match found.row.effect {
         Effect::Ask(ask) => Ok(ask(Args(&args))),
         Effect::Kept(_) => {
-            Err(reader.problem(Some(first), Severity::Pending, format!("{} is not there yet", found.row.words)))
+            let why = Text::new(
+                format!("{} is not there yet", found.row.words),
+                format!("{}はまだありません", found.row.words),
+            );
+            Err(reader.problem(Some(first), Severity::Later, why))
         }
-        Effect::Global(_) | Effect::Pp(_) | Effect::Tunnel(_) | Effect::Gateway(_) | Effect::Act(_) => Err(reader
-            .fault(
-                Some(first),
+        Effect::Global(_) | Effect::Pp(_) | Effect::Tunnel(_) | Effect::Gateway(_) | Effect::Act(_) => {
+            let why = Text::new(
                 format!(
                     "{} is a setting; write it into the configuration file and start the server anew",
                     found.row.words
                 ),
-            )),
+                format!("{}は設定です。設定ファイルに書いて起動し直してください", found.row.words),
+            );
+            Err(reader.fault(Some(first), why))
+        }
     }
 }
 
@@ -87,10 +96,10 @@ struct Found {
 }
 
 /// A fault at a word's number, counted from 0; one past the last means the end of the line.
-type Fault = (usize, String);
+type Wrong = (usize, Text);
 
 impl Reader {
-    fn problem(&self, word: Option<&Word>, severity: Severity, message: String) -> Problem {
+    fn problem(&self, word: Option<&Word>, severity: Severity, message: Text) -> Problem {
         Problem {
             line: self.line,
             column: word.map_or(1, |w| w.column),
@@ -100,19 +109,23 @@ impl Reader {
         }
     }
 
-    fn fault(&self, word: Option<&Word>, message: String) -> Problem {
+    fn fault(&self, word: Option<&Word>, message: Text) -> Problem {
         self.problem(word, Severity::Error, message)
     }
 
     fn words(&self, line: &str) -> Result<Vec<Word>, Problem> {
         if line.trim().chars().count() > LINE {
-            return Err(self.fault(None, format!("Parameter out of range: the line is longer than {LINE} characters")));
+            let why = Fault::OutOfRange.because(
+                format_args!("the line is longer than {LINE} characters"),
+                format_args!("1行は{LINE}文字までです"),
+            );
+            return Err(self.fault(None, why));
         }
         lex::words(line).map_err(|why| Problem {
             line: self.line,
             column: why.column,
             word: why.word,
-            message: format!("Illegal keyword: {}", why.message),
+            message: Fault::IllegalKeyword.because(why.message.english, why.message.japanese),
             severity: Severity::Error,
         })
     }
@@ -122,23 +135,23 @@ impl Reader {
         let Some(first) = all.first() else { return Ok(()) };
         let negative = first.text.eq_ignore_ascii_case("no");
         let words = if negative { all.get(1..).unwrap_or_default() } else { &all[..] };
-        let fault = |reader: &Self, (at, message): Fault| {
+        let fault = |reader: &Self, (at, message): Wrong| {
             reader.fault(words.get(at).or_else(|| words.last()).or(Some(first)), message)
         };
         if words.is_empty() {
-            return Err(self.fault(
-                Some(first),
-                "Insufficient or too many parameters: no must be followed by a command".to_owned(),
-            ));
+            let why =
+                Fault::ParameterCount.because("no must be followed by a command", "noの後にコマンドを書いてください");
+            return Err(self.fault(Some(first), why));
         }
         let found = find(words).map_err(|why| fault(self, why))?;
         if let Effect::Act(act) = found.row.effect {
             return self.act(act, negative, &found, words).map_err(|why| fault(self, why));
         }
         if found.row.form == Form::Do {
-            let message = format!(
-                "Invalid command name: {} is done at once and has no place in a configuration; remove the line",
-                found.row.words
+            let words = found.row.words;
+            let message = Fault::InvalidCommand.because(
+                format_args!("{words} is done at once and has no place in a configuration; remove the line"),
+                format_args!("{words}はその場で実行するコマンドで、設定には書けません。この行を消してください"),
             );
             return Err(self.fault(Some(first), message));
         }
@@ -147,7 +160,11 @@ impl Reader {
         done.map_err(|why| {
             let mut problem = fault(self, why);
             if found.row.is_secret() {
-                problem.message = problem.message.replace(&shown(&problem.word), "the word");
+                let word = shown(&problem.word);
+                problem.message = Text::new(
+                    problem.message.english.replace(&word, "the word"),
+                    problem.message.japanese.replace(&word, "この語"),
+                );
                 problem.word = found.row.words.to_owned();
             }
             problem
@@ -155,23 +172,24 @@ impl Reader {
     }
 
     /// The scope a row's entry goes to; none where the selection could not be read.
-    fn scope_of(&self, row: &Row) -> Result<Option<Scope>, String> {
+    fn scope_of(&self, row: &Row) -> Result<Option<Scope>, Text> {
+        let words = row.words;
         match (row.home(), self.scope) {
             (Home::Global, _) => Ok(Some(Scope::Global)),
             (_, None) => Ok(None),
             (Home::Pp, Some(scope @ Scope::Pp(_))) | (Home::Tunnel, Some(scope @ Scope::Tunnel(_))) => Ok(Some(scope)),
-            (Home::Pp, Some(_)) => Err(format!(
-                "Execute pp select command beforehand: {} is about one interface; put pp select anonymous (or its number) before it",
-                row.words
+            (Home::Pp, Some(_)) => Err(Fault::SelectPp.because(
+                format_args!("{words} is about one interface; put pp select anonymous (or its number) before it"),
+                format_args!("{words}の前にpp select anonymous(または番号)を書いてください"),
             )),
-            (Home::Tunnel, Some(_)) => Err(format!(
-                "Execute tunnel select command beforehand: {} is about one tunnel; put tunnel select and its number before it",
-                row.words
+            (Home::Tunnel, Some(_)) => Err(Fault::SelectTunnel.because(
+                format_args!("{words} is about one tunnel; put tunnel select and its number before it"),
+                format_args!("{words}の前にtunnel selectと番号を書いてください"),
             )),
         }
     }
 
-    fn set(&mut self, scope: Option<Scope>, found: &Found, words: &[Word], first: &Word) -> Result<(), Fault> {
+    fn set(&mut self, scope: Option<Scope>, found: &Found, words: &[Word], first: &Word) -> Result<(), Wrong> {
         let row = found.row;
         let (args, places) = fill_and_place(row, found.named.clone(), words, found.depth)?;
         if let Some(remark) = row.check.and_then(|check| check(Args(&args))) {
@@ -179,12 +197,11 @@ impl Reader {
             if remark.severity == Severity::Error {
                 return Err((at, remark.message));
             }
-            let problem = self.problem(words.get(at), remark.severity, format!("{}: {}", row.words, remark.message));
-            self.problems.push(problem);
-        }
-        if !row.is_effective() {
-            let message = format!("{} is kept, but has no effect yet", before(words, found.depth).to_ascii_lowercase());
-            let problem = self.problem(Some(first), Severity::Pending, message);
+            let message = Text::new(
+                format!("{}: {}", row.words, remark.message.english),
+                format!("{}: {}", row.words, remark.message.japanese),
+            );
+            let problem = self.problem(words.get(at), remark.severity, message);
             self.problems.push(problem);
         }
         let Some(scope) = scope else { return Ok(()) };
@@ -199,7 +216,7 @@ impl Reader {
         Ok(())
     }
 
-    fn remove(&mut self, scope: Option<Scope>, found: &Found, words: &[Word]) -> Result<(), Fault> {
+    fn remove(&mut self, scope: Option<Scope>, found: &Found, words: &[Word]) -> Result<(), Wrong> {
         let row = found.row;
         let Some(scope) = scope else { return Ok(()) };
         match row.form {
@@ -222,7 +239,7 @@ impl Reader {
         Ok(())
     }
 
-    fn act(&mut self, act: Act, negative: bool, found: &Found, words: &[Word]) -> Result<(), Fault> {
+    fn act(&mut self, act: Act, negative: bool, found: &Found, words: &[Word]) -> Result<(), Wrong> {
         if matches!(act, Act::PpSelect | Act::TunnelSelect) {
             self.scope = None;
             if negative {
@@ -274,7 +291,7 @@ fn scopes(value: &Value, pp: bool) -> Vec<Scope> {
 }
 
 /// Finds the row whose keywords the line begins with, the longest one where several do.
-fn find(words: &[Word]) -> Result<Found, Fault> {
+fn find(words: &[Word]) -> Result<Found, Wrong> {
     let mut left: Vec<(usize, &'static Row, &'static [&'static str])> = keywords().collect();
     let mut found: Option<Found> = None;
     let mut named = None;
@@ -299,8 +316,14 @@ fn find(words: &[Word]) -> Result<Found, Fault> {
             }
             Chosen::None => return found.ok_or_else(|| (depth, unknown(words, depth, &next))),
             Chosen::Several(several) => {
-                let message =
-                    format!("Invalid command name: {} may mean {}; write more of it", shown(&word.text), or(&several));
+                let message = Fault::InvalidCommand.because(
+                    format_args!("{} may mean {}; write more of it", shown(&word.text), or(&several)),
+                    format_args!(
+                        "{}だけでは{}の区別がつきません。もう少し書いてください",
+                        shown(&word.text),
+                        either(&several)
+                    ),
+                );
                 return found.ok_or((depth, message));
             }
         }
@@ -308,19 +331,19 @@ fn find(words: &[Word]) -> Result<Found, Fault> {
 }
 
 /// Each row with its number and keywords.
-fn keywords() -> impl Iterator<Item = (usize, &'static Row, &'static [&'static str])> {
+pub(crate) fn keywords() -> impl Iterator<Item = (usize, &'static Row, &'static [&'static str])> {
     static KEYWORDS: LazyLock<Vec<Vec<&'static str>>> =
         LazyLock::new(|| table().iter().map(|row| row.words.split(' ').collect()).collect());
     table().iter().zip(KEYWORDS.iter()).enumerate().map(|(number, (row, keywords))| (number, row, keywords.as_slice()))
 }
 
-enum Chosen {
+pub(crate) enum Chosen {
     One(&'static str),
     None,
     Several(Vec<&'static str>),
 }
 
-fn choose(word: &str, next: &BTreeSet<&'static str>) -> Chosen {
+pub(crate) fn choose(word: &str, next: &BTreeSet<&'static str>) -> Chosen {
     let lower = word.to_ascii_lowercase();
     if let Some(exact) = next.iter().find(|keyword| **keyword == lower) {
         return Chosen::One(exact);
@@ -341,47 +364,47 @@ fn before(words: &[Word], depth: usize) -> String {
     words.iter().take(depth).map(|word| word.text.as_str()).collect::<Vec<_>>().join(" ")
 }
 
-fn listed(next: &BTreeSet<&'static str>) -> String {
-    let names: Vec<&str> = next.iter().map(|keyword| if *keyword == "LAN" { "lan1" } else { keyword }).collect();
-    or(&names)
+/// Keywords as they are typed.
+pub(crate) fn typed(next: &BTreeSet<&'static str>) -> Vec<&'static str> {
+    next.iter().map(|keyword| if *keyword == "LAN" { "lan1" } else { keyword }).collect()
 }
 
-fn follow(words: &[Word], depth: usize, next: &BTreeSet<&'static str>) -> String {
-    format!("Insufficient or too many parameters: {} must be followed by {}", before(words, depth), listed(next))
+fn follow(words: &[Word], depth: usize, next: &BTreeSet<&'static str>) -> Text {
+    let (before, names) = (before(words, depth), typed(next));
+    Fault::ParameterCount.because(
+        format_args!("{before} must be followed by {}", or(&names)),
+        format_args!("{before}の後に{}が必要です", either(&names)),
+    )
 }
 
-fn unknown(words: &[Word], depth: usize, next: &BTreeSet<&'static str>) -> String {
+fn unknown(words: &[Word], depth: usize, next: &BTreeSet<&'static str>) -> Text {
     let word = words.get(depth).map(|w| w.text.as_str()).unwrap_or_default();
     let names: Vec<&str> = next.iter().copied().filter(|keyword| *keyword != "LAN").collect();
-    let meant = nearest(&word.to_ascii_lowercase(), &names);
-    match (depth, meant) {
-        (0, Some(meant)) => {
-            format!("Invalid command name: no command begins with {}; did you mean {meant}?", shown(word))
-        }
-        (0, None) => format!("Invalid command name: no command begins with {}", shown(word)),
-        (_, Some(meant)) => {
-            format!(
-                "Invalid command name: {} cannot follow {}; did you mean {meant}?",
-                shown(word),
-                before(words, depth)
-            )
-        }
-        (_, None) => format!(
-            "Invalid command name: {} cannot follow {}; what can is {}",
-            shown(word),
-            before(words, depth),
-            listed(next)
+    let (hint, jhint) = hints(word, &names);
+    let (word, before) = (shown(word), before(words, depth));
+    match (depth, hint.is_empty()) {
+        (0, _) => Fault::InvalidCommand.because(
+            format_args!("no command begins with {word}{hint}"),
+            format_args!("{word}で始まるコマンドはありません{jhint}"),
+        ),
+        (_, false) => Fault::InvalidCommand.because(
+            format_args!("{word} cannot follow {before}{hint}"),
+            format_args!("{before}の後に{word}は書けません{jhint}"),
+        ),
+        (_, true) => Fault::InvalidCommand.because(
+            format_args!("{word} cannot follow {before}; what can is {}", or(&typed(next))),
+            format_args!("{before}の後に{word}は書けません。書けるのは{}です", either(&typed(next))),
         ),
     }
 }
 
 /// The values of a line, one for each place of its row.
-fn fill(row: &Row, named: Option<Value>, words: &[Word], depth: usize) -> Result<Vec<Value>, Fault> {
+fn fill(row: &Row, named: Option<Value>, words: &[Word], depth: usize) -> Result<Vec<Value>, Wrong> {
     fill_and_place(row, named, words, depth).map(|(args, _)| args)
 }
 
 /// As [`fill`], for a `no` form: words behind the places are let be.
-fn fill_loosely(row: &Row, named: Option<Value>, words: &[Word], depth: usize) -> Result<Vec<Value>, Fault> {
+fn fill_loosely(row: &Row, named: Option<Value>, words: &[Word], depth: usize) -> Result<Vec<Value>, Wrong> {
     let most = row.slots.len() - usize::from(named.is_some());
     let enough = words.get(..(depth + most).min(words.len())).unwrap_or(words);
     let optional = row.slots.first().is_some_and(|slot| slot.need == Need::May);
@@ -394,67 +417,93 @@ fn fill_loosely(row: &Row, named: Option<Value>, words: &[Word], depth: usize) -
 type Placed = (Vec<Value>, Vec<Option<usize>>);
 
 /// As [`fill`], with the number of the word that begins each place.
-fn fill_and_place(row: &Row, named: Option<Value>, words: &[Word], depth: usize) -> Result<Placed, Fault> {
+fn fill_and_place(row: &Row, named: Option<Value>, words: &[Word], depth: usize) -> Result<Placed, Wrong> {
     place_all(row, named, words, depth).map_err(|(at, message)| {
         let usage = row.usage();
-        if message.contains(&usage) { (at, message) } else { (at, format!("{message} (write {usage})")) }
+        if message.english.contains(&usage) {
+            return (at, message);
+        }
+        let (english, japanese) = (message.english, message.japanese);
+        (at, Text::new(format!("{english} (write {usage})"), format!("{japanese}(書式: {usage})")))
     })
 }
 
-fn place_all(row: &Row, named: Option<Value>, words: &[Word], depth: usize) -> Result<Placed, Fault> {
-    let mut args = vec![Value::Nothing; row.slots.len()];
-    let mut places: Vec<Option<usize>> = vec![None; row.slots.len()];
-    let mut slot = 0;
-    if let (Some(name), Some(first)) = (named, args.first_mut()) {
-        *first = name;
-        slot = 1;
-    }
-    let mut at = depth;
-    while let Some(word) = words.get(at) {
-        if let Some((place, value)) = option(row, &word.text).map_err(|message| (at, message))? {
-            if places.get(place).copied().flatten().is_some() {
-                return Err((at, format!("Insufficient or too many parameters: {} is given twice", shown(&word.text))));
-            }
-            args[place] = value;
-            places[place] = Some(at);
-            at += 1;
-            continue;
-        }
-        let (place, value, taken) = next_value(row, slot, &args, words, at)?;
-        places[place] = places[place].or(Some(at));
-        at += taken;
-        match row.slots.get(place).map(|s| s.need) {
-            Some(Need::Several(_, most)) => {
-                if let Value::List(values) = &mut args[place] {
-                    values.push(value);
-                } else {
-                    args[place] = Value::List(vec![value]);
-                }
-                let full = matches!(&args[place], Value::List(values) if values.len() >= most);
-                slot = if full { place + 1 } else { place };
-            }
-            _ => {
-                args[place] = value;
-                slot = place + 1;
-            }
-        }
-    }
-    let missing = row.slots.iter().zip(&args).any(|(slot, value)| match slot.need {
+fn place_all(row: &Row, named: Option<Value>, words: &[Word], depth: usize) -> Result<Placed, Wrong> {
+    let filled = Filled::new(row, named, words, depth)?;
+    let missing = row.slots.iter().zip(&filled.args).any(|(slot, value)| match slot.need {
         Need::Must => *value == Value::Nothing,
         Need::Several(least, _) => Args(std::slice::from_ref(value)).list(0).len() < least,
         Need::May => false,
     });
     if missing {
-        return Err((
-            words.len(),
-            format!("Insufficient or too many parameters: something is missing; write {}", row.usage()),
-        ));
+        let usage = row.usage();
+        let why = Fault::ParameterCount.because(
+            format_args!("something is missing; write {usage}"),
+            format_args!("足りないものがあります。書式は {usage} です"),
+        );
+        return Err((words.len(), why));
     }
-    Ok((args, places))
+    Ok((filled.args, filled.places))
+}
+
+/// The places of a row, as far as some words fill them.
+pub(crate) struct Filled {
+    pub(crate) args: Vec<Value>,
+    /// The number of the word that begins each place.
+    pub(crate) places: Vec<Option<usize>>,
+    /// The first place that the next word may fill.
+    pub(crate) next: usize,
+}
+
+impl Filled {
+    /// Fills places with the words from `depth` on.
+    pub(crate) fn new(row: &Row, named: Option<Value>, words: &[Word], depth: usize) -> Result<Self, Wrong> {
+        let mut args = vec![Value::Nothing; row.slots.len()];
+        let mut places: Vec<Option<usize>> = vec![None; row.slots.len()];
+        let mut slot = 0;
+        if let (Some(name), Some(first)) = (named, args.first_mut()) {
+            *first = name;
+            slot = 1;
+        }
+        let mut at = depth;
+        while let Some(word) = words.get(at) {
+            if let Some((place, value)) = option(row, &word.text).map_err(|message| (at, message))? {
+                if places.get(place).copied().flatten().is_some() {
+                    let word = shown(&word.text);
+                    let why = Fault::ParameterCount
+                        .because(format_args!("{word} is given twice"), format_args!("{word}が2回書かれています"));
+                    return Err((at, why));
+                }
+                args[place] = value;
+                places[place] = Some(at);
+                at += 1;
+                continue;
+            }
+            let (place, value, taken) = next_value(row, slot, &args, words, at)?;
+            places[place] = places[place].or(Some(at));
+            at += taken;
+            match row.slots.get(place).map(|s| s.need) {
+                Some(Need::Several(_, most)) => {
+                    if let Value::List(values) = &mut args[place] {
+                        values.push(value);
+                    } else {
+                        args[place] = Value::List(vec![value]);
+                    }
+                    let full = matches!(&args[place], Value::List(values) if values.len() >= most);
+                    slot = if full { place + 1 } else { place };
+                }
+                _ => {
+                    args[place] = value;
+                    slot = place + 1;
+                }
+            }
+        }
+        Ok(Self { args, places, next: slot })
+    }
 }
 
 /// Reads a `name=value` word, if the row has a place for it.
-fn option(row: &Row, word: &str) -> Result<Option<(usize, Value)>, String> {
+fn option(row: &Row, word: &str) -> Result<Option<(usize, Value)>, Text> {
     let Some((name, value)) = word.split_once('=') else {
         return Ok(None);
     };
@@ -473,9 +522,9 @@ fn next_value(
     args: &[Value],
     words: &[Word],
     at: usize,
-) -> Result<(usize, Value, usize), Fault> {
+) -> Result<(usize, Value, usize), Wrong> {
     let word = words.get(at).map(|w| w.text.as_str()).unwrap_or_default();
-    let mut first: Option<String> = None;
+    let mut first: Option<Text> = None;
     for (place, slot) in row.slots.iter().enumerate().skip(from) {
         if matches!(slot.kind, Kind::Named(..)) {
             continue;
@@ -483,10 +532,11 @@ fn next_value(
         match (slot.kind, slot.kind.read(word)) {
             (Kind::Group(head, count), Ok(_)) => {
                 let behind = words.get(at + 1..at + 1 + count).ok_or_else(|| {
-                    (
-                        words.len(),
-                        format!("Insufficient or too many parameters: {head} must be followed by {}", slot.name),
-                    )
+                    let why = Fault::ParameterCount.because(
+                        format_args!("{head} must be followed by {}", slot.name),
+                        format_args!("{head}の後に{}が必要です", slot.name),
+                    );
+                    (words.len(), why)
                 })?;
                 let values = behind.iter().map(|w| Value::Text(w.text.clone())).collect();
                 return Ok((place, Value::List(values), count + 1));
@@ -506,11 +556,16 @@ fn next_value(
             }
         }
     }
+    let usage = row.usage();
     let too_many = || match row.is_secret() {
-        true => {
-            format!("Insufficient or too many parameters: write {}; a word with blanks stands in quotes", row.usage())
-        }
-        false => format!("Insufficient or too many parameters: {} is too much; write {}", shown(word), row.usage()),
+        true => Fault::ParameterCount.because(
+            format_args!("write {usage}; a word with blanks stands in quotes"),
+            format_args!("書式は {usage} です。空白を含む語は引用符で囲んでください"),
+        ),
+        false => Fault::ParameterCount.because(
+            format_args!("{} is too much; write {usage}", shown(word)),
+            format_args!("{}は余分です。書式は {usage} です", shown(word)),
+        ),
     };
     Err((at, first.unwrap_or_else(too_many)))
 }
@@ -628,20 +683,31 @@ mod tests {
                 (line, column, word),
                 "{text}: {problem}"
             );
-            assert!(problem.message.contains(right), "{text}: {problem}");
+            assert!(problem.message.english.contains(right), "{text}: {problem}");
         }
     }
 
     #[test]
     fn a_line_that_needs_a_selection_says_so() {
-        assert!(error("pp bind tunnel1").message.starts_with("Execute pp select command beforehand: pp bind"));
-        assert!(error("tunnel select 1\npp bind tunnel1").message.starts_with("Execute pp select command beforehand"));
+        assert!(error("pp bind tunnel1").message.english.starts_with("Execute pp select command beforehand: pp bind"));
+        assert!(
+            error("tunnel select 1\npp bind tunnel1")
+                .message
+                .english
+                .starts_with("Execute pp select command beforehand")
+        );
         assert!(
             error("pp select 1\nno pp select\nppp lcp mru off")
                 .message
+                .english
                 .starts_with("Execute pp select command beforehand")
         );
-        assert!(error("pp select 1\nl2tp syslog on").message.starts_with("Execute tunnel select command beforehand"));
+        assert!(
+            error("pp select 1\nl2tp syslog on")
+                .message
+                .english
+                .starts_with("Execute tunnel select command beforehand")
+        );
     }
 
     #[test]
@@ -704,7 +770,7 @@ mod tests {
         let config = good("pp enable anonymous 2\npp disable all\npp enable 3");
         assert!(!config.anonymous.enabled && config.pps[&3].enabled && !config.pps.contains_key(&2));
         assert!(good("pp enable all").anonymous.enabled);
-        assert!(error("tunnel enable anonymous").message.contains("Illegal keyword"));
+        assert!(error("tunnel enable anonymous").message.english.contains("Illegal keyword"));
     }
 
     #[test]
@@ -717,11 +783,11 @@ mod tests {
     fn a_line_may_have_4095_characters() {
         let line = |length: usize| format!("{:x<length$}", "l2tp service on #");
         assert!(good(&line(4095)).l2tp_service);
-        assert!(error(&line(4096)).message.contains("longer than 4095"));
+        assert!(error(&line(4096)).message.english.contains("longer than 4095"));
     }
 
     #[test]
-    fn what_the_routers_know_and_this_server_does_not_is_pending_and_kept() {
+    fn what_the_routers_know_and_this_server_does_not_is_told_and_kept() {
         for line in [
             "ip route default gateway pp 1",
             "nat descriptor masquerade static 1 2 192.168.1.1 gre",
@@ -730,7 +796,7 @@ mod tests {
         ] {
             let (config, problems) = parse(line);
             assert_eq!(problems.len(), 1);
-            assert_eq!(problems[0].severity, Severity::Pending);
+            assert!(matches!(problems[0].severity, Severity::Host | Severity::Later), "{line}");
             assert_eq!(config.show(), format!("{line}\n"));
         }
     }
@@ -779,7 +845,7 @@ mod tests {
         assert_eq!(parse_request("disconnect anonymous"), Ok(Request::Disconnect(Which::AllAnonymous)));
         assert_eq!(parse_request("disconnect ANONYMOUS02"), Ok(Request::Disconnect(Which::Anonymous(2))));
         assert_eq!(parse_request("disconnect pp 3"), Ok(Request::Disconnect(Which::Pp(3))));
-        assert_eq!(parse_request("show log").map_err(|p| p.severity), Err(Severity::Pending));
+        assert_eq!(parse_request("show log").map_err(|p| p.severity), Err(Severity::Later));
         for wrong in ["", "show status l2pt", "l2tp service on", "disconnect bob", "disconnect", "show config now"] {
             assert_eq!(parse_request(wrong).map_err(|p| p.severity), Err(Severity::Error), "{wrong}");
         }
@@ -804,7 +870,7 @@ mod tests {
                 0 => of(words),
                 _ => (least + pick % (most - least + 1)).to_string(),
             },
-            Kind::Gateway => (1 + pick % 6000).to_string(),
+            Kind::Gateway => (1 + pick % 10_000).to_string(),
             Kind::Ipv4 => std::net::Ipv4Addr::from(pick).to_string(),
             Kind::Ip => of(&["192.0.2.1", "2001:db8::1"]),
             Kind::Host(_, words) => [&["192.0.2.1", "2001:db8::1", "vpn.example.jp"], words].concat()

@@ -7,6 +7,7 @@ use crate::config::{Config, Gateway, Pp, PpRef, Tunnel};
 use crate::problem::Severity;
 use crate::request::Request;
 use crate::rows;
+use crate::text::{Fault, Language, Text};
 use crate::value::{Kind, Need, Slot, Value};
 
 /// Where in `show config` a setting stands; the order of the variants is the order of printing.
@@ -69,12 +70,37 @@ pub(crate) enum Home {
     Tunnel,
 }
 
-/// The scope that a setting stands in.
+/// The scope that a setting stands in, and that a console has selected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Scope {
+pub enum Scope {
+    /// Nothing is selected.
     Global,
+    /// `pp select`.
     Pp(PpRef),
+    /// `tunnel select`.
     Tunnel(u32),
+}
+
+/// What somebody at a console may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Level {
+    /// After logging in: look, and select.
+    User,
+    /// After `administrator`: everything.
+    Administrator,
+}
+
+/// Who follows a row.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Standing {
+    /// This server does.
+    Effective,
+    /// Linux does it already; in both languages, how.
+    Host(&'static str, &'static str),
+    /// It belongs to another product: L2TPv3, ISDN, PPPoE, NGN, switches.
+    Foreign,
+    /// It comes later: kept until then.
+    Later,
 }
 
 /// What a command does to the scopes and switches themselves.
@@ -97,7 +123,7 @@ pub(crate) enum Effect {
     Gateway(fn(&mut Gateway, Args<'_>)),
     Act(Act),
     Ask(fn(Args<'_>) -> Request),
-    /// Known and kept, without effect yet.
+    /// Known and kept, without effect.
     Kept(Home),
 }
 
@@ -106,12 +132,17 @@ pub(crate) struct Remark {
     pub(crate) severity: Severity,
     /// Which place it is about.
     pub(crate) slot: usize,
-    pub(crate) message: String,
+    pub(crate) message: Text,
 }
 
 impl Remark {
-    pub(crate) fn new(severity: Severity, slot: usize, message: &str) -> Self {
-        Self { severity, slot, message: message.to_owned() }
+    pub(crate) fn new(severity: Severity, slot: usize, english: &str, japanese: &str) -> Self {
+        Self { severity, slot, message: Text::new(english, japanese) }
+    }
+
+    /// A remark that the line is wrong.
+    pub(crate) fn wrong(slot: usize, fault: Fault, english: &str, japanese: &str) -> Self {
+        Self { severity: Severity::Error, slot, message: fault.because(english, japanese) }
     }
 }
 
@@ -124,8 +155,7 @@ pub(crate) struct Row {
     pub(crate) form: Form,
     pub(crate) place: Place,
     pub(crate) effect: Effect,
-    /// Its value is kept in the configuration, but nothing follows it yet.
-    pub(crate) pending: bool,
+    pub(crate) standing: Standing,
     /// Whether `tunnel template` hands it on as it stands.
     pub(crate) templated: bool,
     pub(crate) check: Option<fn(Args<'_>) -> Option<Remark>>,
@@ -144,7 +174,10 @@ impl Row {
             form: Form::One,
             place,
             effect,
-            pending: false,
+            standing: match effect {
+                Effect::Kept(_) => Standing::Later,
+                _ => Standing::Effective,
+            },
             templated: false,
             check: None,
             syntax: None,
@@ -198,8 +231,29 @@ impl Row {
         row
     }
 
+    /// A row that is kept and printed, and comes later.
     pub(crate) const fn kept(home: Home, words: &'static str, slots: &'static [Slot], place: Place) -> Self {
         Self::new(words, slots, place, Effect::Kept(home))
+    }
+
+    /// A row about something that Linux does already; `way` tells how, in both languages.
+    pub(crate) const fn host(
+        home: Home,
+        words: &'static str,
+        slots: &'static [Slot],
+        place: Place,
+        way: (&'static str, &'static str),
+    ) -> Self {
+        let mut row = Self::new(words, slots, place, Effect::Kept(home));
+        row.standing = Standing::Host(way.0, way.1);
+        row
+    }
+
+    /// A row of what this product is not.
+    pub(crate) const fn foreign(home: Home, words: &'static str, slots: &'static [Slot], place: Place) -> Self {
+        let mut row = Self::new(words, slots, place, Effect::Kept(home));
+        row.standing = Standing::Foreign;
+        row
     }
 
     /// An act of the router's language that is not there yet.
@@ -221,7 +275,7 @@ impl Row {
 
     /// The value is read, and nothing follows it yet.
     pub(crate) const fn pending(mut self) -> Self {
-        self.pending = true;
+        self.standing = Standing::Later;
         self
     }
 
@@ -251,6 +305,14 @@ impl Row {
         self
     }
 
+    /// What it does, in one of the languages.
+    pub(crate) const fn help_in(&self, language: Language) -> &'static str {
+        match language {
+            Language::English => self.english,
+            Language::Japanese => self.japanese,
+        }
+    }
+
     /// The kind of scope it belongs to.
     pub(crate) const fn home(&self) -> Home {
         match self.effect {
@@ -261,9 +323,31 @@ impl Row {
         }
     }
 
-    /// Whether it does something.
-    pub(crate) const fn is_effective(&self) -> bool {
-        !self.pending && !matches!(self.effect, Effect::Kept(_))
+    /// Whether somebody who is not the administrator may type it. What shows passwords and keys is the administrator's.
+    pub(crate) fn is_for_users(&self) -> bool {
+        const WORDS: &[&str] = &[
+            "pp select",
+            "tunnel select",
+            "console character",
+            "console columns",
+            "console lines",
+            "administrator",
+            "quit",
+            "exit",
+            "help",
+            "less log",
+        ];
+        let secret = ["show config", "show techinfo"].iter().any(|words| self.words.starts_with(words));
+        WORDS.contains(&self.words) || self.words.starts_with("show ") && !secret
+    }
+
+    /// Whether it may be typed where this is selected.
+    pub(crate) const fn is_at_home(&self, scope: Scope) -> bool {
+        match self.home() {
+            Home::Global => true,
+            Home::Pp => matches!(scope, Scope::Pp(_)),
+            Home::Tunnel => matches!(scope, Scope::Tunnel(_)),
+        }
     }
 
     /// Whether its values must not be shown in a complaint.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::script::{Key, Script};
 use crate::table::{Act, Effect, Scope, number_of, table};
-use crate::value::Value;
+use crate::value::{TUNNELS, Value};
 
 /// Every entry with its values, those that templates add among them; what is written for a target itself goes before.
 pub(crate) fn expanded(script: &Script) -> BTreeMap<Key, Vec<Value>> {
@@ -47,7 +47,7 @@ pub(crate) fn tunnel_templates(script: &Script) -> Vec<(u32, Vec<u32>)> {
 }
 
 /// How many numbers one list may stand for.
-const MOST: usize = 6000;
+const MOST: usize = TUNNELS as usize;
 
 /// The numbers of a list such as `1 2 10-12`, in order.
 pub(crate) fn numbers(list: Option<&Value>) -> Vec<u32> {

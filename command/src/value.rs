@@ -5,9 +5,10 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::ops::Deref;
 
 use crate::lex::quoted;
+use crate::text::{Fault, Language, Text};
 
 /// Largest tunnel and gateway number.
-pub(crate) const TUNNELS: u32 = 6000;
+pub(crate) const TUNNELS: u32 = 10_000;
 /// Largest number of a PP interface.
 pub(crate) const PPS: u32 = 150;
 /// Largest policy and transport number.
@@ -163,7 +164,7 @@ const ON_OFF: &[&str] = &["on", "off"];
 
 impl Kind {
     /// Reads a word; the fault says what is wrong and what would be right.
-    pub(crate) fn read(&self, word: &str) -> Result<Value, String> {
+    pub(crate) fn read(&self, word: &str) -> Result<Value, Text> {
         match *self {
             Self::Switch => keyword(word, ON_OFF),
             Self::Choice(words) => keyword(word, words),
@@ -174,19 +175,18 @@ impl Kind {
                     number(word, least, most).map(Value::Number)
                 }
                 Err(_) => {
-                    let hint = hint(word, words);
-                    Err(format!(
-                        "Illegal keyword: {} is neither a number {least}..{most} nor {}{hint}",
-                        shown(word),
-                        or(words)
+                    let (hint, jhint) = hints(word, words);
+                    Err(Fault::IllegalKeyword.because(
+                        format_args!("{} is neither a number {least}..{most} nor {}{hint}", shown(word), or(words)),
+                        format_args!("{}は{least}~{most}の数でも{}でもありません{jhint}", shown(word), either(words)),
                     ))
                 }
             },
             Self::Gateway => number(word, 1, TUNNELS).map(Value::Number),
             Self::Ipv4 => ipv4(word).map(|a| Value::Ip(a.into())),
-            Self::Ip => {
-                word.parse().map(Value::Ip).map_err(|_| no_address(word, "an IP address such as 192.168.100.1"))
-            }
+            Self::Ip => word.parse().map(Value::Ip).map_err(|_| {
+                no_address(word, "an IP address such as 192.168.100.1", "192.168.100.1のようなIPアドレス")
+            }),
             Self::Host(most, words) => host(word, most, words),
             Self::Net(words) => keyword(word, words).or_else(|_| net(word)),
             // `ra-prefix@lan2::1/64`: the prefix is learnt elsewhere.
@@ -201,10 +201,12 @@ impl Kind {
             Self::Group(head, _) => keyword(word, &[head]),
             Self::Interface => {
                 let name = word.to_ascii_lowercase();
-                let right = "the name of an interface such as lan1, lan2/1 or bridge1";
-                is_interface(&name)
-                    .then_some(Value::Text(name))
-                    .ok_or_else(|| format!("Illegal keyword: {} is not {right}", shown(word)))
+                is_interface(&name).then_some(Value::Text(name)).ok_or_else(|| {
+                    Fault::IllegalKeyword.because(
+                        format_args!("{} is not the name of an interface such as lan1, lan2/1 or bridge1", shown(word)),
+                        format_args!("{}はlan1・lan2/1・bridge1のようなインタフェース名ではありません", shown(word)),
+                    )
+                })
             }
             Self::Session => session(word),
             Self::Free => Ok(free(word)),
@@ -246,12 +248,15 @@ impl Kind {
         }
     }
 
-    /// The bounds of a number, for the manual.
-    pub(crate) fn bounds(&self) -> Option<String> {
+    /// The bounds of a number or a text.
+    pub(crate) fn bounds_in(&self, language: Language) -> Option<String> {
         match *self {
             Self::Number(least, most) | Self::NumberOr(least, most, _) => Some(format!("{least}..{most}")),
-            Self::Text(_, most) | Self::Host(most, _) => Some(format!("at most {most} characters")),
-            Self::Named(_, inner) => inner.bounds(),
+            Self::Text(_, most) | Self::Host(most, _) => Some(match language {
+                Language::English => format!("at most {most} characters"),
+                Language::Japanese => format!("{most}文字まで"),
+            }),
+            Self::Named(_, inner) => inner.bounds_in(language),
             Self::Switch
             | Self::Choice(_)
             | Self::Gateway
@@ -268,6 +273,11 @@ impl Kind {
             | Self::Session
             | Self::Free => None,
         }
+    }
+
+    /// The bounds, for the manual.
+    pub(crate) fn bounds(&self) -> Option<String> {
+        self.bounds_in(Language::English)
     }
 
     /// Writes a value so that [`Kind::read`] reads it back.
@@ -307,45 +317,58 @@ fn free(word: &str) -> Value {
 }
 
 /// Finds the keyword that a word means: itself, or the only one that it begins.
-fn keyword(word: &str, words: &[&'static str]) -> Result<Value, String> {
+fn keyword(word: &str, words: &[&'static str]) -> Result<Value, Text> {
     let lower = word.to_ascii_lowercase();
     if let Some(exact) = words.iter().find(|w| **w == lower) {
         return Ok(Value::Word(exact));
     }
-    let begun: Vec<&&str> = words.iter().filter(|w| !lower.is_empty() && w.starts_with(&lower)).collect();
+    let begun: Vec<&'static str> =
+        words.iter().copied().filter(|w| !lower.is_empty() && w.starts_with(&lower)).collect();
     match begun.as_slice() {
         [one] => Ok(Value::Word(one)),
         [] => {
-            let hint = nearest(&lower, words).map(|w| format!("; did you mean {w}?")).unwrap_or_default();
-            Err(format!("Illegal keyword: {} is not {}{hint}", shown(word), or(words)))
+            let (hint, jhint) = hints(&lower, words);
+            Err(Fault::IllegalKeyword.because(
+                format_args!("{} is not {}{hint}", shown(word), or(words)),
+                format_args!("{}は{}ではありません{jhint}", shown(word), either(words)),
+            ))
         }
-        several => Err(format!(
-            "Illegal keyword: {} may mean {}; write more of it",
-            shown(word),
-            or(&several.iter().map(|w| **w).collect::<Vec<_>>())
+        several => Err(Fault::IllegalKeyword.because(
+            format_args!("{} may mean {}; write more of it", shown(word), or(several)),
+            format_args!("{}だけでは{}の区別がつきません。もう少し書いてください", shown(word), either(several)),
         )),
     }
 }
 
-fn number(word: &str, least: u32, most: u32) -> Result<u32, String> {
+fn number(word: &str, least: u32, most: u32) -> Result<u32, Text> {
     if word.is_empty() || !word.bytes().all(|b| b.is_ascii_digit()) {
-        return Err(format!("Parameter must be an integer: {} is not a number {least}..{most}", shown(word)));
+        return Err(Fault::NotAnInteger.because(
+            format_args!("{} is not a number {least}..{most}", shown(word)),
+            format_args!("{}は{least}~{most}の数ではありません", shown(word)),
+        ));
     }
     match word.parse() {
         Ok(number) if (least..=most).contains(&number) => Ok(number),
-        Ok(_) | Err(_) => Err(format!("Parameter out of range: {word} is not within {least}..{most}")),
+        Ok(_) | Err(_) => Err(Fault::OutOfRange.because(
+            format_args!("{word} is not within {least}..{most}"),
+            format_args!("{word}は{least}~{most}の範囲にありません"),
+        )),
     }
 }
 
-fn no_address(word: &str, right: &str) -> String {
-    format!("Unrecognized IP address parameter: {} is not {right}", shown(word))
+fn no_address(word: &str, right: &str, japanese: &str) -> Text {
+    Fault::BadAddress.because(
+        format_args!("{} is not {right}", shown(word)),
+        format_args!("{}は{japanese}ではありません", shown(word)),
+    )
 }
 
-fn ipv4(word: &str) -> Result<Ipv4Addr, String> {
-    word.parse().map_err(|_| no_address(word, "an IPv4 address such as 192.168.100.1"))
+fn ipv4(word: &str) -> Result<Ipv4Addr, Text> {
+    word.parse()
+        .map_err(|_| no_address(word, "an IPv4 address such as 192.168.100.1", "192.168.100.1のようなIPv4アドレス"))
 }
 
-fn host(word: &str, most: usize, words: &[&'static str]) -> Result<Value, String> {
+fn host(word: &str, most: usize, words: &[&'static str]) -> Result<Value, Text> {
     if let Ok(found) = keyword_exact(word, words) {
         return Ok(found);
     }
@@ -360,7 +383,12 @@ fn host(word: &str, most: usize, words: &[&'static str]) -> Result<Value, String
     let digits = word.bytes().all(|b| b.is_ascii_digit() || b == b'.');
     if digits || word.len() > most || !word.trim_end_matches('.').split('.').all(label) {
         let other = if words.is_empty() { String::new() } else { format!(", or {}", or(words)) };
-        return Err(no_address(word, &format!("an address, a host name of at most {most} characters{other}")));
+        let jother = if words.is_empty() { String::new() } else { format!("、{}", either(words)) };
+        return Err(no_address(
+            word,
+            &format!("an address, a host name of at most {most} characters{other}"),
+            &format!("アドレスや{most}文字までのホスト名{jother}"),
+        ));
     }
     Ok(Value::Text(word.to_owned()))
 }
@@ -370,52 +398,77 @@ fn keyword_exact(word: &str, words: &[&'static str]) -> Result<Value, ()> {
     words.iter().find(|w| w.eq_ignore_ascii_case(word)).map(|w| Value::Word(w)).ok_or(())
 }
 
-fn net(word: &str) -> Result<Value, String> {
-    let right = "an address with its mask such as 192.168.100.1/24";
-    let Some((address, mask)) = word.split_once('/') else {
-        return ipv4(word).map(|a| Value::Net(a.into(), None)).map_err(|_| no_address(word, right));
+fn net(word: &str) -> Result<Value, Text> {
+    let wrong = || {
+        no_address(
+            word,
+            "an address with its mask such as 192.168.100.1/24",
+            "192.168.100.1/24のようなマスク付きのアドレス",
+        )
     };
-    let address: Ipv4Addr = address.parse().map_err(|_| no_address(word, right))?;
+    let Some((address, mask)) = word.split_once('/') else {
+        return ipv4(word).map(|a| Value::Net(a.into(), None)).map_err(|_| wrong());
+    };
+    let address: Ipv4Addr = address.parse().map_err(|_| wrong())?;
     let bits = match mask.parse::<Ipv4Addr>() {
         Ok(mask) if u32::from(mask).leading_ones() + u32::from(mask).trailing_zeros() >= 32 => {
             u32::from(mask).leading_ones()
         }
-        Ok(_) => return Err(no_address(word, right)),
-        Err(_) => number(mask, 0, 32).map_err(|_| no_address(word, right))?,
+        Ok(_) => return Err(wrong()),
+        Err(_) => number(mask, 0, 32).map_err(|_| wrong())?,
     };
     Ok(Value::Net(address.into(), u8::try_from(bits).ok()))
 }
 
-fn net6(word: &str) -> Result<Value, String> {
-    let wrong = || no_address(word, "an IPv6 address with the length of its prefix such as 2001:db8:100::1/64");
+fn net6(word: &str) -> Result<Value, Text> {
+    let wrong = || {
+        no_address(
+            word,
+            "an IPv6 address with the length of its prefix such as 2001:db8:100::1/64",
+            "2001:db8:100::1/64のようなプレフィックス長付きのIPv6アドレス",
+        )
+    };
     let (address, bits) = word.split_once('/').ok_or_else(wrong)?;
     let address: Ipv6Addr = address.parse().map_err(|_| wrong())?;
     let bits = number(bits, 0, 128).map_err(|_| wrong())?;
     Ok(Value::Net(address.into(), u8::try_from(bits).ok()))
 }
 
-fn range(word: &str) -> Result<Value, String> {
-    let right = "an address or a range such as 192.168.100.200-192.168.100.250";
+fn range(word: &str) -> Result<Value, Text> {
     let (first, last) = word.split_once('-').unwrap_or((word, word));
     match (first.parse::<Ipv4Addr>(), last.parse::<Ipv4Addr>()) {
         (Ok(first), Ok(last)) if first <= last => Ok(Value::Range(first, last)),
-        (Ok(first), Ok(last)) => Err(format!("Parameter out of range: the range runs backwards; write {last}-{first}")),
-        (Ok(_) | Err(_), Ok(_) | Err(_)) => Err(no_address(word, right)),
+        (Ok(first), Ok(last)) => Err(backwards(&last, &first)),
+        (Ok(_) | Err(_), Ok(_) | Err(_)) => Err(no_address(
+            word,
+            "an address or a range such as 192.168.100.200-192.168.100.250",
+            "アドレスや192.168.100.200-192.168.100.250のような範囲",
+        )),
     }
 }
 
-fn text(word: &str, least: usize, most: usize) -> Result<Value, String> {
+fn backwards(first: &dyn fmt::Display, last: &dyn fmt::Display) -> Text {
+    Fault::OutOfRange.because(
+        format_args!("the range runs backwards; write {first}-{last}"),
+        format_args!("範囲の前後が逆です。{first}-{last}と書いてください"),
+    )
+}
+
+fn text(word: &str, least: usize, most: usize) -> Result<Value, Text> {
     let length = word.chars().count();
     if length < least {
-        return Err("Insufficient or too many parameters: the text must not be empty".to_owned());
+        return Err(Fault::ParameterCount.because("the text must not be empty", "文字列が空です"));
     }
     if length > most {
-        return Err(format!("Parameter out of range: the text has {length} characters, at most {most} are allowed"));
+        return Err(Fault::OutOfRange.because(
+            format_args!("the text has {length} characters, at most {most} are allowed"),
+            format_args!("文字列が{length}文字あります。{most}文字までです"),
+        ));
     }
     Ok(Value::Text(word.to_owned()))
 }
 
-fn numbers(word: &str, most: u32) -> Result<Value, String> {
+fn numbers(word: &str, most: u32) -> Result<Value, Text> {
     let (first, last) = match word.split_once('-') {
         Some((first, last)) => (number(first, 1, most)?, number(last, 1, most)?),
         None => {
@@ -426,14 +479,14 @@ fn numbers(word: &str, most: u32) -> Result<Value, String> {
     ordered(first, last)
 }
 
-fn ordered(first: u32, last: u32) -> Result<Value, String> {
+fn ordered(first: u32, last: u32) -> Result<Value, Text> {
     if first > last {
-        return Err(format!("Parameter out of range: the range runs backwards; write {last}-{first}"));
+        return Err(backwards(&last, &first));
     }
     Ok(Value::Numbers(first, last))
 }
 
-fn open_numbers(word: &str, most: u32, words: &[&'static str]) -> Result<Value, String> {
+fn open_numbers(word: &str, most: u32, words: &[&'static str]) -> Result<Value, Text> {
     if word.starts_with(|c: char| c.is_ascii_alphabetic()) {
         return keyword(word, words);
     }
@@ -444,10 +497,15 @@ fn open_numbers(word: &str, most: u32, words: &[&'static str]) -> Result<Value, 
     }
 }
 
-fn tunnels(word: &str) -> Result<Value, String> {
+fn tunnels(word: &str) -> Result<Value, Text> {
     let wrong = || {
-        let right = "a tunnel such as tunnel1, or a range such as tunnel1-tunnel8, with blanks between several";
-        format!("Illegal keyword: {} is not {right}", shown(word))
+        Fault::IllegalKeyword.because(
+            format_args!(
+                "{} is not a tunnel such as tunnel1, or a range such as tunnel1-tunnel8, with blanks between several",
+                shown(word)
+            ),
+            format_args!("{}はtunnel1やtunnel1-tunnel8のような指定ではありません(複数は空白で区切ります)", shown(word)),
+        )
     };
     let lower = word.to_ascii_lowercase();
     let rest = lower.strip_prefix("tunnel").ok_or_else(wrong)?;
@@ -459,7 +517,7 @@ fn tunnels(word: &str) -> Result<Value, String> {
     ordered(number(first, 1, TUNNELS)?, number(last, 1, TUNNELS)?)
 }
 
-fn session(word: &str) -> Result<Value, String> {
+fn session(word: &str) -> Result<Value, Text> {
     let lower = word.to_ascii_lowercase();
     if let Some(instance) = lower.strip_prefix("anonymous").filter(|rest| !rest.is_empty()) {
         return number(instance, 1, TUNNELS).map(|n| Value::Numbers(n, n));
@@ -468,9 +526,12 @@ fn session(word: &str) -> Result<Value, String> {
         return number(&lower, 1, PPS).map(Value::Number);
     }
     keyword(&lower, &["all", "anonymous"]).map_err(|_| {
-        format!(
-            "Illegal keyword: {} is not all, anonymous, anonymousN (such as anonymous1) or the number of a pp",
-            shown(word)
+        Fault::IllegalKeyword.because(
+            format_args!(
+                "{} is not all, anonymous, anonymousN (such as anonymous1) or the number of a pp",
+                shown(word)
+            ),
+            format_args!("{}はall・anonymous・anonymousN(anonymous1など)・PP番号のどれでもありません", shown(word)),
         )
     })
 }
@@ -511,8 +572,17 @@ pub(crate) fn nearest<'a>(word: &str, words: &[&'a str]) -> Option<&'a str> {
     (distance <= 1 + found.len() / 4).then_some(found)
 }
 
-fn hint(word: &str, words: &[&str]) -> String {
-    nearest(&word.to_ascii_lowercase(), words).map(|meant| format!("; did you mean {meant}?")).unwrap_or_default()
+/// Words as a choice in Japanese: `a・b・c`.
+pub(crate) fn either(words: &[&str]) -> String {
+    words.join("・")
+}
+
+/// What was probably meant, in both languages.
+pub(crate) fn hints(word: &str, words: &[&str]) -> (String, String) {
+    match nearest(&word.to_ascii_lowercase(), words) {
+        Some(meant) => (format!("; did you mean {meant}?"), format!("。{meant}のことですか?")),
+        None => (String::new(), String::new()),
+    }
 }
 
 /// The number of letters to insert, remove, replace or swap with their neighbour (optimal string alignment).

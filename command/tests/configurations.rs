@@ -122,10 +122,10 @@ fn pptp_tunnels_are_kept_beside_the_others() {
 #[test]
 fn a_template_for_every_tunnel_there_can_be_is_expanded() {
     let text = include_str!("configurations/acceptance.conf")
-        .replace("2-8", "2-6000")
-        .replace("tunnel1-tunnel8", "tunnel1-tunnel6000")
+        .replace("2-8", "2-10000")
+        .replace("tunnel1-tunnel8", "tunnel1-tunnel10000")
         .replace("192.168.100.200-192.168.100.250", "10.0.0.0-10.0.255.255");
     let (config, problems) = parse(&text);
     assert!(problems.iter().all(|p| p.severity != Severity::Error), "{problems:?}");
-    assert_eq!(config.l2tp_tunnels().len(), 6000);
+    assert_eq!(config.l2tp_tunnels().len(), 10_000);
 }

@@ -36,14 +36,14 @@ fn slips_in_ipv6_lines_are_told_with_what_is_right() {
     for (line, severity, words) in [
         ("ipv6 lan1 address 2001:db8::1", Severity::Error, "2001:db8:100::1/64"),
         ("ipv6 lan1 address 192.168.1.1/24", Severity::Error, "2001:db8:100::1/64"),
-        ("ipv6 lan1 address auto", Severity::Pending, "only an address"),
-        ("ipv6 lan1 address ra-prefix@lan2::1/64", Severity::Pending, "only an address"),
+        ("ipv6 lan1 address auto", Severity::Host, "the host configures"),
+        ("ipv6 lan1 address ra-prefix@lan2::1/64", Severity::Host, "the host configures"),
         ("pp select anonymous\n ipv6 pp remote prefix pool 2001:db8::/65", Severity::Error, "/56"),
         ("pp select anonymous\n ipv6 pp remote prefix pool 10.0.0.0/8", Severity::Error, "/64"),
         ("pp select anonymous\n pp auth username a b 2001:db8::/60", Severity::Error, "64 bits"),
     ] {
         let problems = parse(&format!("{line}\n")).1;
-        let told = problems.iter().any(|p| p.severity == severity && p.message.contains(words));
+        let told = problems.iter().any(|p| p.severity == severity && p.message.english.contains(words));
         assert!(told, "{line}: {problems:?}");
     }
 }

@@ -68,7 +68,9 @@ pub(crate) fn describe(path: &Path, problems: &[Problem]) -> String {
     for problem in problems {
         let kind = match problem.severity {
             Severity::Error => "error",
-            Severity::Pending => "not there yet",
+            Severity::Host => "the host's business",
+            Severity::Foreign => "not of this product",
+            Severity::Later => "comes later",
             Severity::Warning => "warning",
         };
         let place = if problem.line == 0 {
@@ -76,7 +78,7 @@ pub(crate) fn describe(path: &Path, problems: &[Problem]) -> String {
         } else {
             format!("{}:{}:{}", path.display(), problem.line, problem.column)
         };
-        let word = if problem.word.is_empty() || problem.message.contains(&problem.word) {
+        let word = if problem.word.is_empty() || problem.message.english.contains(&problem.word) {
             String::new()
         } else {
             format!("'{}': ", problem.word)
@@ -365,18 +367,18 @@ mod tests {
             line,
             column: 9,
             word: word.to_owned(),
-            message: message.to_owned(),
+            message: command::Text::new(message, message),
             severity,
         };
         let problems = [
             problem(3, "lann1", "there is no such interface; right is lan1", Severity::Error),
-            problem(4, "nat", "'nat' is not there yet", Severity::Pending),
+            problem(4, "nat", "'nat' is not there yet", Severity::Later),
             problem(0, "", "the line 'l2tp service on' is missing", Severity::Warning),
         ];
         assert_eq!(
             describe(Path::new("a.conf"), &problems),
             "a.conf:3:9: error: 'lann1': there is no such interface; right is lan1\n\
-             a.conf:4:9: not there yet: 'nat' is not there yet\n\
+             a.conf:4:9: comes later: 'nat' is not there yet\n\
              a.conf: warning: the line 'l2tp service on' is missing\n"
         );
         assert_eq!(errors(&problems), 1);

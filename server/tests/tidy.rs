@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Folders that hold no text of ours.
+/// Folders, and in a linked work tree a file, that hold no text of ours.
 const PASSED_OVER: [&str; 6] = [".git", "target", "corpus", "artifacts", "__pycache__", "seeds"];
 
 /// The files that may say `unsafe`, each with the lint switched off by name and a reason.
@@ -105,10 +105,12 @@ fn walk(folder: &Path, prefix: &str, found: &mut Vec<Text>) {
         let entry = entry.unwrap();
         let name = entry.file_name().into_string().unwrap();
         let path = format!("{prefix}{name}");
+        // In a linked work tree `.git` is a file.
+        if PASSED_OVER.contains(&name.as_str()) {
+            continue;
+        }
         if entry.file_type().unwrap().is_dir() {
-            if !PASSED_OVER.contains(&name.as_str()) {
-                walk(&entry.path(), &format!("{path}/"), found);
-            }
+            walk(&entry.path(), &format!("{path}/"), found);
         } else if let Ok(text) = fs::read_to_string(entry.path()) {
             found.push(Text { path, text });
         }

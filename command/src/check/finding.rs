@@ -128,4 +128,50 @@ impl Finding {
             ),
         }
     }
+
+    /// What is said after the numbers of the tunnels, in Japanese, and what to do.
+    pub(super) fn japanese(self, number: u32, policy: u32, gateway: u32, owner: PpRef) -> String {
+        match self {
+            Self::BoundTwice => {
+                "は2つのインタフェースにバインドされています。1つのpp bindだけに書いてください".to_owned()
+            }
+            Self::Undefined => format!(
+                "はバインドされていますが定義がありません。tunnel select {number}かtunnel templateで定義するか、pp bindから除いてください"
+            ),
+            Self::NotL2tp => format!(
+                "はバインドされていますが種類がl2tpではありません。tunnel select {number}の後にtunnel encapsulation l2tpと書いてください"
+            ),
+            Self::Disabled => {
+                format!("はバインドされていますが有効ではありません。tunnel enable {number}を加えてください")
+            }
+            Self::Unbound => format!(
+                "は有効ですがバインドされていません。pp {}のpp bindにtunnel{number}を加えてください",
+                name(owner)
+            ),
+            Self::NoPolicyNumber => format!(
+                "にSAポリシーがありません。ipsec tunnel {number}とipsec sa policy {number} {number} esp aes-cbc sha-hmacを加えてください"
+            ),
+            Self::NoPolicy => format!(
+                "のSAポリシーがありません。ipsec sa policy {policy} {number} esp aes-cbc sha-hmacを加えてください"
+            ),
+            Self::Ah => format!(
+                "のポリシーはAHで、L2TPを運べません。ipsec sa policy {policy} {gateway} esp aes-cbc sha-hmacと書いてください"
+            ),
+            Self::NoTransport => format!(
+                "のポリシーにipsec transportがないため接続できません。ipsec transport {number} {policy} udp 1701(複数ならipsec transport templateも)を加えてください"
+            ),
+            Self::NoKey => {
+                format!("に事前共有鍵がありません。ipsec ike pre-shared-key {gateway} text KEYを加えてください")
+            }
+            Self::NoRemote => {
+                format!("に相手のアドレスがありません。ipsec ike remote address {gateway} anyを加えてください")
+            }
+            Self::NoNatTraversal => format!(
+                "はNATトラバーサルを使わないため、NATの内側からは接続できません。ipsec ike nat-traversal {gateway} onを加えてください"
+            ),
+            Self::ShortIdle => {
+                "は60秒間データがないと切れます。l2tp tunnel disconnect time off、または秒数を書いてください".to_owned()
+            }
+        }
+    }
 }

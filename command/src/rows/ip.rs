@@ -4,7 +4,9 @@ use std::net::Ipv6Addr;
 
 use crate::config::{DnsSource, Lan, Mss, Pp};
 use crate::problem::Severity;
+use crate::rows::host::{ADVERTISEMENT, BROADCAST, DHCP, FORWARDING, LINK, NAT, NFTABLES, RESOLVER, ROUTES};
 use crate::table::{Args, Home, Place, Remark, Row};
+use crate::text::Fault;
 use crate::value::{IDS, Kind, REST, SWITCH, Slot, Value, may, must, several};
 
 const LAN: Slot = must("LAN", Kind::Interface);
@@ -28,11 +30,11 @@ const D: Slot = must("D", Kind::Number(1, IDS));
 const SOURCE: Kind = Kind::Choice(&["none", "me", "server"]);
 
 pub(crate) const ROWS: &[Row] = &[
-    Row::kept(Home::Global, "ip routing", &[SWITCH], Place::Routing).default("on").help("route IP packets", "IPルーティングを行うかどうか"),
-    Row::kept(Home::Global, "ip routing process", &[must("PROCESS", Kind::Choice(&["fast", "normal"]))], Place::Routing)
+    Row::host(Home::Global, "ip routing", &[SWITCH], Place::Routing, FORWARDING).default("on").help("route IP packets", "IPルーティングを行うかどうか"),
+    Row::foreign(Home::Global, "ip routing process", &[must("PROCESS", Kind::Choice(&["fast", "normal"]))], Place::Routing)
         .default("fast")
         .help("how packets are routed", "ルーティングの処理方式"),
-    Row::kept(Home::Global, "ip route", &[must("NET", Kind::Net(&["default"])), REST], Place::Routing)
+    Row::host(Home::Global, "ip route", &[must("NET", Kind::Net(&["default"])), REST], Place::Routing, ROUTES)
         .many(1)
         .syntax("NET gateway GW [PARAM …] [gateway GW2 …]")
         .help("a static route; the host's own routes are used", "静的経路"),
@@ -44,8 +46,8 @@ pub(crate) const ROWS: &[Row] = &[
     .syntax("A/M [broadcast B] | dhcp")
     .help("the address of a LAN; the host's interface with this address is meant", "LANのIPアドレス")
     .check(|v| match v.0.get(1) {
-        Some(Value::Net(_, None)) => Some(Remark::new(Severity::Error, 1, "Unrecognized IP address parameter: the mask is missing; write it as in 192.168.100.1/24")),
-        Some(Value::Word(_)) => Some(Remark::new(Severity::Pending, 1, "an address by DHCP is not there yet; write the address that the host has")),
+        Some(Value::Net(_, None)) => Some(Remark::wrong(1, Fault::BadAddress, "the mask is missing; write it as in 192.168.100.1/24", "マスクがありません。192.168.100.1/24のように書いてください")),
+        Some(Value::Word(_)) => Some(Remark::new(Severity::Host, 1, "the host's own DHCP client asks for it; write the address that the host has", "アドレスはホストのDHCPクライアントが取得します。ホストのアドレスを書いてください")),
         _ => None,
     }),
     Row::global("ip LAN proxyarp", &[LAN, must("SWITCH", Kind::Choice(&["on", "off", "vrrp"])), may("VRID", Kind::Number(1, 255))], Place::Lan, |config, v| {
@@ -54,16 +56,16 @@ pub(crate) const ROWS: &[Row] = &[
     .many(1)
     .default("off")
     .help("answer ARP on the LAN for the addresses of clients", "クライアントのアドレスへのARPに代理で答える")
-    .check(|v| (v.word(1) == "vrrp").then(|| Remark::new(Severity::Pending, 1, "VRRP is not there yet; write on"))),
-    Row::kept(Home::Global, "ip LAN mtu", &[LAN, must("MTU", Kind::Number(64, 1500))], Place::Lan).many(1).default("1500").help("MTU of a LAN", "LANのMTU"),
-    Row::kept(Home::Global, "ip LAN tcp mss limit", &[LAN, must("MSS", Kind::NumberOr(536, 1460, &["auto", "off"]))], Place::Lan)
+    .check(|v| (v.word(1) == "vrrp").then(|| Remark::new(Severity::Host, 1, "VRRP is keepalived's; write on", "VRRPはkeepalivedで行います。onと書いてください"))),
+    Row::host(Home::Global, "ip LAN mtu", &[LAN, must("MTU", Kind::Number(64, 1500))], Place::Lan, LINK).many(1).default("1500").help("MTU of a LAN", "LANのMTU"),
+    Row::host(Home::Global, "ip LAN tcp mss limit", &[LAN, must("MSS", Kind::NumberOr(536, 1460, &["auto", "off"]))], Place::Lan, NFTABLES)
         .many(1)
         .help("limit of TCP's MSS on a LAN", "LANのTCP MSS制限"),
-    Row::kept(Home::Global, "ip LAN secure filter", &[LAN, must("DIRECTION", Kind::Choice(&["in", "out", "name"])), REST], Place::Lan)
+    Row::host(Home::Global, "ip LAN secure filter", &[LAN, must("DIRECTION", Kind::Choice(&["in", "out", "name"])), REST], Place::Lan, NFTABLES)
         .many(2)
         .help("filters on a LAN", "LANのフィルタ"),
-    Row::kept(Home::Global, "ip LAN nat descriptor", &[LAN, REST], Place::Lan).many(1).help("NAT on a LAN", "LANのNAT"),
-    Row::kept(Home::Global, "ip LAN intrusion detection", &[LAN, must("DIRECTION", Kind::Choice(&["in", "out"])), REST], Place::Lan)
+    Row::host(Home::Global, "ip LAN nat descriptor", &[LAN, REST], Place::Lan, NAT).many(1).help("NAT on a LAN", "LANのNAT"),
+    Row::host(Home::Global, "ip LAN intrusion detection", &[LAN, must("DIRECTION", Kind::Choice(&["in", "out"])), REST], Place::Lan, NFTABLES)
         .many(2)
         .help("intrusion detection on a LAN", "LANの不正アクセス検知"),
     Row::global("ipv6 LAN address", &[LAN, must("ADDRESS", Kind::Net6(&["auto", "dhcp"])), REST], Place::Lan, |config, v| {
@@ -75,14 +77,14 @@ pub(crate) const ROWS: &[Row] = &[
     .help("an IPv6 address of a LAN; the first one counts", "LANのIPv6アドレス")
     .check(|v| {
         let plain = v.net6(1).is_some() && v.list(2).is_empty();
-        (!plain).then(|| Remark::new(Severity::Pending, 1, "only an address with its prefix length is there yet; write it as in 2001:db8:100::1/64"))
+        (!plain).then(|| Remark::new(Severity::Host, 1, "the host configures its addresses itself; write the address that it has, as in 2001:db8:100::1/64", "アドレスの自動設定はホストが行います。2001:db8:100::1/64のようにホストのアドレスを書いてください"))
     }),
-    Row::kept(Home::Global, "ipv6 LAN prefix", &[LAN, REST], Place::Lan).many(2).help("an IPv6 prefix of a LAN", "LANのIPv6プレフィックス"),
-    Row::kept(Home::Global, "ipv6 LAN rtadv send", &[LAN, REST], Place::Lan).many(1).help("router advertisement on a LAN", "LANのルーター広告"),
-    Row::kept(Home::Global, "ipv6 routing", &[SWITCH], Place::Routing).help("route IPv6 packets", "IPv6ルーティングを行うかどうか"),
-    Row::kept(Home::Global, "ipv6 route", &[must("NET", Kind::Free), REST], Place::Routing).many(1).help("a static IPv6 route", "IPv6の静的経路"),
-    Row::kept(Home::Global, "ipv6 prefix", &[must("N", Kind::Number(1, IDS)), REST], Place::Routing).many(1).help("an IPv6 prefix by number", "IPv6プレフィックスの定義"),
-    Row::kept(Home::Global, "ipv6 filter", &[must("N", FILTER), REST], Place::Filter).many(1).help("an IPv6 filter", "IPv6フィルタ"),
+    Row::host(Home::Global, "ipv6 LAN prefix", &[LAN, REST], Place::Lan, ROUTES).many(2).help("an IPv6 prefix of a LAN", "LANのIPv6プレフィックス"),
+    Row::host(Home::Global, "ipv6 LAN rtadv send", &[LAN, REST], Place::Lan, ADVERTISEMENT).many(1).help("router advertisement on a LAN", "LANのルーター広告"),
+    Row::host(Home::Global, "ipv6 routing", &[SWITCH], Place::Routing, FORWARDING).help("route IPv6 packets", "IPv6ルーティングを行うかどうか"),
+    Row::host(Home::Global, "ipv6 route", &[must("NET", Kind::Free), REST], Place::Routing, ROUTES).many(1).help("a static IPv6 route", "IPv6の静的経路"),
+    Row::host(Home::Global, "ipv6 prefix", &[must("N", Kind::Number(1, IDS)), REST], Place::Routing, ROUTES).many(1).help("an IPv6 prefix by number", "IPv6プレフィックスの定義"),
+    Row::host(Home::Global, "ipv6 filter", &[must("N", FILTER), REST], Place::Filter, NFTABLES).many(1).help("an IPv6 filter", "IPv6フィルタ"),
     Row::pp("ip pp address", &[NET], Place::IpPp, |pp, v| pp.address = v.net(0))
         .default("the LAN's address")
         .help("this side's address on the link", "PP側の自分のIPアドレス"),
@@ -100,9 +102,9 @@ pub(crate) const ROWS: &[Row] = &[
     .syntax("ADDRESS")
     .help("the caller's address on a numbered interface", "相手側のIPアドレス")
     .check(|v| match v.0.first() {
-        Some(Value::Word(_)) => Some(Remark::new(Severity::Pending, 0, "addresses by DHCP are not there yet; write an address")),
+        Some(Value::Word(_)) => Some(Remark::new(Severity::Later, 0, "addresses by DHCP are not there yet; write an address", "DHCPによる割り当てはまだありません。アドレスを書いてください")),
         Some(Value::Range(first, last)) if first != last => {
-            Some(Remark::new(Severity::Error, 0, "Unrecognized IP address parameter: one address is expected; a range is given by ip pp remote address pool"))
+            Some(Remark::wrong(0, Fault::BadAddress, "one address is expected; a range is given by ip pp remote address pool", "アドレスを1つ書いてください。範囲はip pp remote address poolで指定します"))
         }
         _ => None,
     }),
@@ -112,9 +114,9 @@ pub(crate) const ROWS: &[Row] = &[
         .check(|v| {
             let asked = v.words(0).next().is_some();
             if asked && v.list(0).len() > 1 {
-                return Some(Remark::new(Severity::Error, 0, "Insufficient or too many parameters: dhcp stands alone; write either dhcp or addresses"));
+                return Some(Remark::wrong(0, Fault::ParameterCount, "dhcp stands alone; write either dhcp or addresses", "dhcpは単独で書きます。dhcpかアドレスのどちらかにしてください"));
             }
-            asked.then(|| Remark::new(Severity::Pending, 0, "addresses by DHCP are not there yet, so no caller gets one; write a range such as 192.168.100.200-192.168.100.250"))
+            asked.then(|| Remark::new(Severity::Later, 0, "addresses by DHCP are not there yet, so no caller gets one; write a range such as 192.168.100.200-192.168.100.250", "DHCPによる割り当てはまだありません。192.168.100.200-192.168.100.250のような範囲を書いてください"))
         }),
     Row::pp("ipv6 pp remote prefix pool", &[must("PREFIX", Kind::Net6(&[]))], Place::IpPp, |pp, v| {
         pp.prefix_pool = v.net6(0).map(|(address, bits)| (ipv6_network(address, bits), bits));
@@ -123,9 +125,9 @@ pub(crate) const ROWS: &[Row] = &[
         .help("the IPv6 prefix out of which each caller is given a /64", "接続者に割り当てるIPv6プレフィックス")
         .check(|v| {
             let short = v.net6(0).is_some_and(|(_, bits)| bits <= 64);
-            (!short).then(|| Remark::new(Severity::Error, 0, "Parameter out of range: each caller is given 64 bits, so the prefix has at most 64, such as 2001:db8:200::/56"))
+            (!short).then(|| Remark::wrong(0, Fault::OutOfRange, "each caller is given 64 bits, so the prefix has at most 64, such as 2001:db8:200::/56", "接続者ごとに/64を割り当てるので、2001:db8:200::/56のように64以下にしてください"))
         }),
-    Row::kept(Home::Pp, "ipv6 pp address", &[REST], Place::IpPp).many(1).help("an IPv6 address of the link", "PP側のIPv6アドレス"),
+    Row::foreign(Home::Pp, "ipv6 pp address", &[REST], Place::IpPp).many(1).help("an IPv6 address of the link", "PP側のIPv6アドレス"),
     Row::pp("ip pp mtu", MTU, Place::IpPp, |pp, v| pp.mtu = v.octets(0).unwrap_or(1500))
         .default("1500")
         .help("the largest packet routed to a caller, in octets", "PPのMTU"),
@@ -133,8 +135,8 @@ pub(crate) const ROWS: &[Row] = &[
         .default("auto")
         .help("limit of TCP's MSS for callers", "PPのTCP MSS制限"),
     Row::kept(Home::Pp, "ip pp secure filter", FILTERS, Place::IpPp).many(1).help("filters for callers", "PPのフィルタ"),
-    Row::kept(Home::Pp, "ip pp nat descriptor", &[REST], Place::IpPp).help("NAT for callers", "PPのNAT"),
-    Row::kept(Home::Pp, "ip pp intrusion detection", &[must("DIRECTION", Kind::Choice(&["in", "out"])), REST], Place::IpPp)
+    Row::host(Home::Pp, "ip pp nat descriptor", &[REST], Place::IpPp, NAT).help("NAT for callers", "PPのNAT"),
+    Row::host(Home::Pp, "ip pp intrusion detection", &[must("DIRECTION", Kind::Choice(&["in", "out"])), REST], Place::IpPp, NFTABLES)
         .many(1)
         .help("intrusion detection for callers", "PPの不正アクセス検知"),
     Row::tunnel("ip tunnel tcp mss limit", MSS, Place::IpTunnel, |tunnel, v| tunnel.mss = mss(v))
@@ -143,10 +145,10 @@ pub(crate) const ROWS: &[Row] = &[
     Row::tunnel("ip tunnel mtu", MTU, Place::IpTunnel, |tunnel, v| tunnel.mtu = v.octets(0).unwrap_or(1280))
         .default("1280")
         .help("the largest packet routed into the tunnel; ip pp mtu counts for L2TP", "トンネルのMTU"),
-    Row::kept(Home::Tunnel, "ip tunnel address", &[NET], Place::IpTunnel).help("this side's address in the tunnel", "トンネルの自分側のIPアドレス"),
-    Row::kept(Home::Tunnel, "ip tunnel remote address", &[must("ADDRESS", Kind::Ipv4)], Place::IpTunnel).help("the peer's address in the tunnel", "トンネルの相手側のIPアドレス"),
+    Row::foreign(Home::Tunnel, "ip tunnel address", &[NET], Place::IpTunnel).help("this side's address in the tunnel", "トンネルの自分側のIPアドレス"),
+    Row::foreign(Home::Tunnel, "ip tunnel remote address", &[must("ADDRESS", Kind::Ipv4)], Place::IpTunnel).help("the peer's address in the tunnel", "トンネルの相手側のIPアドレス"),
     Row::kept(Home::Tunnel, "ip tunnel secure filter", FILTERS, Place::IpTunnel).many(1).help("filters in the tunnel", "トンネルのフィルタ"),
-    Row::kept(Home::Tunnel, "ip tunnel nat descriptor", &[REST], Place::IpTunnel).help("NAT in the tunnel", "トンネルのNAT"),
+    Row::host(Home::Tunnel, "ip tunnel nat descriptor", &[REST], Place::IpTunnel, NAT).help("NAT in the tunnel", "トンネルのNAT"),
     Row::kept(Home::Global, "ip filter", &[must("NUM", FILTER), must("ACTION", ACTION), REST], Place::Filter)
         .many(1)
         .syntax("NUM ACTION SRC[/M] [DST[/M] [PROTO [SPORT [DPORT]]]]")
@@ -160,37 +162,36 @@ pub(crate) const ROWS: &[Row] = &[
         .syntax("NAME in|out F …")
         .help("a named set of filters", "フィルタセット"),
     Row::kept(Home::Global, "ip filter source-route", &[SWITCH], Place::Filter).help("drop source-routed packets", "ソースルートのパケットを捨てるかどうか"),
-    Row::kept(Home::Global, "ip filter directed-broadcast", &[REST], Place::Filter).help("drop directed broadcasts", "指向性ブロードキャストを捨てるかどうか"),
-    Row::kept(Home::Global, "nat descriptor type", &[D, must("TYPE", Kind::Choice(&["none", "nat", "masquerade", "nat-masquerade"])), may("HAIRPIN", Kind::Named("hairpin", &Kind::Switch))], Place::Nat)
+    Row::host(Home::Global, "ip filter directed-broadcast", &[REST], Place::Filter, BROADCAST).help("drop directed broadcasts", "指向性ブロードキャストを捨てるかどうか"),
+    Row::host(Home::Global, "nat descriptor type", &[D, must("TYPE", Kind::Choice(&["none", "nat", "masquerade", "nat-masquerade"])), may("HAIRPIN", Kind::Named("hairpin", &Kind::Switch))], Place::Nat, NAT)
         .many(1)
         .default("none")
         .help("a NAT's kind", "NATの種類"),
-    Row::kept(Home::Global, "nat descriptor address outer", &[D, several("OUTER", Kind::Free, 1, 64)], Place::Nat)
+    Row::host(Home::Global, "nat descriptor address outer", &[D, several("OUTER", Kind::Free, 1, 64)], Place::Nat, NAT)
         .many(1)
         .default("ipcp")
         .help("a NAT's outside addresses", "NATの外側アドレス"),
-    Row::kept(Home::Global, "nat descriptor address inner", &[D, several("INNER", Kind::Free, 1, 64)], Place::Nat)
+    Row::host(Home::Global, "nat descriptor address inner", &[D, several("INNER", Kind::Free, 1, 64)], Place::Nat, NAT)
         .many(1)
         .default("auto")
         .help("a NAT's inside addresses", "NATの内側アドレス"),
-    Row::kept(
+    Row::host(
         Home::Global,
         "nat descriptor masquerade static",
         &[D, must("ID", Kind::Number(1, IDS)), must("INNER", Kind::Ipv4), must("PROTO", Kind::Free), may("PORT", Kind::Free)],
-        Place::Nat,
-    )
+        Place::Nat, NAT)
     .many(2)
     .syntax("D ID INNER PROTO [[OUTER=]PORT]")
     .help("a port that a NAT hands on to an inside address", "静的IPマスカレード"),
-    Row::kept(Home::Global, "nat descriptor timer", &[D, REST], Place::Nat).many(1).help("how long a NAT keeps a mapping", "NATの保持時間"),
+    Row::host(Home::Global, "nat descriptor timer", &[D, REST], Place::Nat, NAT).many(1).help("how long a NAT keeps a mapping", "NATの保持時間"),
     Row::global("dns server", &[several("ADDRESS", Kind::Ip, 1, 4), may("EDNS", Kind::Named("edns", &Kind::Switch))], Place::Dns, |config, v| {
         config.dns_servers = v.ipv4s(0);
         config.dns_servers6 = v.ipv6s(0);
     })
     .help("name servers, of which clients are told", "DNSサーバーのIPアドレス"),
-    Row::kept(Home::Global, "dns server pp", &[must("N", Kind::Free), REST], Place::Dns).help("name servers learnt on a PP interface", "PPで得たDNSサーバーを使う"),
-    Row::kept(Home::Global, "dns server dhcp", &[must("LAN", Kind::Interface), REST], Place::Dns).help("name servers learnt by DHCP", "DHCPで得たDNSサーバーを使う"),
-    Row::kept(Home::Global, "dns server select", &[must("N", Kind::Number(1, 65_535)), REST], Place::Dns).many(1).help("name servers for some names", "名前ごとのDNSサーバー"),
+    Row::host(Home::Global, "dns server pp", &[must("N", Kind::Free), REST], Place::Dns, RESOLVER).help("name servers learnt on a PP interface", "PPで得たDNSサーバーを使う"),
+    Row::host(Home::Global, "dns server dhcp", &[must("LAN", Kind::Interface), REST], Place::Dns, RESOLVER).help("name servers learnt by DHCP", "DHCPで得たDNSサーバーを使う"),
+    Row::host(Home::Global, "dns server select", &[must("N", Kind::Number(1, 65_535)), REST], Place::Dns, RESOLVER).many(1).help("name servers for some names", "名前ごとのDNSサーバー"),
     Row::global(
         "dns notice order",
         &[must("PROTOCOL", Kind::Choice(&["dhcp", "dhcpv6", "msext"])), several("SERVER", SOURCE, 1, 2)],
@@ -212,26 +213,26 @@ pub(crate) const ROWS: &[Row] = &[
     .many(1)
     .default("me server")
     .help("which name servers a client is told: this server, those of dns server, or none", "クライアントに知らせるDNSサーバーの順序"),
-    Row::kept(Home::Global, "dns service", &[must("SERVICE", Kind::Choice(&["recursive", "off"]))], Place::Dns)
+    Row::host(Home::Global, "dns service", &[must("SERVICE", Kind::Choice(&["recursive", "off"]))], Place::Dns, RESOLVER)
         .default("recursive")
         .help("answer DNS questions", "DNSリカーシブサーバー機能"),
-    Row::kept(Home::Global, "dns private address spoof", &[SWITCH], Place::Dns).default("off").help("answer for private addresses", "プライベートアドレスの逆引きに答える"),
-    Row::kept(Home::Global, "dns host", &[REST], Place::Dns).help("who may ask DNS", "DNSを使えるホスト"),
+    Row::host(Home::Global, "dns private address spoof", &[SWITCH], Place::Dns, RESOLVER).default("off").help("answer for private addresses", "プライベートアドレスの逆引きに答える"),
+    Row::host(Home::Global, "dns host", &[REST], Place::Dns, RESOLVER).help("who may ask DNS", "DNSを使えるホスト"),
     Row::global("dns domain", &[must("NAME", Kind::Host(255, &[]))], Place::Dns, |config, v| {
         config.dns_domain = Some(v.text(0).trim_end_matches('.').to_owned()).filter(|name| !name.is_empty());
     })
     .help("the domain's name, of which clients are told", "DNSドメイン名"),
-    Row::kept(Home::Global, "dns static", &[REST], Place::Dns).many(2).help("a static name", "静的DNSレコード"),
+    Row::host(Home::Global, "dns static", &[REST], Place::Dns, RESOLVER).many(2).help("a static name", "静的DNSレコード"),
     Row::global("wins server", &[several("ADDRESS", Kind::Ipv4, 1, 2)], Place::Wins, |config, v| config.wins_servers = v.ipv4s(0))
         .help("NetBIOS name servers, of which clients are told", "WINSサーバーのIPアドレス"),
-    Row::kept(Home::Global, "dhcp service", &[must("SERVICE", Kind::Choice(&["server", "relay"]))], Place::Dhcp).help("serve or relay DHCP", "DHCPの動作"),
-    Row::kept(Home::Global, "dhcp server rfc2131 compliant", &[REST], Place::Dhcp).help("how closely DHCP follows RFC 2131", "DHCPのRFC2131への準拠"),
+    Row::host(Home::Global, "dhcp service", &[must("SERVICE", Kind::Choice(&["server", "relay"]))], Place::Dhcp, DHCP).help("serve or relay DHCP", "DHCPの動作"),
+    Row::host(Home::Global, "dhcp server rfc2131 compliant", &[REST], Place::Dhcp, DHCP).help("how closely DHCP follows RFC 2131", "DHCPのRFC2131への準拠"),
     Row::kept(Home::Global, "dhcp scope", &[must("N", Kind::Number(1, 65_535)), REST], Place::Dhcp)
         .many(1)
         .syntax("N A-B/M [except …] [gateway G] [expire T] [maxexpire T]")
         .help("addresses that DHCP lends", "DHCPで割り当てる範囲"),
-    Row::kept(Home::Global, "dhcp scope bind", &[must("N", Kind::Number(1, 65_535)), REST], Place::Dhcp).many(2).help("an address kept for one host", "DHCPの固定割り当て"),
-    Row::kept(Home::Global, "dhcp scope option", &[must("N", Kind::Number(1, 65_535)), REST], Place::Dhcp).many(1).help("options told by DHCP", "DHCPのオプション"),
+    Row::host(Home::Global, "dhcp scope bind", &[must("N", Kind::Number(1, 65_535)), REST], Place::Dhcp, DHCP).many(2).help("an address kept for one host", "DHCPの固定割り当て"),
+    Row::host(Home::Global, "dhcp scope option", &[must("N", Kind::Number(1, 65_535)), REST], Place::Dhcp, DHCP).many(1).help("options told by DHCP", "DHCPのオプション"),
     Row::kept(Home::Global, "radius auth", &[SWITCH], Place::Radius).default("off").help("ask RADIUS about callers not known here", "RADIUS認証を使うかどうか"),
     Row::kept(Home::Global, "radius account", &[SWITCH], Place::Radius).default("off").help("tell RADIUS about sessions", "RADIUSアカウントを使うかどうか"),
     Row::kept(Home::Global, "radius server", SERVERS, Place::Radius).help("RADIUS servers for both", "RADIUSサーバー"),

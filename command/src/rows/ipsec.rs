@@ -3,6 +3,7 @@
 use crate::config::{Gateway, IkeEncryption, IkeGroup, IkeHash, IkeLog, IkeRetry, Remote, SaPolicy, Transport};
 use crate::problem::Severity;
 use crate::table::{Args, Home, Place, Remark, Row};
+use crate::text::Fault;
 use crate::value::{G, Hidden, IDS, Kind, SWITCH, TUNNELS, Value, may, must, several};
 
 /// Ciphers of `ipsec ike refuse` without which there is no phase 1; those of counter modes are for phase 2 alone.
@@ -105,9 +106,9 @@ pub(crate) const ROWS: &[Row] = &[
     .help("an SA policy: its gateway, cipher and authentication", "SAのポリシー(暗号・認証アルゴリズム)")
     .check(|v| {
         let wrong = v.word(2) == "ah" && v.has(3);
-        wrong.then(|| Remark::new(Severity::Error, 3, "Illegal keyword: ah has no cipher; write an authentication algorithm such as sha-hmac"))
+        wrong.then(|| Remark::wrong(3, Fault::IllegalKeyword, "ah has no cipher; write an authentication algorithm such as sha-hmac", "ahに暗号はありません。sha-hmacのような認証アルゴリズムを書いてください"))
     }),
-    Row::kept(Home::Global, "ipsec ike backward-compatibility", &[G, must("TYPE", Kind::Number(1, 2))], Place::Gateway)
+    Row::foreign(Home::Global, "ipsec ike backward-compatibility", &[G, must("TYPE", Kind::Number(1, 2))], Place::Gateway)
         .many(1)
         .default("1")
         .help("compatibility with old routers", "旧機種との互換性"),
@@ -134,7 +135,7 @@ pub(crate) const ROWS: &[Row] = &[
         };
         let percent = rekey.strip_suffix('%').and_then(|p| p.parse::<u32>().ok());
         let right = percent.is_some_and(|p| (70..=90).contains(&p)) || rekey == "off";
-        (!right).then(|| Remark::new(Severity::Error, 4, "Parameter out of range: rekey takes 70%..90% or off"))
+        (!right).then(|| Remark::wrong(4, Fault::OutOfRange, "rekey takes 70%..90% or off", "rekeyは70%~90%かoffです"))
     }),
     Row::gateway(
         "ipsec ike encryption",
@@ -204,11 +205,11 @@ pub(crate) const ROWS: &[Row] = &[
     .check(|v| match v.list(1) {
         [Value::Ip(_)] => None,
         [Value::Text(word), ..] if matches!(word.as_str(), "vrrp" | "ipv6" | "ipcp") => {
-            Some(Remark::new(Severity::Pending, 1, "only a plain address is there yet; write ipsec ike local address G ADDRESS"))
+            Some(Remark::new(Severity::Foreign, 1, "only a plain address is taken; write ipsec ike local address G ADDRESS", "アドレスだけが使えます。ipsec ike local address G ADDRESSと書いてください"))
         }
-        _ => Some(Remark::new(Severity::Error, 1, "Unrecognized IP address parameter: write one address such as 192.168.100.1")),
+        _ => Some(Remark::wrong(1, Fault::BadAddress, "write one address such as 192.168.100.1", "192.168.100.1のようなアドレスを1つ書いてください")),
     }),
-    Row::kept(Home::Global, "ipsec ike local id", &[G, must("ADDRESS", Kind::Net(&[]))], Place::Gateway)
+    Row::foreign(Home::Global, "ipsec ike local id", &[G, must("ADDRESS", Kind::Net(&[]))], Place::Gateway)
         .many(1)
         .help("this side's phase 2 identity; not used for L2TP", "自分側のフェーズ2のID"),
     Row::kept(Home::Global, "ipsec ike local name", &[G, must("NAME", Kind::Text(1, 256)), may("TYPE", NAME_TYPE)], Place::Gateway)
@@ -246,7 +247,7 @@ pub(crate) const ROWS: &[Row] = &[
     Row::gateway("ipsec ike negotiate-strictly", &[G, SWITCH], |gateway, v| gateway.strict = v.on(1))
         .default("off")
         .help("refuse proposals that differ from encryption, hash, group and pfs", "設定と異なる提案を拒むかどうか"),
-    Row::kept(
+    Row::foreign(
         Home::Global,
         "ipsec ike payload type",
         &[G, must("T1", Kind::Number(1, 3)), may("T2", Kind::Number(1, 2))],
@@ -267,11 +268,12 @@ pub(crate) const ROWS: &[Row] = &[
     .help("the pre-shared key: text, or octets in hexadecimal", "事前共有鍵")
     .check(|v| match key(v) {
         Some(_) => None,
-        None if v.has(1) => Some(Remark::new(Severity::Error, 2, "Parameter out of range: the key has more than 128 characters")),
-        None => Some(Remark::new(
-            Severity::Error,
+        None if v.has(1) => Some(Remark::wrong(2, Fault::OutOfRange, "the key has more than 128 characters", "鍵は128文字までです")),
+        None => Some(Remark::wrong(
             2,
-            "Illegal keyword: a key without the word text must be 0x and an even number of hexadecimal digits, at most 128 octets; write text before a key of characters",
+            Fault::IllegalKeyword,
+            "a key without the word text must be 0x and an even number of hexadecimal digits, at most 128 octets; write text before a key of characters",
+            "textのない鍵は0xに続く偶数桁の16進数(128バイトまで)です。文字の鍵の前にはtextと書いてください",
         )),
     }),
     Row::gateway("ipsec ike remote address", &[G, must("HOST", Kind::Host(255, &["any"]))], |gateway, v| {
@@ -285,16 +287,17 @@ pub(crate) const ROWS: &[Row] = &[
     .help("the peer's address; any for clients of unknown address", "相手のIPアドレス(anyで不特定)")
     .check(|v| {
         let named = v.word(1) != "any" && v.ip(1).is_none();
-        let text = "a name is not looked up yet, so this gateway serves nobody: write the address, or any";
-        named.then(|| Remark::new(Severity::Pending, 1, text))
+        let english = "a name is not looked up, so this gateway serves nobody: write the address, or any";
+        let japanese = "名前は解決されないため、このゲートウェイには誰も接続できません。アドレスかanyを書いてください";
+        named.then(|| Remark::new(Severity::Warning, 1, english, japanese))
     }),
-    Row::kept(Home::Global, "ipsec ike remote id", &[G, must("ADDRESS", Kind::Net(&[]))], Place::Gateway)
+    Row::foreign(Home::Global, "ipsec ike remote id", &[G, must("ADDRESS", Kind::Net(&[]))], Place::Gateway)
         .many(1)
         .help("the peer's phase 2 identity; not used for L2TP", "相手側のフェーズ2のID"),
     Row::kept(Home::Global, "ipsec ike remote name", &[G, must("NAME", Kind::Text(1, 256)), may("TYPE", NAME_TYPE)], Place::Gateway)
         .many(1)
         .help("the peer's name in aggressive mode", "アグレッシブモードでの相手側の名前"),
-    Row::kept(Home::Global, "ipsec ike restrict-dangling-sa", &[G, must("ACTION", Kind::Choice(&["auto", "off"]))], Place::Gateway)
+    Row::foreign(Home::Global, "ipsec ike restrict-dangling-sa", &[G, must("ACTION", Kind::Choice(&["auto", "off"]))], Place::Gateway)
         .many(1)
         .default("auto")
         .help("couple IKE and IPsec SAs in aggressive mode", "ダングリングSAの制限"),
@@ -302,11 +305,11 @@ pub(crate) const ROWS: &[Row] = &[
         .default("on")
         .pending()
     .help("send delete and notify messages", "情報ペイロードを送るかどうか"),
-    Row::kept(Home::Global, "ipsec ike always-on", &[G, SWITCH], Place::Gateway)
+    Row::foreign(Home::Global, "ipsec ike always-on", &[G, SWITCH], Place::Gateway)
         .many(1)
         .default("off")
         .help("keep exchanging keys without end", "鍵交換を続けるかどうか"),
-    Row::kept(Home::Global, "ipsec ike esp-encapsulation", &[G, SWITCH], Place::Gateway)
+    Row::foreign(Home::Global, "ipsec ike esp-encapsulation", &[G, SWITCH], Place::Gateway)
         .many(1)
         .default("off")
         .help("Yamaha's own ESP in UDP", "ESPをUDPでカプセル化する(独自方式)"),
@@ -314,7 +317,7 @@ pub(crate) const ROWS: &[Row] = &[
         .many(1)
         .default("1")
         .help("IKE's version; L2TP needs 1", "IKEのバージョン"),
-    Row::kept(Home::Global, "ipsec ike queue length", &[must("N", Kind::Number(20, 24_000))], Place::Ipsec)
+    Row::foreign(Home::Global, "ipsec ike queue length", &[must("N", Kind::Number(20, 24_000))], Place::Ipsec)
         .help("length of the queue of IKE messages", "IKEの受信キューの長さ"),
     Row::global(
         "ipsec ike retry",
@@ -338,7 +341,7 @@ pub(crate) const ROWS: &[Row] = &[
     Row::kept(Home::Global, "ipsec log illegal-spi", &[SWITCH], Place::Ipsec)
         .default("off")
         .help("log packets of unknown SPI", "不正なSPIのパケットをログに残す"),
-    Row::kept(Home::Tunnel, "ipsec ipcomp type", &[must("TYPE", Kind::Choice(&["deflate", "none"]))], Place::TunnelIpsec)
+    Row::foreign(Home::Tunnel, "ipsec ipcomp type", &[must("TYPE", Kind::Choice(&["deflate", "none"]))], Place::TunnelIpsec)
         .default("none")
         .help("compression of IP packets", "IPComp圧縮の種類"),
     Row::global(
@@ -371,7 +374,7 @@ pub(crate) const ROWS: &[Row] = &[
     .help("what travels in transport mode under policy P; udp 1701 for L2TP", "トランスポートモードの定義")
     .check(|v| {
         let limited = v.has(4) && v.text(4) != "*";
-        limited.then(|| Remark::new(Severity::Pending, 4, "clients are not limited to this port yet, any port of theirs is let in; write * or leave it out"))
+        limited.then(|| Remark::new(Severity::Later, 4, "clients are not limited to this port yet, any port of theirs is let in; write * or leave it out", "相手のポートはまだ制限されません。*と書くか省いてください"))
     }),
     Row::global(
         "ipsec transport template",
@@ -384,7 +387,10 @@ pub(crate) const ROWS: &[Row] = &[
     .help("give a transport definition to other numbers, with equal policies", "トランスポート設定を他の番号へ展開する")
     .check(|v| {
         let count: u64 = v.list(1).iter().map(|r| if let Value::Numbers(a, b) = r { u64::from(b - a) + 1 } else { 0 }).sum();
-        let message = format!("Parameter out of range: the list names {count} numbers, at most {TUNNELS} are possible");
+        let message = Fault::OutOfRange.because(
+            format_args!("the list names {count} numbers, at most {TUNNELS} are possible"),
+            format_args!("番号が{count}個あります。{TUNNELS}個までです"),
+        );
         (count > u64::from(TUNNELS)).then_some(Remark { severity: Severity::Error, slot: 1, message })
     }),
     Row::later("ipsec refresh sa", &[]).help("delete all SAs without telling the peers", "すべてのSAを相手に知らせず消す"),
@@ -438,17 +444,22 @@ fn keepalive(v: Args<'_>) -> Option<Remark> {
     match (v.word(1), v.word(2)) {
         ("off", _) | ("on", "dpd") => None,
         ("auto", _) => Some(Remark::new(
-            Severity::Pending,
+            Severity::Foreign,
             1,
-            "auto does nothing yet, since only dpd is there; write off, or on with dpd",
+            "auto does nothing, since heartbeats are Yamaha's own; write off, or on with dpd",
+            "autoは何もしません(heartbeatはヤマハ独自の方式です)。offか、onとdpdを書いてください",
         )),
-        (_, "icmp-echo") if !v.has(3) => {
-            Some(Remark::new(Severity::Error, 2, "Insufficient or too many parameters: icmp-echo needs an address"))
-        }
+        (_, "icmp-echo") if !v.has(3) => Some(Remark::wrong(
+            2,
+            Fault::ParameterCount,
+            "icmp-echo needs an address",
+            "icmp-echoにはアドレスが必要です",
+        )),
         _ => Some(Remark::new(
-            Severity::Pending,
+            Severity::Foreign,
             1,
-            "of the IKE keepalives only dpd is there yet; write off, or on with dpd",
+            "of the IKE keepalives only dpd is spoken; write off, or on with dpd",
+            "IKEキープアライブはdpdだけです。offか、onとdpdを書いてください",
         )),
     }
 }

@@ -3,6 +3,7 @@
 use crate::config::{Encapsulation, MODEL};
 use crate::problem::Severity;
 use crate::table::{Act, Home, Place, Remark, Row};
+use crate::text::Text;
 use crate::value::{Hidden, Kind, SWITCH, TUNNELS, may, must, several};
 
 const SECONDS: u32 = 21_474_836;
@@ -16,7 +17,7 @@ pub(crate) const ROWS: &[Row] = &[
     .help("serve L2TP: on opens UDP 1701, off closes it and cuts every connection", "L2TP機能を使うかどうか(onでUDP 1701番を開く)")
     .check(|v| {
         let only_v3 = v.on(0) && !v.list(1).is_empty() && !v.words(1).any(|version| version == "l2tp");
-        only_v3.then(|| Remark::new(Severity::Pending, 1, "L2TPv3 is not there yet, so nothing is served; write l2tp service on"))
+        only_v3.then(|| Remark::new(Severity::Foreign, 1, "L2TPv3 is not spoken, so nothing is served; write l2tp service on", "L2TPv3は使えないため何も受け付けません。l2tp service onと書いてください"))
     }),
     Row::act("tunnel select", &[must("N", Kind::NumberOr(1, TUNNELS, &["none"]))], Place::Nowhere, Act::TunnelSelect)
         .help("select the tunnel that the following lines are about", "設定・表示の対象にするトンネルを選ぶ"),
@@ -47,8 +48,12 @@ pub(crate) const ROWS: &[Row] = &[
     .default("ipsec")
     .help("what runs in the tunnel; l2tp for remote access", "トンネルの種類")
     .check(|v| {
-        let message = format!("a tunnel of encapsulation {} is not served yet, only l2tp is", v.word(0));
-        (v.word(0) != "l2tp").then_some(Remark { severity: Severity::Pending, slot: 0, message })
+        let severity = if v.word(0) == "pptp" { Severity::Later } else { Severity::Foreign };
+        let message = Text::new(
+            format!("a tunnel of encapsulation {} is not served, only l2tp is", v.word(0)),
+            format!("{}のトンネルは使えません。使えるのはl2tpだけです", v.word(0)),
+        );
+        (v.word(0) != "l2tp").then_some(Remark { severity, slot: 0, message })
     }),
     Row::tunnel("tunnel endpoint address", &[several("ADDRESS", Kind::Ip, 1, 2)], Place::TunnelEncapsulation, |tunnel, v| {
         let ends: Vec<_> = v.list(0).iter().map(|end| if let crate::value::Value::Ip(end) = end { Some(*end) } else { None }).collect();
@@ -57,7 +62,7 @@ pub(crate) const ROWS: &[Row] = &[
     })
     .syntax("[LOCAL] REMOTE")
     .help("the tunnel's ends; needed where the peer's address is fixed", "トンネル両端のIPアドレス"),
-    Row::kept(
+    Row::foreign(
         Home::Tunnel,
         "tunnel endpoint name",
         &[several("NAME", Kind::Free, 1, 3)],
@@ -79,7 +84,7 @@ pub(crate) const ROWS: &[Row] = &[
     .help("L2TP tunnel authentication and its shared secret", "L2TPトンネル認証の有無とパスワード(省略時は機種名)")
     .check(|v| {
         let known = v.on(0) && !v.has(1);
-        known.then(|| Remark::new(Severity::Warning, 0, "without a password the secret is the product's name, which everybody knows; write l2tp tunnel auth on PASSWORD"))
+        known.then(|| Remark::new(Severity::Warning, 0, "without a password the secret is the product's name, which everybody knows; write l2tp tunnel auth on PASSWORD", "パスワードを省くと誰もが知る製品名が使われます。l2tp tunnel auth on PASSWORDと書いてください"))
     }),
     Row::tunnel("l2tp tunnel disconnect time", &[must("SECONDS", Kind::NumberOr(1, SECONDS, &["off"]))], Place::TunnelL2tp, |tunnel, v| {
         tunnel.l2tp.disconnect_time_s = v.number(0);
@@ -112,27 +117,27 @@ pub(crate) const ROWS: &[Row] = &[
     .templated()
     .default("the product's name")
     .help("the host name told to the peer", "相手に知らせるL2TPホスト名"),
-    Row::kept(Home::Tunnel, "l2tp always-on", &[SWITCH], Place::TunnelL2tp).default("on").help("L2TPv3 only: keep the tunnel up", "L2TPv3専用:常時接続"),
-    Row::kept(Home::Tunnel, "l2tp local router-id", &[must("ADDRESS", Kind::Ipv4)], Place::TunnelL2tp)
+    Row::foreign(Home::Tunnel, "l2tp always-on", &[SWITCH], Place::TunnelL2tp).default("on").help("L2TPv3 only: keep the tunnel up", "L2TPv3専用:常時接続"),
+    Row::foreign(Home::Tunnel, "l2tp local router-id", &[must("ADDRESS", Kind::Ipv4)], Place::TunnelL2tp)
         .default("0.0.0.0")
         .help("L2TPv3 only: this side's router id", "L2TPv3専用:自分側のルーターID"),
-    Row::kept(Home::Tunnel, "l2tp remote router-id", &[must("ADDRESS", Kind::Ipv4)], Place::TunnelL2tp)
+    Row::foreign(Home::Tunnel, "l2tp remote router-id", &[must("ADDRESS", Kind::Ipv4)], Place::TunnelL2tp)
         .default("0.0.0.0")
         .help("L2TPv3 only: the peer's router id", "L2TPv3専用:相手側のルーターID"),
-    Row::kept(Home::Tunnel, "l2tp remote end-id", &[must("TEXT", Kind::Text(1, 32))], Place::TunnelL2tp)
+    Row::foreign(Home::Tunnel, "l2tp remote end-id", &[must("TEXT", Kind::Text(1, 32))], Place::TunnelL2tp)
         .help("L2TPv3 only: the peer's end id", "L2TPv3専用:相手側のエンドID"),
-    Row::kept(Home::Tunnel, "tunnel type", &[must("TYPE", Kind::Free)], Place::TunnelEncapsulation)
+    Row::foreign(Home::Tunnel, "tunnel type", &[must("TYPE", Kind::Free)], Place::TunnelEncapsulation)
         .help("the kind of tunnel interface", "トンネルインタフェースの種別"),
-    Row::kept(Home::Tunnel, "tunnel ngn arrive permit", &[SWITCH], Place::TunnelEncapsulation)
+    Row::foreign(Home::Tunnel, "tunnel ngn arrive permit", &[SWITCH], Place::TunnelEncapsulation)
         .templated()
         .help("NGN only: take calls", "NGN専用:着信を許可するかどうか"),
-    Row::kept(Home::Tunnel, "tunnel ngn bandwidth", &[several("VALUE", Kind::Free, 1, 4)], Place::TunnelEncapsulation)
+    Row::foreign(Home::Tunnel, "tunnel ngn bandwidth", &[several("VALUE", Kind::Free, 1, 4)], Place::TunnelEncapsulation)
         .templated()
         .help("NGN only: bandwidth of a call", "NGN専用:帯域"),
-    Row::kept(Home::Tunnel, "tunnel ngn disconnect time", &[must("SECONDS", Kind::NumberOr(1, SECONDS, &["off"]))], Place::TunnelEncapsulation)
+    Row::foreign(Home::Tunnel, "tunnel ngn disconnect time", &[must("SECONDS", Kind::NumberOr(1, SECONDS, &["off"]))], Place::TunnelEncapsulation)
         .templated()
         .help("NGN only: seconds without data until a call ends", "NGN専用:切断までの秒数"),
-    Row::kept(Home::Tunnel, "tunnel ngn radius auth", &[SWITCH], Place::TunnelEncapsulation)
+    Row::foreign(Home::Tunnel, "tunnel ngn radius auth", &[SWITCH], Place::TunnelEncapsulation)
         .templated()
         .help("NGN only: ask RADIUS about calls", "NGN専用:RADIUS認証を使うかどうか"),
     Row::act("tunnel enable", &[several("N", SELECTION, 1, 256)], Place::TunnelEnable, Act::TunnelEnable)

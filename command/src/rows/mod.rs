@@ -1,5 +1,6 @@
 //! The rows of the table, by family.
 
+pub(crate) mod host;
 pub(crate) mod ip;
 pub(crate) mod ipsec;
 pub(crate) mod l2tp;

@@ -6,6 +6,7 @@ use crate::config::{AuthRequest, CcpType, Keepalive, User};
 use crate::problem::Severity;
 use crate::rows::ip::ipv6_network;
 use crate::table::{Act, Home, Place, Remark, Row};
+use crate::text::Fault;
 use crate::value::{Hidden, Kind, PPS, REST, SWITCH, Value, may, must, several};
 
 const SELECTION: Kind = Kind::OpenNumbers(PPS, &["all", "anonymous"]);
@@ -23,8 +24,8 @@ pub(crate) const ROWS: &[Row] = &[
         .help("select the interface that the following lines are about", "設定・表示の対象にする相手(PP)を選ぶ"),
     Row::pp("description pp", &[must("TEXT", Kind::Text(0, 64))], Place::PpBind, |pp, v| pp.description = Some(v.text(0).to_owned()))
         .help("a description of the interface, for people", "相手(PP)の説明"),
-    Row::kept(Home::Pp, "pp name", &[must("NAME", Kind::Text(0, 64))], Place::PpBind).help("a name of the interface", "相手の名前"),
-    Row::kept(Home::Pp, "pp always-on", &[SWITCH, may("SECONDS", Kind::Number(20, 21_474_836))], Place::PpBind)
+    Row::foreign(Home::Pp, "pp name", &[must("NAME", Kind::Text(0, 64))], Place::PpBind).help("a name of the interface", "相手の名前"),
+    Row::foreign(Home::Pp, "pp always-on", &[SWITCH, may("SECONDS", Kind::Number(20, 21_474_836))], Place::PpBind)
         .default("off")
         .help("keep dialling; no effect on anonymous", "常時接続するかどうか"),
     Row::pp("pp bind", &[several("TUNNEL", Kind::Tunnels, 1, 256)], Place::PpBind, |pp, v| {
@@ -37,10 +38,10 @@ pub(crate) const ROWS: &[Row] = &[
     })
     .syntax("tunnelN|tunnelA-tunnelB …")
     .help("the tunnels whose calls end on this interface", "このPPで受けるトンネル"),
-    Row::kept(Home::Pp, "pppoe use", &[must("LAN", Kind::Free)], Place::PpBind).help("PPPoE on a LAN interface", "PPPoEで使うLANインタフェース"),
-    Row::kept(Home::Pp, "pppoe auto connect", &[SWITCH], Place::PpBind).help("PPPoE: connect by itself", "PPPoEの自動接続"),
-    Row::kept(Home::Pp, "pppoe auto disconnect", &[SWITCH], Place::PpBind).help("PPPoE: disconnect by itself", "PPPoEの自動切断"),
-    Row::kept(Home::Pp, "pppoe disconnect time", &[must("SECONDS", Kind::NumberOr(1, 21_474_836, &["off"]))], Place::PpBind)
+    Row::foreign(Home::Pp, "pppoe use", &[must("LAN", Kind::Free)], Place::PpBind).help("PPPoE on a LAN interface", "PPPoEで使うLANインタフェース"),
+    Row::foreign(Home::Pp, "pppoe auto connect", &[SWITCH], Place::PpBind).help("PPPoE: connect by itself", "PPPoEの自動接続"),
+    Row::foreign(Home::Pp, "pppoe auto disconnect", &[SWITCH], Place::PpBind).help("PPPoE: disconnect by itself", "PPPoEの自動切断"),
+    Row::foreign(Home::Pp, "pppoe disconnect time", &[must("SECONDS", Kind::NumberOr(1, 21_474_836, &["off"]))], Place::PpBind)
         .help("PPPoE: seconds without data until it is cut", "PPPoEの切断タイマー"),
     Row::pp(
         "pp keepalive use",
@@ -53,7 +54,7 @@ pub(crate) const ROWS: &[Row] = &[
     .help("find out by LCP echo whether the caller is alive", "PPのキープアライブの方法")
     .check(|v| {
         let plain = v.word(0) != "icmp-echo" && v.list(1).is_empty();
-        (!plain).then(|| Remark::new(Severity::Pending, 0, "only lcp-echo without options is there yet; write pp keepalive use lcp-echo"))
+        (!plain).then(|| Remark::new(Severity::Later, 0, "only lcp-echo without options is there yet; write pp keepalive use lcp-echo", "オプションのないlcp-echoだけが使えます。pp keepalive use lcp-echoと書いてください"))
     }),
     Row::pp(
         "pp keepalive interval",
@@ -75,7 +76,7 @@ pub(crate) const ROWS: &[Row] = &[
     )
     .default("30 retry-interval=1 count=6")
     .help("seconds between echoes, after a missed one, and how many missed ones end the call", "PPのキープアライブの間隔と回数")
-    .check(|v| v.has(3).then(|| Remark::new(Severity::Pending, 3, "time= has no effect yet; leave it out"))),
+    .check(|v| v.has(3).then(|| Remark::new(Severity::Foreign, 3, "time= has no effect; leave it out", "time=に効果はありません。省いてください"))),
     Row::kept(Home::Pp, "pp keepalive log", &[SWITCH], Place::PpBind).default("off").help("log PP keepalives", "PPのキープアライブをログに残す"),
     Row::pp(
         "pp auth request",
@@ -93,14 +94,14 @@ pub(crate) const ROWS: &[Row] = &[
     )
     .default("nothing is asked")
     .help("how a caller must prove who it is; mschap-v2 for today's clients", "着信時に要求する認証の種類"),
-    Row::kept(
+    Row::foreign(
         Home::Pp,
         "pp auth accept",
         &[several("AUTH", Kind::Choice(&["pap", "chap", "mschap", "mschap-v2"]), 1, 4)],
         Place::PpAuth,
     )
     .help("how we prove who we are when we call; a server does not need it", "自分が受け入れる認証の種類(発信用)"),
-    Row::kept(Home::Pp, "pp auth myname", &[must("NAME", Kind::Text(1, 64)), must("PASSWORD", Kind::Text(0, 64))], Place::PpAuth)
+    Row::foreign(Home::Pp, "pp auth myname", &[must("NAME", Kind::Text(1, 64)), must("PASSWORD", Kind::Text(0, 64))], Place::PpAuth)
         .help("our own name and password when we call", "自分の名前とパスワード(発信用)"),
     Row::pp(
         "pp auth username",
@@ -124,11 +125,11 @@ pub(crate) const ROWS: &[Row] = &[
     .many(1)
     .help("a user who may call, and the address for it; * stands for every other name", "接続を許すユーザーの名前とパスワード")
     .check(|v| match v.0.get(4) {
-        None | Some(Value::Nothing) if v.has(2) => Some(Remark::new(Severity::Pending, 2, "myname has no effect, since this server does not call; leave it out")),
+        None | Some(Value::Nothing) if v.has(2) => Some(Remark::new(Severity::Foreign, 2, "myname has no effect, since this server does not call; leave it out", "本サーバーは発信しないため、mynameに効果はありません。省いてください")),
         None | Some(Value::Nothing) => None,
         Some(Value::Text(text)) if text.contains(':') => user_prefix(text).is_none()
-            .then(|| Remark::new(Severity::Error, 4, "Unrecognized IP address parameter: the IPv6 prefix of a user has 64 bits; write it as in 2001:db8:1:2::/64")),
-        Some(_) => Some(Remark::new(Severity::Error, 4, "Unrecognized IP address parameter: after the password only an IPv4 address may follow, such as 192.168.100.10; put a password with blanks in quotes")),
+            .then(|| Remark::wrong(4, Fault::BadAddress, "the IPv6 prefix of a user has 64 bits; write it as in 2001:db8:1:2::/64", "ユーザーのIPv6プレフィックスは/64です。2001:db8:1:2::/64のように書いてください")),
+        Some(_) => Some(Remark::wrong(4, Fault::BadAddress, "after the password only an IPv4 address may follow, such as 192.168.100.10; put a password with blanks in quotes", "パスワードの後に書けるのは192.168.100.10のようなIPv4アドレスです。空白を含むパスワードは引用符で囲んでください")),
     }),
     Row::pp("pp auth multi connect prohibit", &[SWITCH], Place::PpAuth, |pp, v| pp.multi_connect_prohibit = v.on(0))
         .default("off")
@@ -147,7 +148,7 @@ pub(crate) const ROWS: &[Row] = &[
     Row::pp("ppp lcp pfc", &[SWITCH], Place::Ppp, |pp, v| pp.lcp.pfc = v.on(0))
         .default("off")
         .help("ask for protocol field compression", "プロトコルフィールド圧縮"),
-    Row::kept(Home::Pp, "ppp lcp accm", &[SWITCH], Place::Ppp).help("ask for an async control character map", "LCPのACCMオプション"),
+    Row::foreign(Home::Pp, "ppp lcp accm", &[SWITCH], Place::Ppp).help("ask for an async control character map", "LCPのACCMオプション"),
     Row::pp("ppp lcp restart", MILLISECONDS, Place::Ppp, |pp, v| pp.lcp.restart_ms = v.number(0).unwrap_or(3000))
         .default("3000")
         .help("LCP restart timer in milliseconds", "LCPの再送タイマー(ミリ秒)"),
@@ -184,7 +185,7 @@ pub(crate) const ROWS: &[Row] = &[
     Row::pp("ppp ipcp vjc", &[SWITCH], Place::Ppp, |pp, v| pp.ipcp.vjc = v.on(0))
         .default("off")
         .help("ask for Van Jacobson header compression", "VJヘッダ圧縮")
-        .check(|v| v.on(0).then(|| Remark::new(Severity::Pending, 0, "header compression is not there yet, callers that ask for it are told so; write off"))),
+        .check(|v| v.on(0).then(|| Remark::new(Severity::Later, 0, "header compression is not there yet, callers that ask for it are told so; write off", "ヘッダ圧縮はまだありません。offと書いてください"))),
     Row::pp("ppp ipcp restart", MILLISECONDS, Place::Ppp, |pp, v| {
         pp.ipcp.restart_ms = v.number(0).unwrap_or(3000);
     })
@@ -221,7 +222,7 @@ pub(crate) const ROWS: &[Row] = &[
     .default("stac")
     .help("compression or encryption inside PPP; none for L2TP", "PPPの圧縮・暗号の種類(L2TPではnone)")
     .check(|v| {
-        (v.word(0) != "none").then(|| Remark::new(Severity::Pending, 0, "compression and MPPE are not there yet, CCP is rejected; write none"))
+        (v.word(0) != "none").then(|| Remark::new(Severity::Foreign, 0, "compression and MPPE are not done inside L2TP, CCP is rejected; write none", "L2TPでは圧縮・MPPEを行わず、CCPは拒否します。noneと書いてください"))
     }),
     Row::kept(Home::Pp, "ppp ccp restart", MILLISECONDS, Place::Ppp).default("3000").help("CCP restart timer in milliseconds", "CCPの再送タイマー(ミリ秒)"),
     Row::kept(Home::Pp, "ppp ccp maxterminate", TIMES, Place::Ppp).default("2").help("how often a CCP Terminate-Request is sent", "CCPの切断要求の送信回数"),
@@ -233,16 +234,16 @@ pub(crate) const ROWS: &[Row] = &[
     .default("accept")
     .help("what to do with a caller that does not agree to MPPE", "MPPEが合意できないときの動作")
     .check(|v| {
-        (v.word(0) == "reject").then(|| Remark::new(Severity::Pending, 0, "callers are not refused for this yet, since MPPE is not there; write accept"))
+        (v.word(0) == "reject").then(|| Remark::new(Severity::Later, 0, "callers are not refused for this yet, since MPPE is not there; write accept", "MPPEがないため、これによる拒否はまだ行いません。acceptと書いてください"))
     }),
     Row::pp("ppp ipv6cp use", &[SWITCH], Place::Ppp, |pp, v| pp.ipv6cp = v.on(0))
         .default("on")
         .help("negotiate IPv6", "IPV6CPを使うかどうか"),
-    Row::kept(Home::Pp, "ppp mscbcp restart", MILLISECONDS, Place::Ppp).default("1000").help("call back timer in milliseconds", "MSCBCPの再送タイマー(ミリ秒)"),
-    Row::kept(Home::Pp, "ppp mscbcp maxretry", &[must("COUNT", Kind::Number(1, 30))], Place::Ppp).default("30").help("how often call back is asked for", "MSCBCPの再送回数"),
-    Row::kept(Home::Pp, "ppp mp use", &[SWITCH], Place::Ppp).default("off").help("multilink PPP; not for L2TP", "マルチリンクPPPを使うかどうか"),
-    Row::kept(Home::Pp, "ppp bacp", &[REST], Place::Ppp).many(1).help("bandwidth allocation control; not for L2TP", "BACPの設定"),
-    Row::kept(Home::Pp, "ppp bap", &[REST], Place::Ppp).many(1).help("bandwidth allocation; not for L2TP", "BAPの設定"),
+    Row::foreign(Home::Pp, "ppp mscbcp restart", MILLISECONDS, Place::Ppp).default("1000").help("call back timer in milliseconds", "MSCBCPの再送タイマー(ミリ秒)"),
+    Row::foreign(Home::Pp, "ppp mscbcp maxretry", &[must("COUNT", Kind::Number(1, 30))], Place::Ppp).default("30").help("how often call back is asked for", "MSCBCPの再送回数"),
+    Row::foreign(Home::Pp, "ppp mp use", &[SWITCH], Place::Ppp).default("off").help("multilink PPP; not for L2TP", "マルチリンクPPPを使うかどうか"),
+    Row::foreign(Home::Pp, "ppp bacp", &[REST], Place::Ppp).many(1).help("bandwidth allocation control; not for L2TP", "BACPの設定"),
+    Row::foreign(Home::Pp, "ppp bap", &[REST], Place::Ppp).many(1).help("bandwidth allocation; not for L2TP", "BAPの設定"),
     Row::act("pp enable", &[several("N", SELECTION, 1, 256)], Place::PpEnable, Act::PpEnable)
         .syntax("N|A-B|anonymous|all …")
         .default("every interface disabled")

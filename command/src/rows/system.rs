@@ -1,5 +1,6 @@
 //! The console, syslog, who may administer, and other services of the router.
 
+use crate::rows::host::{SCHEDULE, SSH, TIME};
 use crate::table::{Home, Place, Row};
 use crate::value::{Kind, REST, SWITCH, Slot, may, must, several};
 
@@ -11,7 +12,7 @@ const FACILITY: Kind =
 const CHARACTER: Kind = Kind::Choice(&["en.ascii", "ja.sjis", "ja.euc", "ja.utf8", "ascii", "sjis", "euc"]);
 
 pub(crate) const ROWS: &[Row] = &[
-    Row::kept(Home::Global, "security class", &[must("LEVEL", Kind::Number(1, 3)), SWITCH, REST], Place::Security)
+    Row::foreign(Home::Global, "security class", &[must("LEVEL", Kind::Number(1, 3)), SWITCH, REST], Place::Security)
         .default("1 on")
         .help("how strictly the router guards its passwords", "セキュリティクラス"),
     Row::kept(Home::Global, "login password", &[REST], Place::Security)
@@ -135,7 +136,7 @@ pub(crate) const ROWS: &[Row] = &[
     Row::kept(Home::Global, "telnetd session", SESSIONS, Place::Telnet)
         .default("8")
         .help("how many may come by TELNET", "TELNETの同時接続数"),
-    Row::kept(Home::Global, "tftp host", HOSTS, Place::Telnet)
+    Row::foreign(Home::Global, "tftp host", HOSTS, Place::Telnet)
         .help("who may read and write by TFTP", "TFTPを許すホスト"),
     Row::kept(Home::Global, "httpd service", &[SWITCH], Place::Web)
         .default("on")
@@ -143,21 +144,21 @@ pub(crate) const ROWS: &[Row] = &[
     Row::kept(Home::Global, "httpd host", HOSTS, Place::Web)
         .default("lan")
         .help("who may see the web page", "HTTPを許すホスト"),
-    Row::kept(Home::Global, "sshd service", &[SWITCH], Place::Web)
+    Row::host(Home::Global, "sshd service", &[SWITCH], Place::Web, SSH)
         .default("off")
         .help("let operators in by SSH", "SSHサーバー機能"),
-    Row::kept(Home::Global, "sshd listen", PORT, Place::Web).default("22").help("SSH's port", "SSHのポート番号"),
-    Row::kept(Home::Global, "sshd host", HOSTS, Place::Web)
+    Row::host(Home::Global, "sshd listen", PORT, Place::Web, SSH).default("22").help("SSH's port", "SSHのポート番号"),
+    Row::host(Home::Global, "sshd host", HOSTS, Place::Web, SSH)
         .default("any")
         .help("who may come by SSH", "SSHを許すホスト"),
-    Row::kept(Home::Global, "sshd host key generate", &[REST], Place::Web).help("SSH's host key", "SSHのホスト鍵"),
-    Row::kept(Home::Global, "sshd session", SESSIONS, Place::Web)
+    Row::host(Home::Global, "sshd host key generate", &[REST], Place::Web, SSH).help("SSH's host key", "SSHのホスト鍵"),
+    Row::host(Home::Global, "sshd session", SESSIONS, Place::Web, SSH)
         .default("8")
         .help("how many may come by SSH", "SSHの同時接続数"),
-    Row::kept(Home::Global, "schedule at", &[must("ID", Kind::Number(1, 65_535)), REST], Place::Schedule)
+    Row::host(Home::Global, "schedule at", &[must("ID", Kind::Number(1, 65_535)), REST], Place::Schedule, SCHEDULE)
         .many(1)
         .help("a command at a time", "時刻を決めてコマンドを実行する"),
-    Row::kept(Home::Global, "timezone", &[may("ZONE", Kind::Free), REST], Place::Schedule)
+    Row::host(Home::Global, "timezone", &[may("ZONE", Kind::Free), REST], Place::Schedule, TIME)
         .help("the time zone", "タイムゾーン"),
-    Row::kept(Home::Global, "alarm entire", &[SWITCH], Place::Schedule).help("sounds of the router", "アラーム音"),
+    Row::foreign(Home::Global, "alarm entire", &[SWITCH], Place::Schedule).help("sounds of the router", "アラーム音"),
 ];

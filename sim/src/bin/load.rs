@@ -1,0 +1,544 @@
+//! The load client: thousands of simulated clients over real sockets from one process, with figures as JSON.
+//!
+//! Each client has an outer address of its own out of a network that is local here (`ip route add local NET dev lo`), so
+//! one process in a network namespace is a crowd. `sim/load.sh` makes the namespace, starts the server and calls this.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "development only; a broken run must stop at once"
+)]
+
+use engine::time::Instant;
+use rustix::event::{Timespec, epoll};
+use sim::{Carrier, Manner, Outer, Peer, Stage, packet};
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap};
+use std::fs;
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, UdpSocket};
+use std::os::fd::{AsFd, OwnedFd};
+use std::time::Duration;
+
+const USAGE: &str = "\
+load: many L2TP/IPsec clients at once, from one process
+
+  --server ADDRESS      the server's outer address (198.18.0.1)
+  --from ADDRESS        the first client's outer address; the others follow it (198.19.0.1)
+  --clients N           how many (1000)
+  --flight N            how many connect at the same time (32)
+  --psk KEY             (sim-psk)
+  --user NAME --password WORD   (vpnuser, vpn-Passw0rd)
+  --group N             Diffie-Hellman group of phase 1 (14)
+  --idle SECONDS        how long all stay connected without traffic (0)
+  --echo ADDRESS:PORT   an echo that this process offers behind the server
+  --traffic RATE:TALKERS:SECONDS   datagrams a second in all, by so many clients, to the echo and back
+  --size OCTETS         of each datagram's IP packet (200)
+  --storm               all vanish without a word and return at once, but the first tenth, which stays and talks
+  --server-pid PID      its CPU time and resident memory are told
+  --give-up SECONDS     a client that is not up by then counts as failed (60)
+
+One JSON object on the standard output.
+";
+
+/// A client that has something to do looks again after this at the latest.
+const NAP: Duration = Duration::from_millis(50);
+
+/// What was asked for.
+struct Wanted {
+    server: Ipv4Addr,
+    from: Ipv4Addr,
+    clients: u32,
+    flight: usize,
+    psk: String,
+    user: String,
+    password: String,
+    group: u16,
+    idle: Duration,
+    echo: Option<SocketAddrV4>,
+    traffic: Option<(u64, usize, Duration)>,
+    size: usize,
+    storm: bool,
+    server_pid: Option<u32>,
+    give_up: Duration,
+}
+
+fn wanted() -> Result<Wanted, String> {
+    let mut wanted = Wanted {
+        server: Ipv4Addr::new(198, 18, 0, 1),
+        from: Ipv4Addr::new(198, 19, 0, 1),
+        clients: 1000,
+        flight: 32,
+        psk: "sim-psk".to_owned(),
+        user: "vpnuser".to_owned(),
+        password: "vpn-Passw0rd".to_owned(),
+        group: 14,
+        idle: Duration::ZERO,
+        echo: None,
+        traffic: None,
+        size: 200,
+        storm: false,
+        server_pid: None,
+        give_up: Duration::from_secs(60),
+    };
+    let mut words = std::env::args().skip(1);
+    while let Some(word) = words.next() {
+        if word == "--help" {
+            return Err(USAGE.to_owned());
+        }
+        if word == "--storm" {
+            wanted.storm = true;
+            continue;
+        }
+        let value = words.next().ok_or_else(|| format!("{word} needs a value\n\n{USAGE}"))?;
+        let wrong = || format!("{word}: {value} is no such value\n\n{USAGE}");
+        let seconds = |text: &str| text.parse().map(Duration::from_secs).map_err(|_| wrong());
+        match word.as_str() {
+            "--server" => wanted.server = value.parse().map_err(|_| wrong())?,
+            "--from" => wanted.from = value.parse().map_err(|_| wrong())?,
+            "--clients" => wanted.clients = value.parse().map_err(|_| wrong())?,
+            "--flight" => wanted.flight = value.parse().map_err(|_| wrong())?,
+            "--psk" => wanted.psk = value,
+            "--user" => wanted.user = value,
+            "--password" => wanted.password = value,
+            "--group" => wanted.group = value.parse().map_err(|_| wrong())?,
+            "--idle" => wanted.idle = seconds(&value)?,
+            "--echo" => wanted.echo = Some(value.parse().map_err(|_| wrong())?),
+            "--traffic" => {
+                let parts: Vec<&str> = value.split(':').collect();
+                let [rate, talkers, time] = parts[..] else { return Err(wrong()) };
+                let talkers = talkers.parse().map_err(|_| wrong())?;
+                wanted.traffic = Some((rate.parse().map_err(|_| wrong())?, talkers, seconds(time)?));
+            }
+            "--size" => wanted.size = value.parse().map_err(|_| wrong())?,
+            "--server-pid" => wanted.server_pid = Some(value.parse().map_err(|_| wrong())?),
+            "--give-up" => wanted.give_up = seconds(&value)?,
+            _ => return Err(format!("{word} is not known\n\n{USAGE}")),
+        }
+    }
+    if wanted.traffic.is_some() && wanted.echo.is_none() {
+        return Err("--traffic needs --echo".to_owned());
+    }
+    Ok(wanted)
+}
+
+/// One client and its sockets: that of port 500 is open while it connects, so that descriptors suffice for thousands.
+struct Client {
+    peer: Peer,
+    sockets: [Option<UdpSocket>; 2],
+    address: Ipv4Addr,
+    dialled: Instant,
+    /// The earliest entry of it in the agenda, if there is one.
+    due: Option<Instant>,
+}
+
+/// All clients and what they share.
+struct Crowd {
+    wanted: Wanted,
+    start: std::time::Instant,
+    epoll: OwnedFd,
+    clients: Vec<Client>,
+    agenda: BinaryHeap<Reverse<(Instant, usize)>>,
+    echo: Option<UdpSocket>,
+    /// Numbered datagrams under way, and when each left.
+    asked: BTreeMap<u64, Instant>,
+    next_number: u64,
+    times: Vec<Duration>,
+    sent: u64,
+    answered: u64,
+}
+
+/// What is watched besides the clients' sockets.
+const ECHO: u64 = u64::MAX;
+
+impl Crowd {
+    fn new(wanted: Wanted) -> Self {
+        let epoll = epoll::create(epoll::CreateFlags::CLOEXEC).unwrap();
+        let echo = wanted.echo.map(|place| {
+            let socket = UdpSocket::bind(place).expect("the echo's address is here");
+            socket.set_nonblocking(true).unwrap();
+            epoll::add(&epoll, socket.as_fd(), epoll::EventData::new_u64(ECHO), epoll::EventFlags::IN).unwrap();
+            socket
+        });
+        let mut crowd = Self {
+            wanted,
+            start: std::time::Instant::now(),
+            epoll,
+            clients: Vec::new(),
+            agenda: BinaryHeap::new(),
+            echo,
+            asked: BTreeMap::new(),
+            next_number: 0,
+            times: Vec::new(),
+            sent: 0,
+            answered: 0,
+        };
+        for n in 0..crowd.wanted.clients {
+            let client = crowd.client(n);
+            crowd.clients.push(client);
+        }
+        crowd
+    }
+
+    fn peer(&self, n: u32, address: Ipv4Addr, life: u64) -> Peer {
+        let wanted = &self.wanted;
+        let manner = Manner {
+            phase1: vec![(7, Some(256), 2, wanted.group)],
+            phase2: vec![(12, Some(128), 2)],
+            psk: wanted.psk.clone().into_bytes(),
+            user: wanted.user.clone(),
+            password: wanted.password.clone(),
+            pretends_nat: true,
+            initial_contact: true,
+            host_name: format!("load-{n}"),
+            ..Manner::default()
+        };
+        Peer::new(manner, address.into(), wanted.server.into(), (life << 32) | u64::from(n))
+    }
+
+    fn client(&self, n: u32) -> Client {
+        let address = Ipv4Addr::from(u32::from(self.wanted.from) + n);
+        let sockets = [None, Some(self.socket(n, address, 4500))];
+        Client { peer: self.peer(n, address, 0), sockets, address, dialled: Instant(0), due: None }
+    }
+
+    /// A client's socket, watched.
+    fn socket(&self, n: u32, address: Ipv4Addr, port: u16) -> UdpSocket {
+        let socket = UdpSocket::bind((address, port)).expect("the clients' network is local here, and descriptors suffice");
+        socket.set_nonblocking(true).unwrap();
+        let data = epoll::EventData::new_u64(u64::from(n) * 2 + u64::from(port == 4500));
+        epoll::add(&self.epoll, socket.as_fd(), data, epoll::EventFlags::IN).unwrap();
+        socket
+    }
+
+    fn now(&self) -> Instant {
+        Instant(1_000_000_000).after(self.start.elapsed())
+    }
+
+    fn act(&mut self, n: usize, act: impl FnOnce(&mut Peer, Instant)) {
+        let now = self.now();
+        act(&mut self.clients[n].peer, now);
+        self.after(n);
+    }
+
+    /// Sends what a client has to send and notes when it wants to be called.
+    fn after(&mut self, n: usize) {
+        let client = &mut self.clients[n];
+        while let Some(packet) = client.peer.poll_transmit() {
+            // What cannot be sent is lost like anything on a network.
+            if let Some(socket) = &client.sockets[usize::from(packet.from.port() == 4500)] {
+                let _ = socket.send_to(&packet.bytes, packet.to);
+            }
+        }
+        while let Some(inner) = client.peer.poll_inner() {
+            let number = packet::read_udp(&inner).and_then(|(_, _, payload)| payload.first_chunk::<8>().copied());
+            if let Some(left) = number.and_then(|n| self.asked.remove(&u64::from_be_bytes(n))) {
+                self.answered += 1;
+                self.times.push(Instant(1_000_000_000).after(self.start.elapsed()).since(left));
+            }
+        }
+        let due = client.peer.poll_timeout();
+        if let Some(due) = due
+            && client.due.is_none_or(|noted| due < noted)
+        {
+            client.due = Some(due);
+            self.agenda.push(Reverse((due, n)));
+        }
+    }
+
+    /// Waits for packets and deadlines, at most so long, and handles them.
+    fn turn(&mut self, most: Duration) {
+        let now = self.now();
+        while let Some(&Reverse((due, n))) = self.agenda.peek()
+            && due <= now
+        {
+            self.agenda.pop();
+            if self.clients[n].due == Some(due) {
+                self.clients[n].due = None;
+            }
+            if self.clients[n].peer.poll_timeout().is_some_and(|due| due <= now) {
+                self.clients[n].peer.handle_timeout(now);
+            }
+            self.after(n);
+        }
+        let next = self.agenda.peek().map_or(NAP, |Reverse((due, _))| due.since(now)).min(NAP).min(most);
+        let timeout = Timespec { tv_sec: 0, tv_nsec: i64::from(next.subsec_nanos()) };
+        let nothing = epoll::Event { flags: epoll::EventFlags::empty(), data: epoll::EventData::new_u64(0) };
+        let mut events = [nothing; 256];
+        let count = epoll::wait(&self.epoll, &mut events[..], Some(&timeout)).unwrap_or(0);
+        let mut buffer = [0; 4096];
+        for event in &events[..count] {
+            let data = event.data.u64();
+            if data == ECHO {
+                while let Some((length, from)) = self.echo.as_ref().and_then(|e| e.recv_from(&mut buffer).ok()) {
+                    let _ = self.echo.as_ref().map(|e| e.send_to(&buffer[..length], from));
+                }
+                continue;
+            }
+            let (n, which) = ((data / 2) as usize, (data % 2) as usize);
+            while let Some((length, from)) =
+                self.clients[n].sockets[which].as_ref().and_then(|socket| socket.recv_from(&mut buffer).ok())
+            {
+                let to = SocketAddr::new(self.clients[n].address.into(), [500, 4500][which]);
+                let packet = Outer { carrier: Carrier::Udp, from, to, bytes: buffer[..length].to_vec() };
+                let now = self.now();
+                self.clients[n].peer.handle_packet(&packet, now);
+                self.after(n);
+            }
+        }
+    }
+
+    /// Lets some clients connect, so many at a time; meanwhile `talkers` ask the echo.
+    fn connect(&mut self, who: Vec<usize>, talkers: usize, flight: usize) -> Connected {
+        let start = std::time::Instant::now();
+        let cpu = self.server_cpu();
+        let mut waiting = who.into_iter().rev().collect::<Vec<_>>();
+        let total = waiting.len();
+        let mut flying: Vec<usize> = Vec::new();
+        let mut took = Vec::new();
+        let mut failed: BTreeMap<String, u32> = BTreeMap::new();
+        let (sent, answered) = (self.sent, self.answered);
+        let mut talk = std::time::Instant::now();
+        while !waiting.is_empty() || !flying.is_empty() {
+            while flying.len() < flight
+                && let Some(n) = waiting.pop()
+            {
+                let now = self.now();
+                let socket = self.socket(n as u32, self.clients[n].address, 500);
+                self.clients[n].sockets[0] = Some(socket);
+                self.clients[n].dialled = now;
+                self.act(n, Peer::dial);
+                flying.push(n);
+            }
+            if talkers > 0 && talk.elapsed() >= Duration::from_millis(10) {
+                talk = std::time::Instant::now();
+                for _ in 0..5 {
+                    let n = self.next_number as usize % talkers;
+                    self.ask(n);
+                }
+            }
+            self.turn(if talkers > 0 { Duration::from_millis(10) } else { NAP });
+            let now = self.now();
+            let (clients, give_up) = (&mut self.clients, self.wanted.give_up);
+            flying.retain(|&n| {
+                let client = &mut clients[n];
+                let time = now.since(client.dialled);
+                match client.peer.stage() {
+                    Stage::Up => took.push(time),
+                    Stage::Ended(why) => *failed.entry(why.clone()).or_default() += 1,
+                    stage if time > give_up => *failed.entry(format!("still in {stage:?}")).or_default() += 1,
+                    Stage::Idle | Stage::Phase1 | Stage::Phase2 | Stage::L2tp | Stage::Ppp => return true,
+                }
+                client.sockets[0] = None;
+                false
+            });
+        }
+        let seconds = start.elapsed();
+        if talkers > 0 {
+            self.settle();
+        }
+        Connected {
+            total,
+            took,
+            failed,
+            seconds,
+            cpu: self.server_cpu() - cpu,
+            talk: (self.sent - sent, self.answered - answered),
+        }
+    }
+
+    /// A client sends a numbered datagram to the echo.
+    fn ask(&mut self, n: usize) {
+        let (Some(echo), Some(inside)) = (self.wanted.echo, self.clients[n].peer.inside()) else { return };
+        let mut payload = self.next_number.to_be_bytes().to_vec();
+        payload.resize(self.wanted.size.saturating_sub(28).max(8), 0x55);
+        let datagram = packet::udp((inside, 4000), (*echo.ip(), echo.port()), &payload);
+        self.asked.insert(self.next_number, self.now());
+        self.next_number += 1;
+        self.sent += 1;
+        self.act(n, |peer, now| peer.send_ip(&datagram, now));
+    }
+
+    /// Waits for the last answers.
+    fn settle(&mut self) {
+        let start = std::time::Instant::now();
+        while !self.asked.is_empty() && start.elapsed() < Duration::from_secs(1) {
+            self.turn(NAP);
+        }
+        self.asked.clear();
+    }
+
+    fn rest(&mut self, time: Duration) -> f64 {
+        let (start, cpu) = (std::time::Instant::now(), self.server_cpu());
+        while start.elapsed() < time {
+            self.turn(NAP);
+        }
+        (self.server_cpu() - cpu) / start.elapsed().as_secs_f64().max(1e-9)
+    }
+
+    fn traffic(&mut self, rate: u64, talkers: usize, time: Duration) -> Talked {
+        let up: Vec<usize> = (0..self.clients.len()).filter(|&n| self.clients[n].peer.is_up()).take(talkers).collect();
+        let (start, cpu) = (std::time::Instant::now(), self.server_cpu());
+        let (sent, answered) = (self.sent, self.answered);
+        self.times.clear();
+        let mut turn = 0;
+        while start.elapsed() < time && !up.is_empty() {
+            let due = (start.elapsed().as_secs_f64() * rate as f64) as u64;
+            for _ in 0..due.saturating_sub(self.sent - sent).min(64) {
+                self.ask(up[turn % up.len()]);
+                turn += 1;
+            }
+            self.turn(Duration::from_millis(1));
+        }
+        let seconds = start.elapsed();
+        self.settle();
+        Talked {
+            talkers: up.len(),
+            seconds,
+            sent: self.sent - sent,
+            answered: self.answered - answered,
+            cpu: self.server_cpu() - cpu,
+            times: std::mem::take(&mut self.times),
+        }
+    }
+
+    /// All but the first tenth vanish without a word and return at once.
+    fn storm(&mut self) -> Connected {
+        let stay = self.clients.len() / 10;
+        let who: Vec<usize> = (stay..self.clients.len()).collect();
+        for &n in &who {
+            let address = self.clients[n].address;
+            self.clients[n].peer = self.peer(n as u32, address, 1);
+            self.clients[n].due = None;
+        }
+        let talkers = if self.wanted.echo.is_some() { stay } else { 0 };
+        let flight = who.len();
+        self.connect(who, talkers, flight)
+    }
+
+    /// CPU seconds of the server so far, user and system.
+    fn server_cpu(&self) -> f64 {
+        let Some(pid) = self.wanted.server_pid else { return 0.0 };
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).expect("the server lives");
+        let fields: Vec<&str> = stat.rsplit_once(')').unwrap().1.split_whitespace().collect();
+        let ticks = |n: usize| fields[n].parse::<u64>().unwrap();
+        (ticks(11) + ticks(12)) as f64 / rustix::param::clock_ticks_per_second() as f64
+    }
+
+    /// Resident memory of the server, kB.
+    fn server_memory(&self) -> u64 {
+        let Some(pid) = self.wanted.server_pid else { return 0 };
+        let status = fs::read_to_string(format!("/proc/{pid}/status")).expect("the server lives");
+        let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
+        line.split_whitespace().nth(1).unwrap().parse().unwrap()
+    }
+}
+
+/// How connecting went.
+struct Connected {
+    total: usize,
+    took: Vec<Duration>,
+    failed: BTreeMap<String, u32>,
+    seconds: Duration,
+    cpu: f64,
+    talk: (u64, u64),
+}
+
+/// How talking went.
+struct Talked {
+    talkers: usize,
+    seconds: Duration,
+    sent: u64,
+    answered: u64,
+    cpu: f64,
+    times: Vec<Duration>,
+}
+
+/// The value below which so many hundredths lie, in milliseconds.
+fn percentile(times: &mut [Duration], hundredths: usize) -> f64 {
+    times.sort_unstable();
+    times.get(times.len().saturating_sub(1) * hundredths / 100).map_or(0.0, |t| t.as_secs_f64() * 1000.0)
+}
+
+impl Connected {
+    fn json(mut self) -> String {
+        let up = self.took.len();
+        let seconds = self.seconds.as_secs_f64();
+        let failed: Vec<String> = self.failed.iter().map(|(why, n)| format!("{why:?}: {n}")).collect();
+        format!(
+            "{{\"clients\": {}, \"up\": {up}, \"seconds\": {seconds:.2}, \"per_second\": {:.0}, \"p50_ms\": {:.1}, \
+             \"p99_ms\": {:.1}, \"server_cpu_s\": {:.2}, \"server_cpu_ms_each\": {:.3}, \"failed\": {{{}}}, \
+             \"stayers_sent\": {}, \"stayers_lost\": {}}}",
+            self.total,
+            up as f64 / seconds,
+            percentile(&mut self.took, 50),
+            percentile(&mut self.took, 99),
+            self.cpu,
+            self.cpu * 1000.0 / up.max(1) as f64,
+            failed.join(", "),
+            self.talk.0,
+            self.talk.0 - self.talk.1,
+        )
+    }
+}
+
+impl Talked {
+    fn json(mut self) -> String {
+        format!(
+            "{{\"talkers\": {}, \"seconds\": {:.2}, \"sent\": {}, \"lost\": {}, \"p50_ms\": {:.2}, \"p99_ms\": {:.2}, \
+             \"server_cpu_us_each\": {:.2}}}",
+            self.talkers,
+            self.seconds.as_secs_f64(),
+            self.sent,
+            self.sent - self.answered,
+            percentile(&mut self.times, 50),
+            percentile(&mut self.times, 99),
+            self.cpu * 1e6 / (self.answered.max(1) * 2) as f64,
+        )
+    }
+}
+
+fn main() -> std::process::ExitCode {
+    let wanted = match wanted() {
+        Ok(wanted) => wanted,
+        Err(words) => {
+            eprintln!("{words}");
+            return std::process::ExitCode::from(2);
+        }
+    };
+    let (idle, traffic, storm, flight) = (wanted.idle, wanted.traffic, wanted.storm, wanted.flight);
+    let mut crowd = Crowd::new(wanted);
+    let mut told = Vec::new();
+    let before = crowd.server_memory();
+    let everybody = (0..crowd.clients.len()).collect();
+    let connected = crowd.connect(everybody, 0, flight);
+    let (up, total) = (connected.took.len(), connected.total);
+    told.push(format!("\"connect\": {}", connected.json()));
+    let after = crowd.server_memory();
+    let each = after.saturating_sub(before) as f64 / up.max(1) as f64;
+    told.push(format!("\"memory_kb\": {{\"before\": {before}, \"after\": {after}, \"each\": {each:.2}}}"));
+    if !idle.is_zero() {
+        let cpu = crowd.rest(idle);
+        told.push(format!("\"idle\": {{\"seconds\": {}, \"server_cores\": {cpu:.4}}}", idle.as_secs()));
+    }
+    if let Some((rate, talkers, time)) = traffic {
+        let talked = crowd.traffic(rate, talkers, time);
+        told.push(format!("\"traffic\": {}", talked.json()));
+    }
+    let mut all = up == total;
+    if storm {
+        let connected = crowd.storm();
+        all &= connected.took.len() == connected.total;
+        told.push(format!("\"storm\": {}", connected.json()));
+    }
+    for n in 0..crowd.clients.len() {
+        crowd.act(n, Peer::hang_up);
+        crowd.turn(Duration::ZERO);
+    }
+    crowd.rest(Duration::from_secs(2));
+    told.push(format!("\"memory_kb_after_all_left\": {}", crowd.server_memory()));
+    println!("{{{}}}", told.join(",\n "));
+    if all { std::process::ExitCode::SUCCESS } else { std::process::ExitCode::FAILURE }
+}
+

@@ -358,8 +358,8 @@ mod tests {
         assert_eq!(user("show st").added, "atus ");
         assert_eq!(user("pp sel").added, "ect ");
         assert_eq!(user("l2tp"), Completion::default());
-        assert_eq!(user("show conf"), Completion::default());
-        assert_eq!(user("show techi"), Completion::default());
+        assert_eq!(user("show conf").added, "ig ");
+        assert_eq!(user("sav"), Completion::default());
     }
 
     proptest! {

@@ -64,6 +64,8 @@ pub struct Config {
     pub syslog: Syslog,
     /// How the console looks.
     pub console: Console,
+    /// Who may log in at the console.
+    pub login: Login,
     pub(crate) script: crate::script::Script,
 }
 
@@ -92,6 +94,7 @@ impl Default for Config {
             wins_servers: Vec::new(),
             syslog: Syslog::default(),
             console: Console::default(),
+            login: Login::default(),
             script: crate::script::Script::default(),
         }
     }
@@ -214,11 +217,41 @@ pub struct Syslog {
     pub facility: u8,
     /// Hosts it is sent to, at most four, by address or name.
     pub hosts: Vec<String>,
+    /// The form of a datagram.
+    pub form: SyslogForm,
+    /// The host's name in a datagram, where the form has one.
+    pub hostname: Option<String>,
+    /// The address that it is sent from.
+    pub local_address: Option<IpAddr>,
+    /// The port that it is sent from.
+    pub source_port: u16,
+}
+
+/// The form of a log datagram.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SyslogForm {
+    /// The router's own, with neither time nor host.
+    #[default]
+    Yamaha,
+    /// That of RFC 3164.
+    Rfc3164,
+    /// That of RFC 5424.
+    Rfc5424,
 }
 
 impl Default for Syslog {
     fn default() -> Self {
-        Self { notice: false, info: true, debug: false, facility: 1, hosts: Vec::new() }
+        Self {
+            notice: false,
+            info: true,
+            debug: false,
+            facility: 1,
+            hosts: Vec::new(),
+            form: SyslogForm::Yamaha,
+            hostname: None,
+            local_address: None,
+            source_port: 514,
+        }
     }
 }
 
@@ -240,6 +273,59 @@ pub struct Console {
 impl Default for Console {
     fn default() -> Self {
         Self { japanese: false, columns: 80, lines: Some(24), prompt: None, info: false }
+    }
+}
+
+/// Who may log in at the console, and how long a silent one stays open.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Login {
+    /// Hash of the password of those who give no name.
+    pub password: Option<Hidden<String>>,
+    /// Hash of the administrator's password.
+    pub administrator: Option<Hidden<String>>,
+    /// Users with a name.
+    pub users: BTreeMap<String, LoginUser>,
+    /// What those may who have no attributes of their own.
+    pub others: Allowed,
+    /// Seconds without a key until a console is closed; none for never.
+    pub timer_s: Option<u32>,
+}
+
+impl Default for Login {
+    fn default() -> Self {
+        Self {
+            password: None,
+            administrator: None,
+            users: BTreeMap::new(),
+            others: Allowed::default(),
+            timer_s: Some(300),
+        }
+    }
+}
+
+/// A user of the console.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LoginUser {
+    /// Hash of the password, or the password itself behind `plain:`.
+    pub password: Option<Hidden<String>>,
+    /// What the user may.
+    pub allowed: Allowed,
+}
+
+/// What a user of the console may (`user attribute`).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Allowed {
+    /// Become administrator.
+    pub administrator: bool,
+    /// Log in at all.
+    pub connection: bool,
+    /// Seconds without a key until the console is closed, where they are the user's own.
+    pub timer_s: Option<u32>,
+}
+
+impl Default for Allowed {
+    fn default() -> Self {
+        Self { administrator: true, connection: true, timer_s: None }
     }
 }
 

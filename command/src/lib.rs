@@ -14,14 +14,16 @@ mod script;
 mod table;
 mod template;
 mod text;
+mod typed;
 mod value;
 
 pub use complete::{Completion, complete, help};
 pub use config::*;
-pub use manual::manual;
+pub use manual::{commands, manual};
 pub use parse::{parse, parse_request};
 pub use problem::{Problem, Severity};
-pub use request::{Request, Which};
+pub use request::{Part, Request, Tunnels, Which};
 pub use table::{Level, Scope};
 pub use text::{Fault, Language, Text};
+pub use typed::{Password, Typed, typed};
 pub use value::Hidden;

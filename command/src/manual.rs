@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use crate::rows;
 use crate::table::{Effect, Home, Row, Standing};
+use crate::text::Language;
 
 const HEAD: &str = "# Commands
 
@@ -43,6 +44,23 @@ pub fn manual() -> String {
         }
     }
     out
+}
+
+/// Every command with one line of explanation, as the console's `show command` prints it.
+pub fn commands(language: Language) -> String {
+    let mut lines: Vec<String> = rows::families()
+        .iter()
+        .flat_map(|(_, rows)| rows.iter())
+        .map(|row| {
+            let what = match language {
+                Language::English => row.english,
+                Language::Japanese => row.japanese,
+            };
+            format!("{}: {what}\n", row.usage())
+        })
+        .collect();
+    lines.sort_unstable();
+    lines.concat()
 }
 
 fn state(row: &Row) -> &'static str {

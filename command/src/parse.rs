@@ -71,12 +71,12 @@ pub fn parse_request(line: &str) -> Result<Request, Problem> {
 }
 
 /// What is being read, and how far it got.
-struct Reader {
-    script: Script,
+pub(crate) struct Reader {
+    pub(crate) script: Script,
     /// The selected scope; none after a selection that could not be read.
-    scope: Option<Scope>,
-    line: usize,
-    problems: Vec<Problem>,
+    pub(crate) scope: Option<Scope>,
+    pub(crate) line: usize,
+    pub(crate) problems: Vec<Problem>,
 }
 
 impl Default for Reader {
@@ -86,17 +86,17 @@ impl Default for Reader {
 }
 
 /// A command that the first words of a line name.
-struct Found {
-    row: &'static Row,
+pub(crate) struct Found {
+    pub(crate) row: &'static Row,
     number: usize,
     /// How many words name it.
-    depth: usize,
+    pub(crate) depth: usize,
     /// The interface among them.
     named: Option<Value>,
 }
 
 /// A fault at a word's number, counted from 0; one past the last means the end of the line.
-type Wrong = (usize, Text);
+pub(crate) type Wrong = (usize, Text);
 
 impl Reader {
     fn problem(&self, word: Option<&Word>, severity: Severity, message: Text) -> Problem {
@@ -109,11 +109,11 @@ impl Reader {
         }
     }
 
-    fn fault(&self, word: Option<&Word>, message: Text) -> Problem {
+    pub(crate) fn fault(&self, word: Option<&Word>, message: Text) -> Problem {
         self.problem(word, Severity::Error, message)
     }
 
-    fn words(&self, line: &str) -> Result<Vec<Word>, Problem> {
+    pub(crate) fn words(&self, line: &str) -> Result<Vec<Word>, Problem> {
         if line.trim().chars().count() > LINE {
             let why = Fault::OutOfRange.because(
                 format_args!("the line is longer than {LINE} characters"),
@@ -130,7 +130,7 @@ impl Reader {
         })
     }
 
-    fn read(&mut self, line: &str) -> Result<(), Problem> {
+    pub(crate) fn read(&mut self, line: &str) -> Result<(), Problem> {
         let all = self.words(line)?;
         let Some(first) = all.first() else { return Ok(()) };
         let negative = first.text.eq_ignore_ascii_case("no");
@@ -291,7 +291,7 @@ fn scopes(value: &Value, pp: bool) -> Vec<Scope> {
 }
 
 /// Finds the row whose keywords the line begins with, the longest one where several do.
-fn find(words: &[Word]) -> Result<Found, Wrong> {
+pub(crate) fn find(words: &[Word]) -> Result<Found, Wrong> {
     let mut left: Vec<(usize, &'static Row, &'static [&'static str])> = keywords().collect();
     let mut found: Option<Found> = None;
     let mut named = None;
@@ -575,7 +575,7 @@ mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
     use super::*;
     use crate::config::{AuthRequest, Remote};
-    use crate::request::Which;
+    use crate::request::{Part, Which};
     use proptest::prelude::*;
 
     fn good(text: &str) -> Config {
@@ -836,16 +836,16 @@ mod tests {
 
     #[test]
     fn requests_are_read() {
-        assert_eq!(parse_request("show status l2tp"), Ok(Request::ShowStatusL2tp));
-        assert_eq!(parse_request("SH ST PP ANON"), Ok(Request::ShowStatusPp));
+        assert_eq!(parse_request("show status l2tp"), Ok(Request::ShowStatusL2tp(None)));
+        assert_eq!(parse_request("SH ST PP ANON"), Ok(Request::ShowStatusPp(Some(PpRef::Anonymous))));
         assert_eq!(parse_request("show ipsec sa"), Ok(Request::ShowIpsecSa));
-        assert_eq!(parse_request("show config"), Ok(Request::ShowConfig));
+        assert_eq!(parse_request("show config"), Ok(Request::ShowConfig(Part::All)));
         assert_eq!(parse_request("help"), Ok(Request::Help));
         assert_eq!(parse_request("disconnect all"), Ok(Request::Disconnect(Which::All)));
         assert_eq!(parse_request("disconnect anonymous"), Ok(Request::Disconnect(Which::AllAnonymous)));
         assert_eq!(parse_request("disconnect ANONYMOUS02"), Ok(Request::Disconnect(Which::Anonymous(2))));
         assert_eq!(parse_request("disconnect pp 3"), Ok(Request::Disconnect(Which::Pp(3))));
-        assert_eq!(parse_request("show log").map_err(|p| p.severity), Err(Severity::Later));
+        assert_eq!(parse_request("ping").map_err(|p| p.severity), Err(Severity::Later));
         for wrong in ["", "show status l2pt", "l2tp service on", "disconnect bob", "disconnect", "show config now"] {
             assert_eq!(parse_request(wrong).map_err(|p| p.severity), Err(Severity::Error), "{wrong}");
         }

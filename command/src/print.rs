@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::config::{Config, PpRef};
 use crate::script::{Entry, Key};
-use crate::table::{Act, Args, Effect, Form, Place, Scope, number_of, table};
+use crate::table::{Act, Args, Effect, Form, Level, Place, Row, Scope, number_of, table};
+use crate::template;
 use crate::value::Value;
 
 impl Config {
@@ -13,6 +14,34 @@ impl Config {
     /// What is printed gives an equal configuration when it is read again. Passwords and keys are printed in clear, as on the
     /// router.
     pub fn show(&self) -> String {
+        self.printed(Hide::Nothing)
+    }
+
+    /// The same for somebody to look at: passwords of the console are never shown, and other passwords and keys to the
+    /// administrator alone.
+    pub fn show_to(&self, level: Level) -> String {
+        self.printed(match level {
+            Level::Administrator => Hide::Logins,
+            Level::User => Hide::Secrets,
+        })
+    }
+
+    /// The same with the lines that templates give one tunnel.
+    pub fn show_expanded(&self, tunnel: u32, level: Level) -> String {
+        let mut whole = self.clone();
+        let numbers: BTreeSet<u32> =
+            self.tunnels.get(&tunnel).and_then(|t| t.policy).into_iter().chain([tunnel]).collect();
+        for ((scope, row, values), args) in template::expanded(&self.script) {
+            let own = scope == Scope::Tunnel(tunnel)
+                || scope == Scope::Global && matches!(values.first(), Some(Value::Number(n)) if numbers.contains(n));
+            if own {
+                whole.script.entries.entry((scope, row, values)).or_insert(Entry { args, line: 0, column: 1 });
+            }
+        }
+        whole.show_to(level)
+    }
+
+    fn printed(&self, hide: Hide) -> String {
         let mut gateways: BTreeMap<u32, Vec<(&Key, &Entry)>> = BTreeMap::new();
         for (key, entry) in &self.script.entries {
             let row = table().get(key.1).filter(|row| row.place == Place::Gateway);
@@ -20,7 +49,7 @@ impl Config {
                 gateways.entry(id).or_default().push((key, entry));
             }
         }
-        let mut printer = Printer { config: self, out: String::new(), gateways, printed: BTreeSet::new() };
+        let mut printer = Printer { config: self, hide, out: String::new(), gateways, printed: BTreeSet::new() };
         printer.global(|place| place < Place::PpBind);
         printer.scopes(true);
         printer.scopes(false);
@@ -29,8 +58,54 @@ impl Config {
     }
 }
 
+/// What is not shown.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Hide {
+    Nothing,
+    /// Passwords of the console.
+    Logins,
+    /// Every password and key.
+    Secrets,
+}
+
+impl Hide {
+    /// The values of an entry with what is hidden as `*`.
+    fn of(self, row: &Row, args: &[Value]) -> Vec<Value> {
+        let star = || Value::Text("*".to_owned());
+        let (from, place) = match row.words {
+            "login password" | "administrator password" => (Self::Logins, 0),
+            "login user" => (Self::Logins, 1),
+            "pp auth username" | "pp auth myname" | "l2tp tunnel auth" => (Self::Secrets, 1),
+            "ipsec ike pre-shared-key" => (Self::Secrets, 1),
+            "radius secret" => (Self::Secrets, 0),
+            _ => return args.to_vec(),
+        };
+        let mut shown = args.to_vec();
+        if self < from {
+            return shown;
+        }
+        // Words, addresses and prefixes are no secrets: only text is, alone or in a group.
+        let last = if row.words == "pp auth username" { 3 } else { shown.len() };
+        for value in shown.iter_mut().take(last).skip(place) {
+            match value {
+                Value::Text(_) => *value = star(),
+                Value::List(_) => *value = Value::List(vec![star()]),
+                Value::Nothing
+                | Value::Word(_)
+                | Value::Number(_)
+                | Value::Ip(_)
+                | Value::Net(..)
+                | Value::Range(..)
+                | Value::Numbers(..) => {}
+            }
+        }
+        shown
+    }
+}
+
 struct Printer<'a> {
     config: &'a Config,
+    hide: Hide,
     out: String,
     /// The lines of each gateway.
     gateways: BTreeMap<u32, Vec<(&'a Key, &'a Entry)>>,
@@ -73,7 +148,7 @@ impl<'a> Printer<'a> {
                     let all = group.iter().flat_map(|(_, entry)| Args(&entry.args).list(0).iter().cloned());
                     row.line(&[Value::List(all.collect())])
                 }
-                _ => row.line(&entry.args),
+                _ => row.line(&self.hide.of(row, &entry.args)),
             };
             self.line(indent, &text);
         }

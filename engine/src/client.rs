@@ -16,6 +16,7 @@ use crate::pool::{Pool, Wish};
 use crate::ppp::{self, Link};
 use crate::prefix::Prefixes;
 use crate::rng::Rng;
+use crate::status::{self, Accounts};
 use crate::time::{Instant, earliest};
 use command::{Config, DnsSource, L2tpTunnel, Mss, Pp, PpRef};
 use core::net::{IpAddr, Ipv4Addr};
@@ -128,6 +129,7 @@ pub(crate) struct Context<'a> {
     pub(crate) pool: &'a mut Pool,
     pub(crate) prefixes: &'a mut Prefixes,
     pub(crate) instances: &'a mut BTreeMap<Instance, u32>,
+    pub(crate) accounts: &'a mut Accounts,
     pub(crate) rng: &'a mut Rng,
     pub(crate) now: Instant,
     pub(crate) out: &'a mut Outbox,
@@ -566,6 +568,7 @@ impl Client {
             }
         };
         cx.instances.insert(instance, self.id);
+        cx.accounts.entry(status::interface(instance)).or_default().calls += 1;
         let own = own_address(pp, cx.config, self.endpoint);
         let (dns, wins) = name_servers(cx.config, own);
         let end = link_address(own, pp, self.endpoint);
@@ -598,12 +601,14 @@ impl Client {
                 cx.out.push(Output::Host(HostChange::ClientDown { address }));
             }
         }
+        let duration = cx.now.since(call.since);
+        cx.accounts.entry(status::interface(call.instance)).or_default().seconds += duration.as_secs();
         let used = call.used(&self.traffic);
         let summary = Summary {
             user: call.user,
             peer: self.endpoint.peer,
             address: call.address,
-            duration: cx.now.since(call.since),
+            duration,
             received: (used.in_packets, used.in_octets),
             sent: (used.out_packets, used.out_octets),
             cause: call.cause.unwrap_or_else(|| why.to_owned()),
@@ -647,7 +652,7 @@ impl Client {
     }
 
     /// Tells the worker of the session; without an address only PPP's own frames pass.
-    fn tell_session(&self, sessions: (u16, u16), up: Option<&ppp::Up>, cx: &mut Context<'_>) {
+    pub(crate) fn tell_session(&self, sessions: (u16, u16), up: Option<&ppp::Up>, cx: &mut Context<'_>) {
         let (Some(tunnel), Some(t)) = (self.tunnel.and_then(|n| cx.tunnels.get(&n)), &self.l2tp) else {
             return;
         };
@@ -762,6 +767,14 @@ impl Client {
         if let Some(call) = &mut self.call {
             call.cause = Some(why.to_owned());
             call.link.close(why, cx.now);
+        }
+    }
+
+    /// The tunnel goes on under the settings that its lines say now.
+    pub(crate) fn take_l2tp_settings(&mut self, cx: &mut Context<'_>) {
+        let Some(tunnel) = self.tunnel.and_then(|n| cx.tunnels.get(&n)) else { return };
+        if let Some(t) = &mut self.l2tp {
+            t.reconfigure(&l2tp_settings(tunnel, self.endpoint), cx.now);
         }
     }
 
@@ -1015,6 +1028,22 @@ impl Client {
         }
     }
 
+    /// Ends one SA by the operator's wish, and tells the client.
+    pub(crate) fn delete_sa(&mut self, isakmp: Option<Cookies>, pair: Option<u32>, cx: &mut Context<'_>) {
+        let (gone, kept): (Vec<_>, Vec<_>) =
+            core::mem::take(&mut self.pairs).into_iter().partition(|p| Some(p.inbound) == pair);
+        self.pairs = kept;
+        if !gone.is_empty() {
+            self.expire(&gone, cx);
+        }
+        let (gone, kept): (Vec<_>, Vec<_>) =
+            core::mem::take(&mut self.ikes).into_iter().partition(|sa| Some(sa.cookies()) == isakmp);
+        self.ikes = kept;
+        for sa in gone {
+            cx.out.push(Output::Send { endpoint: self.endpoint, bytes: sa.delete_isakmp(cx.rng) });
+        }
+    }
+
     /// The client answered a probe.
     pub(crate) fn is_there(&mut self, cx: &Context<'_>) {
         self.last_heard = cx.now;
@@ -1049,7 +1078,7 @@ fn covers(lan: &command::Lan, address: Ipv4Addr) -> bool {
 }
 
 /// The LAN on which we must answer for a client's address.
-fn proxied_lan(config: &Config, address: Ipv4Addr) -> Option<String> {
+pub(crate) fn proxied_lan(config: &Config, address: Ipv4Addr) -> Option<String> {
     config.lans.iter().find(|(_, lan)| lan.proxyarp && covers(lan, address)).map(|(name, _)| name.clone())
 }
 

@@ -16,9 +16,10 @@ use crate::pool::Pool;
 use crate::prefix::Prefixes;
 use crate::record::Refused;
 use crate::rng::Rng;
+use crate::status::{Accounts, Reply};
 use crate::time::Instant;
-use command::{Config, L2tpTunnel, Remote, Request, Which};
-use core::net::{IpAddr, Ipv4Addr, SocketAddr};
+use command::{Config, L2tpTunnel, Remote, Request, Scope, Text, Which};
+use core::net::{IpAddr, SocketAddr};
 use core::time::Duration;
 use crypto::Secret;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -58,8 +59,10 @@ pub enum Input<'a> {
     Overloaded(u64),
     /// The time asked for has come.
     Timeout,
-    /// An operator asks for something.
-    Request(Request),
+    /// An operator who has selected something asks for something.
+    Request(Request, Scope),
+    /// An operator has changed the configuration.
+    Configure(Box<Config>),
     /// The service begins: ports are open.
     Started,
     /// The server stops: tell all clients.
@@ -87,6 +90,7 @@ macro_rules! context {
             pool: &mut $engine.pool,
             prefixes: &mut $engine.prefixes,
             instances: &mut $engine.instances,
+            accounts: &mut $engine.accounts,
             rng: &mut $engine.rng,
             now: $now,
             out: $out,
@@ -96,6 +100,8 @@ macro_rules! context {
         }
     };
 }
+
+mod configure;
 
 /// The server's state, whole.
 pub struct Engine {
@@ -113,6 +119,7 @@ pub struct Engine {
     pub(crate) pool: Pool,
     pub(crate) prefixes: Prefixes,
     pub(crate) instances: BTreeMap<Instance, u32>,
+    pub(crate) accounts: Accounts,
     next_client: u32,
     tickets: Tickets,
     /// Main Modes of our own, by our cookie.
@@ -133,15 +140,8 @@ impl Engine {
     /// An engine for a configuration. `seed` is all the chance it gets.
     #[must_use]
     pub fn new(config: Config, seed: [u8; 32]) -> Self {
-        // Without 'l2tp service on' and 'ipsec use on' no tunnel is there to be served.
-        let on = config.l2tp_service && config.ipsec_use;
-        let tunnels = config.l2tp_tunnels().into_iter().filter(|_| on).map(|t| (t.number, t)).collect();
-        let own: Vec<Ipv4Addr> = config.lans.values().filter_map(|l| l.address.map(|a| a.0)).collect();
-        let fixed: Vec<Ipv4Addr> = config.anonymous.users.iter().filter_map(|u| u.address).collect();
-        let pool = Pool::new(&config.anonymous.pool, &own, &fixed);
-        let own: Vec<_> = config.lans.values().filter_map(|l| l.address6.map(|a| a.0)).collect();
-        let fixed: Vec<_> = config.anonymous.users.iter().filter_map(|u| u.prefix).collect();
-        let prefixes = Prefixes::new(config.anonymous.prefix_pool, &own, &fixed);
+        let tunnels = configure::served(&config);
+        let (pool, prefixes) = configure::pools(&config);
         Self {
             config,
             tunnels,
@@ -156,6 +156,7 @@ impl Engine {
             pool,
             prefixes,
             instances: BTreeMap::new(),
+            accounts: Accounts::new(),
             next_client: 1,
             tickets: Tickets::default(),
             renewals: BTreeMap::new(),
@@ -178,8 +179,10 @@ impl Engine {
             Input::Computed(result) => self.on_computed(result, now, out),
             Input::Overloaded(ticket) => self.on_overloaded(ticket, now, out),
             Input::Timeout => self.on_timeout(now, out),
-            Input::Request(request) => self.on_request(&request, now, out),
-            Input::Started => out.push(Output::Event(Event::PortOpened)),
+            Input::Request(request, selected) => self.on_request(request, selected, now, out),
+            Input::Configure(config) => self.configure(*config, now, out),
+            Input::Started if self.config.l2tp_service => out.push(Output::Event(Event::PortOpened)),
+            Input::Started => {}
             Input::Shutdown => self.on_shutdown(now, out),
         }
     }
@@ -937,15 +940,34 @@ impl Engine {
 
     // ---- the operator
 
-    fn on_request(&mut self, request: &Request, now: Instant, out: &mut Outbox) {
+    fn on_request(&mut self, request: Request, selected: Scope, now: Instant, out: &mut Outbox) {
         let reply = match request {
-            Request::Disconnect(which) => self.disconnect(*which, now, out),
-            other => crate::status::show(self, other, now),
+            Request::Disconnect(which) => self.disconnect(which, now, out),
+            Request::DeleteSa(which) => self.delete_sa(which, now, out),
+            Request::RefreshSa => {
+                for id in self.clients.keys().copied().collect::<Vec<_>>() {
+                    self.remove_client(id, "ipsec refresh sa", now, out);
+                }
+                done("every SA was ended", "すべてのSAを消しました")
+            }
+            Request::ClearAccount => {
+                self.accounts.clear();
+                done("calls are counted anew", "通信の回数を消しました")
+            }
+            Request::Connect => refused(
+                "an L2TP/IPsec server calls nobody; the client has to begin",
+                "L2TP/IPsecサーバーからは発信しません。クライアントから接続してください",
+            ),
+            other => match crate::status::show(self, other, selected, now) {
+                Some(screen) => Reply::Screen(screen),
+                // What the world outside shows or does by itself does not come here.
+                None => refused("that cannot be asked here", "ここでは表示できません"),
+            },
         };
         out.push(Output::Reply(reply));
     }
 
-    fn disconnect(&mut self, which: Which, now: Instant, out: &mut Outbox) -> String {
+    fn disconnect(&mut self, which: Which, now: Instant, out: &mut Outbox) -> Reply {
         let wanted = |i: &Instance| match (which, i) {
             (Which::All, _) | (Which::AllAnonymous, Instance::Anonymous(_)) => true,
             (Which::Anonymous(n), Instance::Anonymous(m)) => n == *m,
@@ -959,10 +981,33 @@ impl Engine {
             self.with_client(*client, now, out, |c, cx| c.disconnect("disconnected by the administrator", cx));
         }
         if found.is_empty() {
-            return "error: nobody is connected there; see 'show status pp anonymous'\n".to_owned();
+            return refused(
+                "nobody is connected there; see 'show status pp anonymous'",
+                "接続されていません。'show status pp anonymous'で確かめてください",
+            );
         }
         let names: Vec<String> = found.iter().map(|(i, _)| i.to_string()).collect();
-        format!("disconnected {}\n", names.join(" "))
+        let names = names.join(" ");
+        done(&format!("disconnected {names}"), &format!("{names}を切断しました"))
+    }
+
+    /// Ends an SA by its number on the screen, or all, and tells the clients.
+    fn delete_sa(&mut self, which: Option<u32>, now: Instant, out: &mut Outbox) -> Reply {
+        let Some(number) = which else {
+            for id in self.clients.keys().copied().collect::<Vec<_>>() {
+                self.end(id, "ipsec sa delete all", now, out);
+            }
+            return done("every SA was ended", "すべてのSAを消しました");
+        };
+        let all = crate::status::sas(self, now);
+        let Some(owner) = all.iter().find(|sa| u32::try_from(sa.sa) == Ok(number)).map(|sa| sa.owner) else {
+            return refused(
+                &format!("there is no SA {number}; see 'show ipsec sa'"),
+                &format!("SA {number}はありません。'show ipsec sa'で確かめてください"),
+            );
+        };
+        self.with_client(owner.client, now, out, |c, cx| c.delete_sa(owner.cookies, owner.pair, cx));
+        done(&format!("SA {number} was ended"), &format!("SA {number}を消しました"))
     }
 
     fn on_shutdown(&mut self, now: Instant, out: &mut Outbox) {
@@ -985,8 +1030,18 @@ impl Engine {
         for id in all {
             self.remove_client(id, "the server stops", now, out);
         }
-        out.push(Output::Event(Event::PortClosed));
+        if self.config.l2tp_service {
+            out.push(Output::Event(Event::PortClosed));
+        }
     }
+}
+
+fn done(english: &str, japanese: &str) -> Reply {
+    Reply::Done(Text::new(english, japanese))
+}
+
+fn refused(english: &str, japanese: &str) -> Reply {
+    Reply::Refused(Text::new(english, japanese))
 }
 
 /// The suite that `ipsec sa policy` names, if it is a whole one.

@@ -14,7 +14,7 @@ pub mod ppp;
 pub mod prefix;
 pub mod record;
 pub mod rng;
-mod status;
+pub mod status;
 pub mod time;
 
 pub use engine::{Engine, Input, Reason};

@@ -3,6 +3,7 @@
 use crate::event::Event;
 use crate::ike::{Endpoint, Job};
 use crate::path::Update;
+use crate::status::Reply;
 use core::net::{Ipv4Addr, Ipv6Addr};
 
 /// A change of the host that the world outside makes for the engine.
@@ -55,7 +56,7 @@ pub enum Output {
     /// Have this computed and hand the result in.
     Compute(Job),
     /// The answer to a request.
-    Reply(String),
+    Reply(Reply),
 }
 
 /// The box.

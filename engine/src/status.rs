@@ -1,166 +1,478 @@
-//! What an operator is shown: the router's screens (yamaha.md §5) from the engine's state.
+//! What an operator is shown: the engine's state as screens, which are told in words or as JSON elsewhere.
+
+mod words;
 
 use crate::client::Client;
 use crate::engine::Engine;
+use crate::event::Instance;
+use crate::path::Counters;
 use crate::time::Instant;
-use command::Request;
-use core::fmt::Write;
-use core::time::Duration;
+use command::{Config, PpRef, Request, Scope, Text, Tunnels};
+use core::net::{IpAddr, Ipv4Addr, SocketAddr};
+use serde::Serialize;
+use std::collections::BTreeMap;
 
-const HELP: &str = "\
-show status l2tp            every tunnel and its session
-show status pp anonymous    who is connected: user, addresses, since when, octets
-show ipsec sa               every ISAKMP and IPsec SA
-show config                 the running configuration
-disconnect anonymousN       end one session (disconnect anonymous, disconnect all: every one)
-";
+pub use words::{Look, lasting};
 
-/// The answer to a request that shows something.
-pub(crate) fn show(engine: &Engine, request: &Request, now: Instant) -> String {
-    let mut out = String::new();
-    match request {
-        Request::ShowStatusL2tp => l2tp(engine, now, &mut out),
-        Request::ShowStatusPp => pp(engine, now, &mut out),
-        Request::ShowIpsecSa => ipsec_sa(engine, now, &mut out),
-        Request::ShowConfig => out.push_str(&engine.config.show()),
-        Request::Help => out.push_str(HELP),
-        // The door answers `disconnect`; a request that came after this program was written shows nothing.
-        _ => out.push_str("error: that cannot be shown\n"),
-    }
-    out
+/// The engine's answer to a request.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Reply {
+    /// What was asked for.
+    Screen(Screen),
+    /// What was done.
+    Done(Text),
+    /// Why it was not done.
+    Refused(Text),
 }
 
-/// `1 minute 49 seconds  connection.` as the router writes it.
-fn connection(d: Duration) -> String {
-    let total = d.as_secs();
-    let parts =
-        [(total / 86_400, "day"), (total / 3600 % 24, "hour"), (total / 60 % 60, "minute"), (total % 60, "second")];
-    let first = parts.iter().position(|(n, _)| *n > 0).unwrap_or(3);
-    let words: Vec<String> = parts.iter().skip(first).map(|(n, w)| plural(*n, w)).collect();
-    format!("{}  connection.", words.join(" "))
+/// What is shown. Times are in seconds.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Screen {
+    /// `show status l2tp`.
+    L2tp(Vec<L2tpShown>),
+    /// `show status pp`.
+    Pp(Vec<PpShown>),
+    /// `show status tunnel`.
+    Tunnels(Vec<TunnelShown>),
+    /// `show ipsec sa`.
+    Sas(Vec<SaShown>),
+    /// `show ipsec sa gateway`.
+    Gateways(Vec<GatewayShown>),
+    /// `show ipsec sa gateway … detail`.
+    SaDetails(Vec<SaShown>),
+    /// `show account`.
+    Account(Vec<AccountShown>),
+    /// `show pp connect time`.
+    ConnectTime(Vec<TimeShown>),
 }
 
-fn plural(n: u64, word: &str) -> String {
-    if n == 1 || (n == 0 && word != "second") { format!("{n} {word}") } else { format!("{n} {word}s") }
+/// Packets and octets, from the client and to it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+pub struct Traffic {
+    /// Packets from the client.
+    pub received_packets: u64,
+    /// Octets from the client.
+    pub received_octets: u64,
+    /// Packets to the client.
+    pub sent_packets: u64,
+    /// Octets to the client.
+    pub sent_octets: u64,
 }
 
-fn counters(packets: u64, octets: u64) -> String {
-    format!("{} [{}]", plural(packets, "packet"), plural(octets, "octet"))
-}
-
-/// `show status l2tp` (yamaha.md §5.1).
-fn l2tp(engine: &Engine, now: Instant, out: &mut String) {
-    let tunnels: Vec<&Client> = engine.clients.values().filter(|c| c.l2tp.is_some()).collect();
-    let sessions = tunnels.iter().filter(|c| c.call.is_some()).count();
-    let _ = writeln!(out, "------------------- L2TP INFORMATION -------------------");
-    let _ = writeln!(out, "  Number of control table using");
-    let _ = writeln!(out, "    Tunnel Control: {}, Session Control: {sessions}", tunnels.len());
-    for c in tunnels {
-        let Some(t) = &c.l2tp else { continue };
-        let _ = writeln!(out, "TUNNEL[{}] Information", c.tunnel.unwrap_or(0));
-        let _ = writeln!(out, "  Tunnel State: {}", t.state_word());
-        let _ = writeln!(out, "  Version: L2TPv2");
-        let _ = writeln!(out, "  Local Tunnel ID: {}", t.local_id());
-        let _ = writeln!(out, "  Remote Tunnel ID: {}", t.peer_id());
-        let _ = writeln!(out, "  Local IP Address: {}", c.endpoint.local.ip());
-        let _ = writeln!(out, "  Remote IP Address: {}", c.endpoint.peer.ip());
-        let _ = writeln!(out, "  Local Src Port: 1701");
-        let _ = writeln!(out, "  Remote Src Port: {}", t.peer_port());
-        if let Some(call) = &c.call {
-            let _ = writeln!(out, "  PP Bind: {}", call.instance);
-        }
-        let _ = writeln!(out, "  Vendor: {}", t.peer_vendor());
-        let _ = writeln!(out, "  Hostname: {}", t.peer_hostname());
-        let _ = writeln!(out, "  Next Transmit sequence(Ns): {}", t.ns());
-        let _ = writeln!(out, "  Next Receive sequence(Nr) : {}", t.nr());
-        let _ = writeln!(out, "  Number of session: {} session", u8::from(c.call.is_some()));
-        let Some(call) = &c.call else { continue };
-        let used = call.used(&c.traffic);
-        let _ = writeln!(out, "  Session Information");
-        let _ = writeln!(out, "    Session State: {}", t.session_word());
-        let _ = writeln!(out, "    Local Session ID: {}", call.sessions.0);
-        let _ = writeln!(out, "    Remote Session ID: {}", call.sessions.1);
-        let _ = writeln!(out, "    {}", connection(now.since(call.since)));
-        let _ = writeln!(out, "    Received: {}", counters(used.in_packets, used.in_octets));
-        let _ = writeln!(out, "    Transmitted: {}", counters(used.out_packets, used.out_octets));
-    }
-}
-
-/// `show status pp anonymous` (yamaha.md §5.2): who is on.
-fn pp(engine: &Engine, now: Instant, out: &mut String) {
-    let mut any = false;
-    for (instance, id) in &engine.instances {
-        let Some(c) = engine.clients.get(id) else { continue };
-        let Some(call) = &c.call else { continue };
-        any = true;
-        let used = call.used(&c.traffic);
-        let _ = writeln!(out, "{instance}:");
-        let _ = writeln!(out, "Description: ");
-        let _ = match call.up {
-            Some(_) => writeln!(out, "Current L2TP session status is Connected."),
-            None => writeln!(out, "Current L2TP session status is Connecting."),
-        };
-        let _ = writeln!(out, "User: {}", call.user.as_deref().unwrap_or("(not yet known)"));
-        let _ = writeln!(out, "Outside address: {}", c.endpoint.peer);
-        let _ = writeln!(out, "{}", connection(now.since(call.since)));
-        let _ = writeln!(out, "Received: {}", counters(used.in_packets, used.in_octets));
-        let _ = writeln!(out, "Transmitted: {}", counters(used.out_packets, used.out_octets));
-        if let Some(up) = &call.up {
-            let _ = writeln!(out, "PPP Configure Options");
-            let _ = writeln!(out, "    PP IP Address Local: {}, Remote: {}", up.our_address, up.address);
-            let _ = writeln!(out, "    MRU Remote: {}", up.peer_mru);
-            let _ = writeln!(out, "    CCP: None");
+impl From<Counters> for Traffic {
+    fn from(c: Counters) -> Self {
+        Self {
+            received_packets: c.in_packets,
+            received_octets: c.in_octets,
+            sent_packets: c.out_packets,
+            sent_octets: c.out_octets,
         }
     }
-    if !any {
-        let _ = writeln!(out, "PP[ANONYMOUS]: nobody is connected.");
+}
+
+/// A tunnel of L2TP and its session.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[allow(missing_docs, reason = "the fields of yamaha.md §5.1 by their names there")]
+pub struct L2tpShown {
+    pub tunnel: u32,
+    pub state: &'static str,
+    pub local_tunnel_id: u16,
+    pub remote_tunnel_id: u16,
+    pub local_address: IpAddr,
+    pub remote_address: IpAddr,
+    pub remote_port: u16,
+    pub vendor: String,
+    pub hostname: String,
+    pub ns: u16,
+    pub nr: u16,
+    pub session: Option<SessionShown>,
+}
+
+/// A session of L2TP.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[allow(missing_docs, reason = "the fields of yamaha.md §5.1 by their names there")]
+pub struct SessionShown {
+    pub interface: String,
+    #[serde(skip)]
+    pub instance: Instance,
+    pub state: &'static str,
+    pub local_session_id: u16,
+    pub remote_session_id: u16,
+    pub connected_s: u64,
+    pub traffic: Traffic,
+}
+
+/// Who is on at an interface.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[allow(missing_docs, reason = "the fields of yamaha.md §5.2 by their names there")]
+pub struct PpShown {
+    pub interface: String,
+    pub description: String,
+    /// None where nobody is connected.
+    pub call: Option<CallShown>,
+}
+
+/// A call of PPP.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[allow(missing_docs, reason = "the fields of yamaha.md §5.2 by their names there")]
+pub struct CallShown {
+    pub up: bool,
+    pub user: Option<String>,
+    pub outside_address: SocketAddr,
+    pub connected_s: u64,
+    pub traffic: Traffic,
+    pub local_address: Option<Ipv4Addr>,
+    pub remote_address: Option<Ipv4Addr>,
+    pub remote_mru: Option<u16>,
+    pub dns: Vec<Ipv4Addr>,
+}
+
+/// The state of a tunnel interface.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[allow(missing_docs, reason = "the fields of yamaha.md §5.3 by their names there")]
+pub struct TunnelShown {
+    pub tunnel: u32,
+    pub description: String,
+    pub kind: &'static str,
+    pub online: bool,
+    pub connected_s: u64,
+    pub traffic: Option<Traffic>,
+}
+
+/// An SA.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[allow(missing_docs, reason = "the fields of yamaha.md §5.4 by their names there")]
+pub struct SaShown {
+    pub sa: usize,
+    pub gateway: u32,
+    /// The number of the ISAKMP SA that it belongs to; none for one itself.
+    pub isakmp: Option<usize>,
+    pub tunnel: u32,
+    pub direction: Option<&'static str>,
+    pub life_s: u64,
+    pub local: IpAddr,
+    pub remote: IpAddr,
+    pub algorithm: String,
+    pub spi: String,
+    #[serde(skip)]
+    pub(crate) owner: Owner,
+}
+
+/// Whose an SA is: the client, and its ISAKMP SA or the inbound SPI of its pair.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Owner {
+    pub(crate) client: u32,
+    pub(crate) pair: Option<u32>,
+    pub(crate) cookies: Option<crate::ike::keys::Cookies>,
+}
+
+/// A security gateway.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[allow(missing_docs, reason = "the fields of yamaha.md §5.4 by their names there")]
+pub struct GatewayShown {
+    pub gateway: u32,
+    pub up: bool,
+    pub keepalive: bool,
+    pub local: Option<IpAddr>,
+    pub remote: String,
+    pub isakmp: usize,
+    pub send: usize,
+    pub receive: usize,
+}
+
+/// How many calls an interface had.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[allow(missing_docs, reason = "named by what they hold")]
+pub struct AccountShown {
+    pub interface: String,
+    pub calls_in: u64,
+    pub connected_s: u64,
+}
+
+/// How long a call has lasted.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[allow(missing_docs, reason = "named by what they hold")]
+pub struct TimeShown {
+    pub interface: String,
+    pub user: Option<String>,
+    pub connected_s: u64,
+}
+
+/// Calls of one interface since the start or `clear account`.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Account {
+    /// How many have come in.
+    pub(crate) calls: u64,
+    /// How long those that are over lasted together, in seconds.
+    pub(crate) seconds: u64,
+}
+
+/// The calls of all interfaces.
+pub(crate) type Accounts = BTreeMap<PpRef, Account>;
+
+/// The interface of an instance.
+pub(crate) fn interface(instance: Instance) -> PpRef {
+    match instance {
+        Instance::Anonymous(_) => PpRef::Anonymous,
+        Instance::Numbered(n) => PpRef::Number(n),
     }
 }
 
-/// `show ipsec sa` (yamaha.md §5.4).
-fn ipsec_sa(engine: &Engine, now: Instant, out: &mut String) {
-    let isakmp: usize = engine.clients.values().map(|c| c.ikes.len()).sum();
-    let pairs: usize = engine.clients.values().map(|c| c.pairs.len()).sum();
-    let _ = writeln!(out, "Total: isakmp:{isakmp} send:{pairs} recv:{pairs}\n");
-    let _ = writeln!(out, "sa    sgw isakmp connection    dir  life[s] remote-id");
-    let _ = writeln!(out, "{}", "-".repeat(76));
-    let mut n = 0;
+/// The answer to a request that shows something; none if it does not.
+pub(crate) fn show(engine: &Engine, request: Request, selected: Scope, now: Instant) -> Option<Screen> {
+    let chosen = |which: Option<PpRef>| match (which, selected) {
+        (Some(which), _) | (None, Scope::Pp(which)) => Some(which),
+        (None, Scope::Global | Scope::Tunnel(_)) => None,
+    };
+    Some(match request {
+        Request::ShowStatusL2tp(number) => Screen::L2tp(l2tp(engine, number, now)),
+        Request::ShowStatusPp(which) => Screen::Pp(pp(engine, chosen(which), now)),
+        Request::ShowStatusTunnel(which) => Screen::Tunnels(tunnels(engine, which, selected, now)),
+        Request::ShowIpsecSa => Screen::Sas(sas(engine, now)),
+        Request::ShowIpsecSaGateway { gateway, detail: false } => Screen::Gateways(gateways(engine, gateway)),
+        Request::ShowIpsecSaGateway { gateway, detail: true } => {
+            Screen::SaDetails(sas(engine, now).into_iter().filter(|s| gateway.is_none_or(|g| g == s.gateway)).collect())
+        }
+        Request::ShowAccount(which) => Screen::Account(account(engine, chosen(which), now)),
+        Request::ShowPpConnectTime(which) => Screen::ConnectTime(times(engine, chosen(which), now)),
+        _ => return None,
+    })
+}
+
+fn l2tp(engine: &Engine, number: Option<u32>, now: Instant) -> Vec<L2tpShown> {
+    let wanted = |c: &&Client| number.is_none_or(|n| c.tunnel == Some(n));
+    engine.clients.values().filter(wanted).filter_map(|c| l2tp_of(c, now)).collect()
+}
+
+fn l2tp_of(c: &Client, now: Instant) -> Option<L2tpShown> {
+    let t = c.l2tp.as_ref()?;
+    Some(L2tpShown {
+        tunnel: c.tunnel.unwrap_or(0),
+        state: t.state_word(),
+        local_tunnel_id: t.local_id(),
+        remote_tunnel_id: t.peer_id(),
+        local_address: c.endpoint.local.ip(),
+        remote_address: c.endpoint.peer.ip(),
+        remote_port: t.peer_port(),
+        vendor: t.peer_vendor().to_owned(),
+        hostname: t.peer_hostname().to_owned(),
+        ns: t.ns(),
+        nr: t.nr(),
+        session: c.call.as_ref().map(|call| SessionShown {
+            interface: call.instance.to_string(),
+            instance: call.instance,
+            state: t.session_word(),
+            local_session_id: call.sessions.0,
+            remote_session_id: call.sessions.1,
+            connected_s: now.since(call.since).as_secs(),
+            traffic: call.used(&c.traffic).into(),
+        }),
+    })
+}
+
+fn description(config: &Config, which: PpRef) -> String {
+    config.pp(which).and_then(|pp| pp.description.clone()).unwrap_or_default()
+}
+
+/// Every call that stands, by its interface; one interface only where it is named. A named one without a call is shown as
+/// such.
+fn pp(engine: &Engine, which: Option<PpRef>, now: Instant) -> Vec<PpShown> {
+    let calls: Vec<PpShown> = engine
+        .instances
+        .iter()
+        .filter(|(instance, _)| which.is_none_or(|which| which == interface(**instance)))
+        .filter_map(|(instance, id)| {
+            let c = engine.clients.get(id)?;
+            let call = c.call.as_ref()?;
+            Some(PpShown {
+                interface: instance.to_string(),
+                description: description(&engine.config, interface(*instance)),
+                call: Some(CallShown {
+                    up: call.up.is_some(),
+                    user: call.user.clone(),
+                    outside_address: c.endpoint.peer,
+                    connected_s: now.since(call.since).as_secs(),
+                    traffic: call.used(&c.traffic).into(),
+                    local_address: call.up.as_ref().map(|up| up.our_address),
+                    remote_address: call.up.as_ref().map(|up| up.address),
+                    remote_mru: call.up.as_ref().map(|up| up.peer_mru),
+                    dns: call.up.as_ref().map(|up| up.dns.clone()).unwrap_or_default(),
+                }),
+            })
+        })
+        .collect();
+    if !calls.is_empty() {
+        return calls;
+    }
+    let which = which.unwrap_or(PpRef::Anonymous);
+    vec![PpShown { interface: name(which), description: description(&engine.config, which), call: None }]
+}
+
+fn tunnels(engine: &Engine, which: Tunnels, selected: Scope, now: Instant) -> Vec<TunnelShown> {
+    let number = match (which, selected) {
+        (Tunnels::Number(n), _) | (Tunnels::Selected, Scope::Tunnel(n)) => Some(n),
+        (Tunnels::Selected | Tunnels::Up | Tunnels::Down, _) => None,
+    };
+    let mut clients: BTreeMap<u32, &Client> = BTreeMap::new();
+    for c in engine.clients.values().filter(|c| !c.pairs.is_empty()) {
+        clients.extend(c.tunnel.map(|n| (n, c)));
+    }
+    let all = engine.config.tunnels.iter().filter(|(n, _)| number.is_none_or(|wanted| wanted == **n));
+    all.map(|(n, tunnel)| {
+        let client = clients.get(n);
+        let born = client
+            .and_then(|c| c.call.as_ref().map(|call| call.since).or_else(|| c.pairs.iter().map(|p| p.born).min()));
+        TunnelShown {
+            tunnel: *n,
+            description: tunnel.description.clone().unwrap_or_default(),
+            kind: match tunnel.encapsulation {
+                command::Encapsulation::L2tp => "L2TP/IPsec",
+                command::Encapsulation::Pptp => "PPTP",
+                command::Encapsulation::Ipsec => "IPsec",
+                command::Encapsulation::Other => "-",
+            },
+            online: client.is_some(),
+            connected_s: born.map_or(0, |born| now.since(born).as_secs()),
+            traffic: client.map(|c| c.traffic.into()),
+        }
+    })
+    .filter(|shown| match which {
+        Tunnels::Up => shown.online,
+        Tunnels::Down => !shown.online,
+        Tunnels::Selected | Tunnels::Number(_) => true,
+    })
+    .collect()
+}
+
+/// Every SA, numbered as `ipsec sa delete` takes the numbers.
+pub(crate) fn sas(engine: &Engine, now: Instant) -> Vec<SaShown> {
+    let mut all = vec![];
     for c in engine.clients.values() {
-        let gateway = c.gateways.first().copied().unwrap_or(0);
-        let peer = c.endpoint.peer.ip();
-        let mut ike = String::from("-");
+        let mut isakmp = None;
+        let shown = |sa: usize| SaShown {
+            sa,
+            gateway: c.gateways.first().copied().unwrap_or(0),
+            isakmp: None,
+            tunnel: c.tunnel.unwrap_or(0),
+            direction: None,
+            life_s: 0,
+            local: c.endpoint.local.ip(),
+            remote: c.endpoint.peer.ip(),
+            algorithm: String::new(),
+            spi: String::new(),
+            owner: Owner { client: c.id, pair: None, cookies: None },
+        };
         for sa in &c.ikes {
-            n += 1;
-            ike = n.to_string();
-            let _ =
-                writeln!(out, "{n:<5} {gateway:<5} -    isakmp        -    {:<7} {peer}", sa.life_left(now).as_secs());
+            let number = all.len() + 1;
+            isakmp = Some(number);
+            let cookies = sa.cookies();
+            all.push(SaShown {
+                life_s: sa.life_left(now).as_secs(),
+                algorithm: sa.algorithms(),
+                spi: hex(&[cookies.initiator, cookies.responder].concat()),
+                owner: Owner { cookies: Some(cookies), ..shown(number).owner },
+                ..shown(number)
+            });
         }
         for p in &c.pairs {
-            for dir in ["send", "recv"] {
-                n += 1;
-                let tunnel = c.tunnel.unwrap_or(0);
-                let _ = writeln!(
-                    out,
-                    "{n:<5} {gateway:<5} {ike:<4} tra[{tunnel:04}]esp  {dir} {:<7} {peer}",
-                    p.life_left(now).as_secs()
-                );
+            for (direction, spi) in [("send", p.outbound), ("receive", p.inbound)] {
+                let number = all.len() + 1;
+                all.push(SaShown {
+                    isakmp,
+                    direction: Some(direction),
+                    life_s: p.life_left(now).as_secs(),
+                    algorithm: p.words.clone(),
+                    spi: hex(&spi.to_be_bytes()),
+                    owner: Owner { pair: Some(p.inbound), ..shown(number).owner },
+                    ..shown(number)
+                });
             }
         }
     }
+    all
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+fn hex(octets: &[u8]) -> String {
+    octets.iter().map(|octet| format!("{octet:02x}")).collect::<Vec<_>>().join(" ")
+}
 
-    #[test]
-    fn times_are_told_in_the_words_of_the_router() {
-        let told = |s| connection(Duration::from_secs(s));
-        assert_eq!(told(109), "1 minute 49 seconds  connection.");
-        assert_eq!(told(18_478), "5 hours 7 minutes 58 seconds  connection.");
-        assert_eq!(told(1), "1 second  connection.");
-        assert_eq!(told(0), "0 seconds  connection.");
-        assert_eq!(counters(0, 0), "0 packet [0 octet]");
-        assert_eq!(counters(1, 840), "1 packet [840 octets]");
+/// Gateways that are in the configuration, one line for each client of one, and one for one without clients.
+fn gateways(engine: &Engine, only: Option<u32>) -> Vec<GatewayShown> {
+    let mut all = vec![];
+    for (id, gateway) in engine.config.gateways.iter().filter(|(id, _)| only.is_none_or(|only| only == **id)) {
+        let idle = GatewayShown {
+            gateway: *id,
+            up: false,
+            keepalive: gateway.dpd.is_some(),
+            local: None,
+            remote: match &gateway.remote {
+                command::Remote::Unset => "-".to_owned(),
+                command::Remote::Any => "any".to_owned(),
+                command::Remote::Address(address) => address.to_string(),
+                command::Remote::Name(name) => name.clone(),
+            },
+            isakmp: 0,
+            send: 0,
+            receive: 0,
+        };
+        let served = |c: &&Client| match c.tunnel.and_then(|n| engine.tunnels.get(&n)) {
+            Some(tunnel) => tunnel.gateway.id == *id,
+            None => c.gateways.first() == Some(id),
+        };
+        let mut clients = engine.clients.values().filter(served).peekable();
+        if clients.peek().is_none() {
+            all.push(idle.clone());
+        }
+        all.extend(clients.map(|c| GatewayShown {
+            up: !c.pairs.is_empty(),
+            local: Some(c.endpoint.local.ip()),
+            remote: c.endpoint.peer.ip().to_string(),
+            isakmp: c.ikes.len(),
+            send: c.pairs.len(),
+            receive: c.pairs.len(),
+            ..idle.clone()
+        }));
     }
+    all
+}
+
+fn account(engine: &Engine, which: Option<PpRef>, now: Instant) -> Vec<AccountShown> {
+    let interfaces = engine.config.pps.keys().map(|n| PpRef::Number(*n)).chain([PpRef::Anonymous]);
+    interfaces
+        .filter(|interface| which.is_none_or(|which| which == *interface))
+        .map(|which| {
+            let account = engine.accounts.get(&which).copied().unwrap_or_default();
+            let standing = engine.clients.values().filter_map(|c| c.call.as_ref());
+            let standing = standing.filter(|call| interface(call.instance) == which);
+            AccountShown {
+                interface: name(which),
+                calls_in: account.calls,
+                connected_s: account.seconds + standing.map(|call| now.since(call.since).as_secs()).sum::<u64>(),
+            }
+        })
+        .collect()
+}
+
+fn name(which: PpRef) -> String {
+    match which {
+        PpRef::Anonymous => "PP[ANONYMOUS]".to_owned(),
+        PpRef::Number(n) => Instance::Numbered(n).to_string(),
+    }
+}
+
+fn times(engine: &Engine, which: Option<PpRef>, now: Instant) -> Vec<TimeShown> {
+    engine
+        .instances
+        .iter()
+        .filter(|(instance, _)| which.is_none_or(|which| which == interface(**instance)))
+        .filter_map(|(instance, id)| {
+            let call = engine.clients.get(id)?.call.as_ref()?;
+            Some(TimeShown {
+                interface: instance.to_string(),
+                user: call.user.clone(),
+                connected_s: now.since(call.since).as_secs(),
+            })
+        })
+        .collect()
 }

@@ -14,8 +14,10 @@ pub(crate) enum Action {
     Run { config: PathBuf },
     /// Read a configuration file, look at the host, or both.
     Check { config: Option<PathBuf>, host: bool },
-    /// Send a line to the running server.
-    Ask(String),
+    /// Have lines done by the running server.
+    Exec { lines: Vec<String>, json: bool },
+    /// Talk to the running server.
+    Console,
     /// Explain all commands or one.
     Help(Option<Topic>),
     /// Print name and version.
@@ -28,6 +30,9 @@ pub(crate) enum Topic {
     Quickstart,
     Run,
     Check,
+    Console,
+    Exec,
+    Reload,
     Show,
     Disconnect,
 }
@@ -41,17 +46,16 @@ pub(crate) struct Args {
 }
 
 /// The commands, with what each is for.
-const COMMANDS: [(&str, Topic); 5] = [
+const COMMANDS: [(&str, Topic); 8] = [
     ("quickstart", Topic::Quickstart),
     ("run", Topic::Run),
     ("check", Topic::Check),
+    ("console", Topic::Console),
+    ("exec", Topic::Exec),
+    ("reload", Topic::Reload),
     ("show", Topic::Show),
     ("disconnect", Topic::Disconnect),
 ];
-
-/// What can be shown, word by word.
-const SHOWN: [&[&str]; 5] =
-    [&["status", "l2tp"], &["status", "pp", "anonymous"], &["status", "pp"], &["ipsec", "sa"], &["config"]];
 
 /// Reads the words behind the program's name.
 pub(crate) fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Args, Failure> {
@@ -81,8 +85,18 @@ pub(crate) fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Args, F
         }
         "run" => run(rest)?,
         "check" => check(rest)?,
-        "show" => Action::Ask(show(&rest)?),
-        "disconnect" => Action::Ask(disconnect(&rest)?),
+        "console" if asks_for_help(&rest) => Action::Help(Some(Topic::Console)),
+        "console" => {
+            no_more("console", &rest)?;
+            Action::Console
+        }
+        "exec" => exec(rest)?,
+        "reload" if asks_for_help(&rest) => Action::Help(Some(Topic::Reload)),
+        "reload" => {
+            no_more("reload", &rest)?;
+            one_line("reload", Vec::new(), false)
+        }
+        "show" | "disconnect" => request(&first, rest)?,
         "help" => Action::Help(topic(&rest)?),
         "--help" | "-h" => Action::Help(None),
         "--version" | "-V" => Action::Version,
@@ -172,38 +186,56 @@ fn texts(rest: &[OsString]) -> Vec<String> {
     rest.iter().map(|word| word.to_string_lossy().to_lowercase()).collect()
 }
 
-fn show(rest: &[OsString]) -> Result<String, Failure> {
-    let words = texts(rest);
-    if SHOWN.iter().any(|phrase| phrase.iter().eq(words.iter())) {
-        return Ok(format!("show {}", words.join(" ")));
+/// The words of `sekisho show …` and `sekisho disconnect …`, as the running server gets them; a wrong one is told without
+/// asking it.
+fn request(first: &str, mut rest: Vec<OsString>) -> Result<Action, Failure> {
+    if asks_for_help(&rest) {
+        return Ok(Action::Help(Some(if first == "show" { Topic::Show } else { Topic::Disconnect })));
     }
-    let all: Vec<String> = SHOWN.iter().map(|phrase| format!("'show {}'", phrase.join(" "))).collect();
-    let right = format!("right is {}", all.join(", "));
-    // The first word that no phrase has at its place is the wrong one.
-    let known = |n: usize| SHOWN.iter().any(|p| p.len() >= n && p.iter().take(n).eq(words.iter().take(n)));
-    let right_words = (0..=words.len()).rev().find(|n| known(*n)).unwrap_or(0);
-    match words.get(right_words) {
-        Some(wrong) => Err(Failure::usage(format!("'{wrong}' cannot stand in 'show {}'; {right}", words.join(" ")))),
-        None => Err(Failure::usage(format!("'show' needs another word; {right}"))),
+    let json = take_json(&mut rest);
+    if rest.is_empty() {
+        let right = match first {
+            "show" => "right is 'show status pp anonymous', for one; 'sekisho help show' lists them",
+            _ => {
+                "right is 'disconnect anonymous1' (one client, as 'show status pp anonymous' numbers it), \
+                 'disconnect anonymous' or 'disconnect all'"
+            }
+        };
+        return Err(Failure::usage(format!("'{first}' needs another word; {right}")));
     }
+    let words = rest.iter().map(|word| word.to_string_lossy().into_owned()).collect();
+    let action = one_line(first, words, json);
+    if let Action::Exec { lines, .. } = &action {
+        for line in lines {
+            command::parse_request(line).map_err(|problem| Failure::usage(problem.message.english))?;
+        }
+    }
+    Ok(action)
 }
 
-fn disconnect(rest: &[OsString]) -> Result<String, Failure> {
-    let right = "right is 'disconnect anonymous1' (one client, as 'show status pp anonymous' numbers it), \
-                 'disconnect anonymous' or 'disconnect all'";
-    match texts(rest).as_slice() {
-        [] => Err(Failure::usage(format!("'disconnect' needs another word; {right}"))),
-        [who] => {
-            let number = who.strip_prefix("anonymous");
-            let numbered = number.is_some_and(|n| n.is_empty() || n.parse::<u32>().is_ok());
-            if who == "all" || numbered {
-                Ok(format!("disconnect {who}"))
-            } else {
-                Err(Failure::usage(format!("'{who}' cannot be disconnected; {right}")))
-            }
-        }
-        [_, more, ..] => Err(Failure::usage(format!("'{more}' is too much; {right}"))),
+fn one_line(first: &str, words: Vec<String>, json: bool) -> Action {
+    let words: Vec<String> = std::iter::once(first.to_owned()).chain(words).collect();
+    Action::Exec { lines: vec![words.join(" ")], json }
+}
+
+fn take_json(rest: &mut Vec<OsString>) -> bool {
+    let before = rest.len();
+    rest.retain(|word| word != "--json");
+    rest.len() < before
+}
+
+/// `exec LINE …`: each argument is a line.
+fn exec(mut rest: Vec<OsString>) -> Result<Action, Failure> {
+    if asks_for_help(&rest) {
+        return Ok(Action::Help(Some(Topic::Exec)));
     }
+    let json = take_json(&mut rest);
+    if rest.is_empty() {
+        return Err(Failure::usage(
+            "a line is missing; right is \"sekisho exec 'LINE' …\", each line of the command language in quotes",
+        ));
+    }
+    Ok(Action::Exec { lines: rest.iter().map(|line| line.to_string_lossy().into_owned()).collect(), json })
 }
 
 fn topic(rest: &[OsString]) -> Result<Option<Topic>, Failure> {
@@ -228,6 +260,9 @@ Sekisho, an L2TP/IPsec remote-access VPN server
   sekisho run --config FILE          serve with a configuration file
   sekisho check --config FILE        read a file and tell what is wrong in it
   sekisho check --host               tell what on this machine is in the way
+  sekisho console                    talk to the running server: look, change, save
+  sekisho exec 'LINE' …              the same for scripts, line by line
+  sekisho reload                     read the configuration file again
   sekisho show status pp anonymous   who is connected
   sekisho show status l2tp           the L2TP tunnels
   sekisho show ipsec sa              the IPsec security associations
@@ -274,14 +309,47 @@ privileges, the TUN device, ports, addresses, forwarding, the packet filter.
 Changes nothing. The exit status is 0 if all is well, 1 if not.
 "
         }
+        Some(Topic::Console) => {
+            "\
+sekisho console
+
+Talks to the running server as at a router's console: '?' tells what may follow,
+TAB completes, 'administrator' lets you change things, and a change takes effect
+at once without ending sessions that it does not concern. 'save' writes it into
+the configuration file. Lines may also come from a pipe; the exit status is then
+1 if one was refused.
+"
+        }
+        Some(Topic::Exec) => {
+            "\
+sekisho exec [--json] 'LINE' …
+
+Has each line done by the running server, as if it had been typed at the console,
+and ends at the first one that is refused, with exit status 1. For instance:
+
+  sekisho exec 'pp select anonymous' 'pp auth username new PASSWORD' save
+"
+        }
+        Some(Topic::Reload) => {
+            "\
+sekisho reload
+
+Has the running server read its configuration file again, as SIGHUP does. Sessions
+that no change concerns go on. A file with an error is refused and changes nothing.
+"
+        }
         Some(Topic::Show) => {
             "\
 sekisho show status pp anonymous   who is connected: user, addresses, since, octets
 sekisho show status l2tp           the L2TP tunnels and sessions
+sekisho show status tunnel         the state of tunnels
 sekisho show ipsec sa              the IPsec security associations
 sekisho show config                the running configuration
+sekisho show log                   the latest lines of the log
+sekisho show account               how many calls there were
+sekisho show ip route, show arp, show environment, show techinfo, …
 
-Asks the running server.
+Asks the running server; --json gives the same for programs.
 "
         }
         Some(Topic::Disconnect) => {
@@ -323,12 +391,15 @@ mod tests {
         assert_eq!(action("check --config a"), Action::Check { config: Some("a".into()), host: false });
         assert_eq!(action("check --config a --host"), Action::Check { config: Some("a".into()), host: true });
         assert_eq!(action("check --host"), Action::Check { config: None, host: true });
-        for line in ["show status l2tp", "show status pp anonymous", "show ipsec sa", "show config"] {
-            assert_eq!(action(line), Action::Ask(line.to_owned()));
+        for line in ["show status l2tp", "show log reverse", "disconnect anonymous01", "reload"] {
+            assert_eq!(action(line), Action::Exec { lines: vec![line.to_owned()], json: false });
         }
-        for line in ["disconnect anonymous01", "disconnect anonymous", "disconnect all"] {
-            assert_eq!(action(line), Action::Ask(line.to_owned()));
-        }
+        assert_eq!(action("show --json config"), Action::Exec { lines: vec!["show config".to_owned()], json: true });
+        assert_eq!(
+            action("exec save reload"),
+            Action::Exec { lines: vec!["save".into(), "reload".into()], json: false }
+        );
+        assert_eq!(action("console"), Action::Console);
         assert_eq!(action("help"), Action::Help(None));
         assert_eq!(action("help run"), Action::Help(Some(Topic::Run)));
         assert_eq!(action("run --help"), Action::Help(Some(Topic::Run)));
@@ -339,7 +410,8 @@ mod tests {
     fn the_socket_may_stand_anywhere() {
         for line in ["--socket /x show config", "show --socket /x config", "show config --socket=/x"] {
             let args = read(line).unwrap();
-            assert_eq!((args.socket, args.action), (Some("/x".into()), Action::Ask("show config".to_owned())));
+            let asked = Action::Exec { lines: vec!["show config".to_owned()], json: false };
+            assert_eq!((args.socket, args.action), (Some("/x".into()), asked));
         }
     }
 
@@ -347,7 +419,7 @@ mod tests {
     fn a_wrong_word_is_named_with_what_would_be_right() {
         assert_eq!(
             wrong("start"),
-            "'start' is not a command of sekisho; one of quickstart, run, check, show, disconnect, help"
+            "'start' is not a command of sekisho; one of quickstart, run, check, console, exec, reload, show, disconnect, help"
         );
         assert!(wrong("").starts_with("a command is missing; one of quickstart, run"));
         assert_eq!(wrong("run --conf x"), "'--conf' cannot stand in 'sekisho run'; right is '--config FILE'");
@@ -355,13 +427,11 @@ mod tests {
         assert!(wrong("run").contains("right is 'sekisho run --config FILE'"));
         assert!(wrong("run --config a --host").starts_with("'--host' cannot stand in 'sekisho run'"));
         assert!(wrong("check").starts_with("there is nothing to check"));
-        assert!(
-            wrong("show status ppp")
-                .starts_with("'ppp' cannot stand in 'show status ppp'; right is 'show status l2tp'")
-        );
-        assert!(wrong("show status").starts_with("'show' needs another word"));
-        assert!(wrong("show config now").starts_with("'now' cannot stand in"));
-        assert!(wrong("disconnect anonymousx").starts_with("'anonymousx' cannot be disconnected; right is"));
+        assert!(wrong("show").starts_with("'show' needs another word"));
+        assert!(wrong("exec").starts_with("a line is missing"));
+        assert!(wrong("show status ppp").contains("did you mean pp?"));
+        assert!(wrong("disconnect anonymousx").starts_with("Parameter must be an integer"));
+        assert_eq!(wrong("console now"), "'now' is too much; 'sekisho console' stands alone");
         assert!(wrong("disconnect").starts_with("'disconnect' needs another word"));
         assert_eq!(wrong("quickstart now"), "'now' is too much; 'sekisho quickstart' stands alone");
         assert!(wrong("help me").starts_with("there is no help for 'me'; one of"));

@@ -4,6 +4,7 @@ use crate::clock;
 use crate::compute::{self, Pool, Weight};
 use crate::host::Host;
 use crate::log::Log;
+use crate::operator::{self, Answer, Desk, Errand, What};
 use crate::ports;
 use crate::raw::RawEsp;
 use crate::setup::{Failure, Setup};
@@ -15,6 +16,7 @@ use crate::worker::{self, Done, Links, Order, Report};
 use engine::event::Level;
 use engine::ike::{Computed, Endpoint, Job};
 use engine::path::Update;
+use engine::status::Reply;
 use engine::time::Instant;
 use engine::{Engine, HostChange, Input, Outbox, Output};
 use rustix::event::{PollFd, PollFlags, Timespec};
@@ -44,14 +46,8 @@ const REPORTS: usize = 256;
 const GOODBYE: Duration = Duration::from_millis(300);
 /// How long the data thread may take to send what it was ordered to.
 const BARRIER: Duration = Duration::from_millis(100);
-/// How long an operator waits for an answer.
-const ANSWER: Duration = Duration::from_secs(5);
-
-/// An operator's request, and where its answer goes.
-struct Ask {
-    request: command::Request,
-    answer: SyncSender<Result<String, String>>,
-}
+/// Errands of operators that may wait.
+const ERRANDS: usize = 8;
 
 /// Serves until a signal says to stop; everything the program changed on the host is undone when this returns.
 pub(crate) fn run(setup: Setup) -> Result<(), Failure> {
@@ -68,7 +64,8 @@ pub(crate) fn run(setup: Setup) -> Result<(), Failure> {
 
 fn serve(setup: Setup, log: &Log, signals: Signals) -> Result<(), Failure> {
     let trouble = |error: io::Error| Failure::new(format!("cannot start a thread: {error}"));
-    let Setup { config, mut host, socket_path, quickstart_screen } = setup;
+    let Setup { config, config_path, mut host, socket_path, quickstart_screen } = setup;
+    log.configure(&config.syslog);
     let ike = bind(IKE_PORT, Udp::bind)?;
     let nat = Arc::new(bind(NAT_PORT, Udp::bind)?);
     let _deaf = bind(L2TP_PORT, Udp::deaf)?;
@@ -81,7 +78,7 @@ fn serve(setup: Setup, log: &Log, signals: Signals) -> Result<(), Failure> {
         log.line(sentence);
     }
     host.tun_up(&tun_name, tun_mtu(&config))?;
-    for (address, _) in std::iter::once(&config.anonymous).chain(config.pps.values()).filter_map(|pp| pp.address) {
+    for (address, _) in addresses(&config) {
         host.tun_address(address)?;
     }
 
@@ -109,7 +106,9 @@ fn serve(setup: Setup, log: &Log, signals: Signals) -> Result<(), Failure> {
         }
     })
     .map_err(trouble)?;
-    let (door, asks) = open_door(&socket_path, &alarm, bell.clone())?;
+    let (errands, asked) = sync_channel(ERRANDS);
+    let desk = Arc::new(Desk::new(config.clone(), config_path, log.clone(), errands, bell.clone()));
+    let door = open_door(&socket_path, &alarm, desk.clone())?;
 
     let engine = Engine::new(config.clone(), seed()?);
     let mut control = Control {
@@ -127,11 +126,13 @@ fn serve(setup: Setup, log: &Log, signals: Signals) -> Result<(), Failure> {
         reports,
         pool,
         computed,
-        asks,
+        asked,
+        desk,
+        tun_name: tun_name.clone(),
         bell,
         alarm,
         signals,
-        replies: String::new(),
+        reply: None,
         tun_is_gone: false,
         leave_at: None,
     };
@@ -176,12 +177,14 @@ struct Control {
     reports: Receiver<Report>,
     pool: Pool<Job>,
     computed: Receiver<Computed>,
-    asks: Receiver<Ask>,
+    asked: Receiver<Errand>,
+    desk: Arc<Desk>,
+    tun_name: String,
     bell: Arc<Wake>,
     alarm: Alarm,
     signals: Signals,
     /// What the engine answered to the request in hand.
-    replies: String,
+    reply: Option<Reply>,
     /// The data thread has lost its device.
     tun_is_gone: bool,
     /// When the server stops at the latest, once it has been told to.
@@ -216,7 +219,11 @@ impl Control {
                 self.bell.hush();
                 self.on_bell(now);
             }
-            if ready.signal && self.signals.take() {
+            let signalled = if ready.signal { self.signals.take() } else { Signalled::Not };
+            if signalled == Signalled::Reload && self.leave_at.is_none() {
+                self.reload();
+            }
+            if signalled == Signalled::Stop {
                 if self.leave_at.is_some() {
                     // Whoever asks twice does not want to wait.
                     return Ok(());
@@ -240,11 +247,27 @@ impl Control {
             PollFd::new(&self.ike, PollFlags::IN),
             PollFd::new(&*self.bell, PollFlags::IN),
             PollFd::new(&self.signals.waiting, PollFlags::IN),
+            PollFd::new(&self.signals.rereading, PollFlags::IN),
         ];
         // Interrupted by a signal: its octet in the pipe ends the next call at once.
         let _ = rustix::event::poll(&mut fds, timeout.as_ref());
-        let [ike, bell, signal] = fds.map(|fd| !fd.revents().is_empty());
-        Ready { ike, bell, signal }
+        let [ike, bell, stop, reread] = fds.map(|fd| !fd.revents().is_empty());
+        Ready { ike, bell, signal: stop || reread }
+    }
+
+    /// Reads the file again, as SIGHUP asks, on a thread of its own: what is read comes back as an errand.
+    fn reload(&self) {
+        let (desk, log) = (self.desk.clone(), self.log.clone());
+        let watch = self.alarm.watch("reload");
+        let started = std::thread::Builder::new().name("reload".into()).spawn(move || {
+            let _watch = watch;
+            if let Err(why) = desk.reload() {
+                log.line(why);
+            }
+        });
+        if let Err(error) = started {
+            self.log.line(format_args!("the configuration cannot be read again: {error}"));
+        }
     }
 
     /// One input, all its outputs.
@@ -283,11 +306,43 @@ impl Control {
         while let Ok(computed) = self.computed.try_recv() {
             self.input(Input::Computed(computed), now);
         }
-        while let Ok(ask) = self.asks.try_recv() {
-            self.input(Input::Request(ask.request), now);
+        while let Ok(errand) = self.asked.try_recv() {
+            let answer = match errand.what {
+                What::Request(request, selected) => {
+                    self.input(Input::Request(request, selected), now);
+                    self.reply.take().map_or(Answer::Configured, Answer::Reply)
+                }
+                What::Configure(config) => {
+                    self.configure(*config, now);
+                    Answer::Configured
+                }
+            };
             // The operator may have gone away.
-            let _ = ask.answer.try_send(verdict(std::mem::take(&mut self.replies)));
+            let _ = errand.answer.try_send(answer);
         }
+    }
+
+    /// Follows another configuration: the host first, since clients may use at once what the engine gives them.
+    fn configure(&mut self, config: command::Config, now: Instant) {
+        self.log.configure(&config.syslog);
+        if speaks_ipv6(&config)
+            && !speaks_ipv6(&self.config)
+            && let Some(sentence) = self.host.tun_speaks_ipv6(&self.tun_name)
+        {
+            self.log.line(sentence);
+        }
+        if tun_mtu(&config) != tun_mtu(&self.config)
+            && let Err(failure) = self.host.tun_up(&self.tun_name, tun_mtu(&config))
+        {
+            self.log.line(failure);
+        }
+        for (address, _) in addresses(&config).filter(|address| !addresses(&self.config).any(|old| old == *address)) {
+            if let Err(failure) = self.host.tun_address(address) {
+                self.log.line(failure);
+            }
+        }
+        self.config = config.clone();
+        self.input(Input::Configure(Box::new(config)), now);
     }
 
     fn carry_out(&mut self, now: Instant) {
@@ -312,11 +367,7 @@ impl Control {
                     self.send(endpoint, bytes, now);
                 }
                 Output::Keepalive { endpoint } => self.send_datagram(endpoint, &[wire::esp::KEEPALIVE], now),
-                Output::Event(event) => {
-                    if self.is_logged(event.level()) {
-                        self.log.line(event);
-                    }
-                }
+                Output::Event(event) => self.log.tell(event.level(), event),
                 Output::Host(change) => self.change_host(change),
                 Output::Compute(job) => {
                     let weight = weigh(job.group);
@@ -326,7 +377,7 @@ impl Control {
                         refused.push(job.ticket);
                     }
                 }
-                Output::Reply(text) => self.replies.push_str(&text),
+                Output::Reply(reply) => self.reply = Some(reply),
             }
         }
         self.outbox = outbox;
@@ -370,14 +421,6 @@ impl Control {
         self.sender.send(socket, [Outgoing { peer, local: *local.ip(), bytes }], now.0);
     }
 
-    fn is_logged(&self, level: Level) -> bool {
-        match level {
-            Level::Notice => self.config.syslog.notice,
-            Level::Info => self.config.syslog.info,
-            Level::Debug => self.config.syslog.debug,
-        }
-    }
-
     fn change_host(&mut self, change: HostChange) {
         match change {
             HostChange::ClientUp { address, lan } => {
@@ -408,8 +451,8 @@ impl Control {
         ];
         let losses: Vec<String> =
             path.chain(others).filter(|(_, count)| *count > 0).map(|(why, count)| format!("{why}={count}")).collect();
-        if self.config.syslog.debug && !losses.is_empty() {
-            self.log.line(format_args!("packets that went no further: {}", losses.join(" ")));
+        if !losses.is_empty() {
+            self.log.tell(Level::Debug, format_args!("packets that went no further: {}", losses.join(" ")));
         }
     }
 
@@ -429,14 +472,6 @@ impl Control {
     }
 }
 
-/// The engine's answer to an operator; a refusal begins with `error:`.
-fn verdict(reply: String) -> Result<String, String> {
-    match reply.strip_prefix("error:") {
-        Some(why) => Err(why.trim().to_owned()),
-        None => Ok(reply),
-    }
-}
-
 /// How long the arithmetic of a group takes.
 fn weigh(group: crypto::Group) -> Weight {
     if group.public_len() > 256 { Weight::Heavy } else { Weight::Light }
@@ -449,46 +484,55 @@ struct Ready {
     signal: bool,
 }
 
-/// The signals that end the server, as octets in a pipe.
+/// The signals that end the server or have it read its file again, as octets in pipes.
 struct Signals {
     waiting: UnixStream,
+    rereading: UnixStream,
+}
+
+/// What a signal asks for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Signalled {
+    Not,
+    Reload,
+    Stop,
 }
 
 impl Signals {
     fn catch() -> io::Result<Self> {
-        let (waiting, writer) = UnixStream::pair()?;
-        waiting.set_nonblocking(true)?;
+        let pair = || {
+            let (waiting, writer) = UnixStream::pair()?;
+            waiting.set_nonblocking(true)?;
+            Ok::<_, io::Error>((waiting, writer))
+        };
+        let ((waiting, stop), (rereading, reread)) = (pair()?, pair()?);
         for signal in [signal_hook::consts::SIGTERM, signal_hook::consts::SIGINT] {
-            signal_hook::low_level::pipe::register(signal, writer.try_clone()?)?;
+            signal_hook::low_level::pipe::register(signal, stop.try_clone()?)?;
         }
-        // A terminal that closes does not end a server.
-        signal_hook::flag::register(signal_hook::consts::SIGHUP, Arc::default())?;
-        Ok(Self { waiting })
+        signal_hook::low_level::pipe::register(signal_hook::consts::SIGHUP, reread)?;
+        Ok(Self { waiting, rereading })
     }
 
-    /// Whether a signal came since the last call.
-    fn take(&self) -> bool {
-        matches!((&self.waiting).read(&mut [0; 1]), Ok(1))
+    /// What was asked for since the last call; to stop goes before to read again.
+    fn take(&self) -> Signalled {
+        let came = |mut pipe: &UnixStream| matches!(pipe.read(&mut [0; 1]), Ok(1));
+        if came(&self.waiting) {
+            Signalled::Stop
+        } else if came(&self.rereading) {
+            Signalled::Reload
+        } else {
+            Signalled::Not
+        }
     }
 }
 
-fn open_door(path: &std::path::Path, alarm: &Alarm, bell: Arc<Wake>) -> Result<(Door, Receiver<Ask>), Failure> {
-    let (asks, asked) = sync_channel(8);
-    let ask = move |line: &str| {
-        let request = command::parse_request(line).map_err(|problem| problem.to_string())?;
-        let (answer, wait) = sync_channel(1);
-        asks.send(Ask { request, answer }).map_err(|_| "the server is stopping".to_owned())?;
-        bell.ring();
-        let answer = wait.recv_timeout(ANSWER);
-        answer.unwrap_or_else(|_| Err("the server is busy and did not answer; ask again".to_owned()))
-    };
-    let door = Door::open(path, alarm, ask).map_err(|error| match error.kind() {
+fn open_door(path: &std::path::Path, alarm: &Alarm, desk: Arc<Desk>) -> Result<Door, Failure> {
+    Door::open(path, alarm, move |stream| operator::serve(&desk, stream)).map_err(|error| match error.kind() {
         io::ErrorKind::AddrInUse => {
             Failure::new(format!("another server answers at {}; stop it first", path.display()))
         }
         _ => Failure::new(format!("cannot make the control socket {}: {error}", path.display())),
-    })?;
-    Ok((door, asked))
+    })
 }
 
 fn bind(port: u16, how: impl Fn(SocketAddrV4) -> io::Result<Udp>) -> Result<Udp, Failure> {
@@ -533,6 +577,11 @@ fn open_tun() -> Result<Tun, Failure> {
     })
 }
 
+/// Our own ends of links that the configuration names.
+fn addresses(config: &command::Config) -> impl Iterator<Item = (Ipv4Addr, u8)> + '_ {
+    std::iter::once(&config.anonymous).chain(config.pps.values()).filter_map(|pp| pp.address)
+}
+
 /// The TUN device's MTU: the largest that a client may have.
 fn tun_mtu(config: &command::Config) -> u32 {
     let all = std::iter::once(&config.anonymous).chain(config.pps.values()).filter(|pp| pp.enabled);
@@ -573,10 +622,11 @@ mod tests {
     #[test]
     fn a_signal_is_seen_once() {
         let signals = Signals::catch().unwrap();
-        assert!(!signals.take());
-        signal_hook::low_level::raise(signal_hook::consts::SIGTERM).unwrap();
+        assert_eq!(signals.take(), Signalled::Not);
         signal_hook::low_level::raise(signal_hook::consts::SIGHUP).unwrap();
-        assert!(signals.take());
-        assert!(!signals.take());
+        signal_hook::low_level::raise(signal_hook::consts::SIGTERM).unwrap();
+        assert_eq!(signals.take(), Signalled::Stop);
+        assert_eq!(signals.take(), Signalled::Reload);
+        assert_eq!(signals.take(), Signalled::Not);
     }
 }

@@ -1,20 +1,31 @@
 //! The log: one line an event, in the router's form, written by a thread of its own so that no reader of it can stall the server.
 
+use std::collections::VecDeque;
 use std::fmt::Display;
 use std::io::{self, Write};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
+
+use command::Syslog;
+use engine::event::Level;
+use serde::Serialize;
+
+use crate::syslog::Collector;
 
 /// Lines that may wait for a slow reader; what comes beyond is counted and left out.
 const WAITING: usize = 4096;
+/// Lines that `show log` remembers.
+pub(crate) const REMEMBERED: usize = 10_000;
 
 /// Where lines go.
 #[derive(Clone, Debug)]
 pub(crate) struct Log {
     lines: SyncSender<Message>,
     lost: Arc<AtomicU64>,
+    memory: Arc<Mutex<Memory>>,
+    collector: Collector,
 }
 
 #[derive(Debug)]
@@ -22,6 +33,46 @@ enum Message {
     Line(String),
     /// Everything before this has been written when the answer comes.
     Flush(SyncSender<()>),
+}
+
+/// A line as `show log` prints it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub(crate) struct Remembered {
+    pub(crate) time: String,
+    pub(crate) text: String,
+}
+
+/// The lines that `show log` prints: the latest [`REMEMBERED`]. A line that comes again is counted.
+#[derive(Debug, Default)]
+struct Memory {
+    lines: VecDeque<Remembered>,
+    /// How often the last line came again, and when it did last.
+    again: u64,
+    again_at: String,
+    settings: Syslog,
+}
+
+impl Memory {
+    fn keep(&mut self, time: String, text: &str) {
+        if self.lines.back().is_some_and(|last| last.text == text) {
+            self.again += 1;
+            self.again_at = time;
+            return;
+        }
+        let repeated = self.repeated();
+        self.again = 0;
+        self.lines.extend(repeated);
+        self.lines.push_back(Remembered { time, text: text.to_owned() });
+        while self.lines.len() > REMEMBERED {
+            self.lines.pop_front();
+        }
+    }
+
+    /// The line that stands for those that came again.
+    fn repeated(&self) -> Option<Remembered> {
+        let text = format!("same message repeated {} times", self.again);
+        (self.again > 0).then(|| Remembered { time: self.again_at.clone(), text })
+    }
 }
 
 impl Log {
@@ -33,7 +84,8 @@ impl Log {
     fn start_into(mut sink: impl Write + Send + 'static) -> io::Result<(Self, JoinHandle<()>)> {
         let (lines, waiting) = sync_channel(WAITING);
         let lost = Arc::new(AtomicU64::new(0));
-        let log = Self { lines, lost: lost.clone() };
+        let memory = Arc::default();
+        let log = Self { lines, lost: lost.clone(), memory, collector: Collector::start()? };
         let thread = std::thread::Builder::new().name("log".into()).spawn(move || {
             for message in waiting {
                 match message {
@@ -54,12 +106,56 @@ impl Log {
         Ok((log, thread))
     }
 
-    /// Writes one line with the time before it.
+    /// Follows other lines of `syslog …` from here on.
+    pub(crate) fn configure(&self, settings: &Syslog) {
+        self.memory().settings = settings.clone();
+        self.collector.configure(settings);
+    }
+
+    /// Writes one line of the life of connections with the time before it.
     pub(crate) fn line(&self, what: impl Display) {
-        let line = one_line(&format!("{}: {what}", stamp()));
+        self.tell(Level::Info, what);
+    }
+
+    /// Writes one line, if `syslog notice` and `syslog debug` let it; lines of the life of connections are always kept, and
+    /// sent unless `syslog info off` is written.
+    pub(crate) fn tell(&self, level: Level, what: impl Display) {
+        let mut memory = self.memory();
+        let (kept, sent) = match level {
+            Level::Notice => (memory.settings.notice, memory.settings.notice),
+            Level::Info => (true, memory.settings.info),
+            Level::Debug => (memory.settings.debug, memory.settings.debug),
+        };
+        if !kept {
+            return;
+        }
+        let (time, text) = (stamp(), one_line(&what.to_string()));
+        if sent {
+            self.collector.send(level, &text);
+        }
+        let line = format!("{time}: {text}\n");
+        memory.keep(time, &text);
+        drop(memory);
         if let Err(TrySendError::Full(_)) = self.lines.try_send(Message::Line(line)) {
             self.lost.fetch_add(1, Ordering::Relaxed);
         }
+    }
+
+    /// What is remembered, oldest first.
+    pub(crate) fn remembered(&self) -> Vec<Remembered> {
+        let memory = self.memory();
+        memory.lines.iter().cloned().chain(memory.repeated()).collect()
+    }
+
+    /// Forgets what is remembered.
+    pub(crate) fn clear(&self) {
+        let mut memory = self.memory();
+        memory.lines.clear();
+        memory.again = 0;
+    }
+
+    fn memory(&self) -> std::sync::MutexGuard<'_, Memory> {
+        self.memory.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Waits until everything so far has been written, or half a second.
@@ -72,15 +168,13 @@ impl Log {
 }
 
 /// The local time as the router writes it: `2026/04/14 09:30:00`.
-fn stamp() -> impl Display {
+fn stamp() -> String {
     jiff::Zoned::now().strftime("%Y/%m/%d %H:%M:%S").to_string()
 }
 
 /// Exactly one line: what a peer put into a name cannot begin another or speak to the terminal.
 fn one_line(text: &str) -> String {
-    let mut line: String = text.chars().map(|c| if c.is_control() { '.' } else { c }).collect();
-    line.push('\n');
-    line
+    text.chars().map(|c| if c.is_control() { '.' } else { c }).collect()
 }
 
 #[cfg(test)]
@@ -115,6 +209,35 @@ mod tests {
         assert_eq!(shape, "9999/99/99 99:99:99: ");
         drop(log);
         thread.join().unwrap();
+    }
+
+    #[test]
+    fn a_line_that_comes_again_is_counted_and_the_oldest_are_forgotten() {
+        let mut memory = Memory::default();
+        for text in ["up", "up", "up", "down"] {
+            memory.keep("now".to_owned(), text);
+        }
+        let texts = |memory: &Memory| memory.lines.iter().map(|line| line.text.clone()).collect::<Vec<_>>();
+        assert_eq!(texts(&memory), ["up", "same message repeated 2 times", "down"]);
+        for n in 0..REMEMBERED + 5 {
+            memory.keep("now".to_owned(), &n.to_string());
+        }
+        assert_eq!(memory.lines.len(), REMEMBERED);
+        assert_eq!(memory.lines[0].text, "5");
+    }
+
+    #[test]
+    fn what_connections_live_through_is_always_kept_and_the_rest_where_it_is_asked_for() {
+        let (log, _thread) = Log::start_into(Sink::default()).unwrap();
+        log.tell(Level::Info, "one");
+        log.tell(Level::Debug, "two");
+        log.configure(&Syslog { debug: true, info: false, ..Syslog::default() });
+        log.tell(Level::Debug, "three");
+        log.tell(Level::Info, "four");
+        let texts: Vec<String> = log.remembered().into_iter().map(|line| line.text).collect();
+        assert_eq!(texts, ["one", "three", "four"]);
+        log.clear();
+        assert!(log.remembered().is_empty());
     }
 
     #[test]

@@ -11,11 +11,14 @@ mod host;
 mod journal;
 mod log;
 mod netlink;
+mod operator;
 mod ports;
+mod protocol;
 mod quickstart;
 mod raw;
 mod setup;
 mod socket;
+mod syslog;
 mod tun;
 mod udp;
 mod wake;
@@ -47,7 +50,8 @@ fn act(args: args::Args) -> Result<(), Failure> {
         Action::Quickstart => quickstart::run(socket, control::run),
         Action::Run { config } => run(&config, socket),
         Action::Check { config, host } => check::run(config.as_deref(), host),
-        Action::Ask(line) => say(&console::ask(&socket, &line)?),
+        Action::Exec { lines, json } => console::exec(&socket, &lines, json),
+        Action::Console => console::run(&socket),
         Action::Help(topic) => say(args::help(topic)),
         Action::Version => say(concat!("sekisho ", env!("CARGO_PKG_VERSION"), "\n")),
     }
@@ -92,5 +96,5 @@ fn run(path: &Path, socket_path: PathBuf) -> Result<(), Failure> {
     for notice in check::notices(&config) {
         eprintln!("sekisho: {notice}");
     }
-    control::run(Setup { config, host, socket_path, quickstart_screen: None })
+    control::run(Setup { config, config_path: path.to_owned(), host, socket_path, quickstart_screen: None })
 }

@@ -92,7 +92,7 @@ pub(crate) fn run(socket: PathBuf, serve: impl FnOnce(Setup) -> Result<(), Failu
     }
     set_up(&mut host, &config, &facts, &mut notes)?;
     let screen = screen(&of(&config, &facts, &path, notes)?);
-    serve(Setup { config, host, socket_path: socket, quickstart_screen: Some(screen) })
+    serve(Setup { config, config_path: path, host, socket_path: socket, quickstart_screen: Some(screen) })
 }
 
 /// Where configurations are kept.

@@ -16,6 +16,8 @@ pub(crate) const TUN_NAMES: &str = "sekisho*";
 pub(crate) struct Setup {
     /// The configuration, free of errors.
     pub(crate) config: command::Config,
+    /// The file that it was read from, and is saved into.
+    pub(crate) config_path: PathBuf,
     /// The host, locked and clean; dropping it undoes every change that was made through it.
     pub(crate) host: Host,
     /// Where the control socket has to be bound.

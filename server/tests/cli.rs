@@ -70,8 +70,13 @@ fn a_wrong_command_line_ends_with_status_2_and_says_what_would_be_right() {
         (&[][..], "sekisho: a command is missing; one of quickstart, run"),
         (&["run"][..], "sekisho: the configuration file is missing; right is 'sekisho run --config FILE'"),
         (&["check"][..], "sekisho: there is nothing to check; right is 'sekisho check --config FILE'"),
-        (&["show", "status", "ppp"][..], "sekisho: 'ppp' cannot stand in 'show status ppp'; right is"),
-        (&["disconnect", "bob"][..], "sekisho: 'bob' cannot be disconnected; right is 'disconnect anonymous1'"),
+        (
+            &["show", "status", "ppp"][..],
+            "sekisho: Invalid command name: \"ppp\" cannot follow show status; did you mean pp?",
+        ),
+        (&["disconnect", "bob"][..], "sekisho: Illegal keyword: \"bob\" is not"),
+        (&["console", "now"][..], "sekisho: 'now' is too much; 'sekisho console' stands alone"),
+        (&["exec"][..], "sekisho: a line is missing"),
     ] {
         let told = room.sekisho(words);
         assert_eq!(told.status, 2, "{words:?}: {}", told.err);

@@ -2,11 +2,17 @@
 
 use crate::packet;
 use crate::world::{Delivery, ECHO, Echoes, HOST, MARK, World, seed32};
+use command::Typed;
 use core::time::Duration;
 use engine::path::{self, ClientId, Worker};
 use engine::record::{JUMP, Refused};
+use engine::status::{Look, Reply, Screen};
 use engine::time::Instant;
 use engine::{Engine, Input, Outbox};
+
+/// Screens here have no clock on the wall.
+const ENGLISH: Look<'static> =
+    Look { language: command::Language::English, ago: &|_| String::from("2026/04/14 09:30:00") };
 
 impl World {
     /// Dials and waits until the client is up.
@@ -64,11 +70,40 @@ impl World {
         self.log().iter().any(|l| l.contains(words))
     }
 
-    /// An operator's line; gives the answer.
+    /// An operator's line; gives the answer in English. A line that changes the configuration is followed at once.
     pub fn command(&mut self, line: &str) -> String {
+        let selected = self.selected;
+        match command::typed(&self.config, selected, command::Level::Administrator, line).expect("a line") {
+            Typed::Nothing | Typed::Password(_) => String::new(),
+            Typed::Select(scope) => {
+                self.selected = scope;
+                String::new()
+            }
+            Typed::Change { config, told } => {
+                self.config = (*config).clone();
+                self.input(Input::Configure(config));
+                told.iter().map(|problem| format!("{problem}\n")).collect()
+            }
+            Typed::Ask(request) => {
+                self.input(Input::Request(request, selected));
+                match self.replies.pop() {
+                    Some(Reply::Screen(screen)) => screen.text(ENGLISH),
+                    Some(Reply::Done(text)) => format!("{text}\n"),
+                    Some(Reply::Refused(why)) => format!("error: {why}\n"),
+                    None => String::new(),
+                }
+            }
+        }
+    }
+
+    /// The screen of an operator's request.
+    pub fn screen(&mut self, line: &str) -> Screen {
         let request = command::parse_request(line).expect("a request");
-        self.input(Input::Request(request));
-        self.replies.pop().unwrap_or_default()
+        self.input(Input::Request(request, self.selected));
+        match self.replies.pop() {
+            Some(Reply::Screen(screen)) => screen,
+            other => panic!("no screen: {other:?}"),
+        }
     }
 
     /// The server stops in good order.

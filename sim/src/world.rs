@@ -9,6 +9,7 @@ use core::time::Duration;
 use engine::event::Event;
 use engine::ike::{Computed, Endpoint};
 use engine::path::{self, Arrival, Departure, Encap, HEADROOM, TAILROOM, Verdict, Worker};
+use engine::status::Reply;
 use engine::time::{Instant, earliest};
 use engine::{Engine, HostChange, Input, Outbox, Output};
 use std::collections::{BTreeMap, BTreeSet};
@@ -118,8 +119,10 @@ pub struct World {
     pub echoes: Vec<Echoes>,
     pub(crate) highest: BTreeMap<u32, u32>,
     pub(crate) heard: BTreeSet<(u64, u64)>,
-    pub(crate) replies: Vec<String>,
+    pub(crate) replies: Vec<Reply>,
     pub(crate) restarts: u64,
+    /// What the operator has selected.
+    pub(crate) selected: command::Scope,
 }
 
 pub(crate) fn seed32(seed: u64) -> [u8; 32] {
@@ -157,6 +160,7 @@ impl World {
             heard: BTreeSet::new(),
             replies: vec![],
             restarts: 0,
+            selected: command::Scope::Global,
         };
         this.input(Input::Started);
         this
@@ -555,7 +559,7 @@ impl World {
                     let result = job.run();
                     self.schedule(COMPUTING, Delivery::Computed(result));
                 }
-                Output::Reply(text) => self.replies.push(text),
+                Output::Reply(reply) => self.replies.push(reply),
             }
         }
     }

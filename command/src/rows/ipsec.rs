@@ -2,6 +2,7 @@
 
 use crate::config::{Gateway, IkeEncryption, IkeGroup, IkeHash, IkeLog, IkeRetry, Remote, SaPolicy, Transport};
 use crate::problem::Severity;
+use crate::request::Request;
 use crate::table::{Args, Home, Place, Remark, Row};
 use crate::text::Fault;
 use crate::value::{G, Hidden, IDS, Kind, SWITCH, TUNNELS, Value, may, must, several};
@@ -393,8 +394,8 @@ pub(crate) const ROWS: &[Row] = &[
         );
         (count > u64::from(TUNNELS)).then_some(Remark { severity: Severity::Error, slot: 1, message })
     }),
-    Row::later("ipsec refresh sa", &[]).help("delete all SAs without telling the peers", "すべてのSAを相手に知らせず消す"),
-    Row::later("ipsec sa delete", &[must("ID", Kind::NumberOr(1, IDS, &["all"]))]).help("delete SAs and tell the peers", "SAを消す"),
+    Row::ask("ipsec refresh sa", &[], |_| Request::RefreshSa).help("delete all SAs without telling the peers", "すべてのSAを相手に知らせず消す"),
+    Row::ask("ipsec sa delete", &[must("ID", Kind::NumberOr(1, IDS, &["all"]))], |v| Request::DeleteSa(v.number(0))).help("delete SAs and tell the peers", "SAを消す"),
 ];
 
 fn duration(gateway: &mut Gateway, v: Args<'_>) {

@@ -1,8 +1,10 @@
 //! The console, syslog, who may administer, and other services of the router.
 
+use crate::config::{Config, SyslogForm};
 use crate::rows::host::{SCHEDULE, SSH, TIME};
-use crate::table::{Home, Place, Row};
-use crate::value::{Kind, REST, SWITCH, Slot, may, must, several};
+use crate::table::{Args, Home, Place, Remark, Row};
+use crate::text::Fault;
+use crate::value::{Hidden, Kind, REST, SWITCH, Slot, Value, may, must, several};
 
 const PORT: &[Slot] = &[must("PORT", Kind::Number(1, 65_535))];
 const HOSTS: &[Slot] = &[several("HOST", Kind::Free, 1, 64)];
@@ -11,28 +13,113 @@ const FACILITY: Kind =
     Kind::NumberOr(0, 23, &["user", "local0", "local1", "local2", "local3", "local4", "local5", "local6", "local7"]);
 const CHARACTER: Kind = Kind::Choice(&["en.ascii", "ja.sjis", "ja.euc", "ja.utf8", "ascii", "sjis", "euc"]);
 
+/// A password that is not written as it is.
+const SEALED: &[Slot] = &[several("HASH", Kind::Text(1, 256), 0, 2)];
+
+/// What a hash of a password stands behind.
+const ENCRYPTED: &str = "encrypted";
+
+/// The hash behind `encrypted`; none where a router's file says `*`.
+fn sealed(v: Args<'_>, at: usize) -> Option<Hidden<String>> {
+    match v.list(at) {
+        [Value::Text(word), Value::Text(hash)] if word == ENCRYPTED => Some(Hidden::new(hash.clone())),
+        _ => None,
+    }
+}
+
+/// A password on the same line is refused, as on the routers.
+fn asked_for(v: Args<'_>) -> Option<Remark> {
+    let words: Vec<&Value> = v.list(0).iter().collect();
+    let fine = match words.as_slice() {
+        [] => true,
+        [Value::Text(word)] => word == "*",
+        [Value::Text(word), _] => word == ENCRYPTED,
+        _ => false,
+    };
+    (!fine).then(|| {
+        Remark::wrong(
+            0,
+            Fault::ParameterCount,
+            "the password is asked for; write the command without it",
+            "パスワードは別に入力します。コマンドだけを書いてください",
+        )
+    })
+}
+
+/// A password written as it is.
+fn plain(v: Args<'_>, at: usize) -> Option<Hidden<String>> {
+    match v.list(at) {
+        [Value::Text(password)] if password != "*" => Some(Hidden::new(format!("plain:{password}"))),
+        _ => None,
+    }
+}
+
+fn attributes(config: &mut Config, v: Args<'_>) {
+    let words: Vec<&str> = [0, 1]
+        .into_iter()
+        .flat_map(|at| v.list(at))
+        .filter_map(|value| if let Value::Text(word) = value { Some(word.as_str()) } else { None })
+        .collect();
+    let name = words.first().filter(|word| !word.contains('='));
+    let allowed = match name {
+        Some(name) => &mut config.login.users.entry((*name).to_owned()).or_default().allowed,
+        None => &mut config.login.others,
+    };
+    for (attribute, value) in words.iter().filter_map(|word| word.split_once('=')) {
+        match attribute {
+            "administrator" => allowed.administrator = value != "off",
+            "connection" => allowed.connection = value != "off",
+            "login-timer" => allowed.timer_s = value.parse().ok(),
+            _ => {}
+        }
+    }
+}
+
 pub(crate) const ROWS: &[Row] = &[
     Row::foreign(Home::Global, "security class", &[must("LEVEL", Kind::Number(1, 3)), SWITCH, REST], Place::Security)
         .default("1 on")
         .help("how strictly the router guards its passwords", "セキュリティクラス"),
-    Row::kept(Home::Global, "login password", &[REST], Place::Security)
-        .syntax("")
-        .help("the password for logging in, asked for", "ログインパスワード"),
-    Row::kept(Home::Global, "administrator password", &[REST], Place::Security)
-        .syntax("")
-        .help("the administrator's password, asked for", "管理者パスワード"),
-    Row::kept(Home::Global, "login user", &[must("NAME", Kind::Text(1, 32)), REST], Place::Security)
-        .many(1)
-        .syntax("NAME [PASSWORD | encrypted HASH]")
-        .help("a user who may log in", "ログインユーザー"),
-    Row::kept(Home::Global, "user attribute", &[REST], Place::Security)
-        .many(1)
-        .help("what a user may do", "ユーザーの属性"),
-    Row::kept(
-        Home::Global,
+    Row::global("login password", SEALED, Place::Security, |config, v| {
+        config.login.password = sealed(v, 0);
+    })
+    .check(asked_for)
+    .syntax("[encrypted HASH]")
+    .help("the password for logging in at the console; it is asked for", "ログインパスワード"),
+    Row::global("administrator password", SEALED, Place::Security, |config, v| {
+        config.login.administrator = sealed(v, 0);
+    })
+    .check(asked_for)
+    .syntax("[encrypted HASH]")
+    .help("the administrator's password; it is asked for", "管理者パスワード"),
+    Row::global(
+        "login user",
+        &[must("NAME", Kind::Text(1, 32)), several("PASSWORD", Kind::Text(0, 256), 0, 2)],
+        Place::Security,
+        |config, v| {
+            let user = config.login.users.entry(v.text(0).to_owned()).or_default();
+            user.password = sealed(v, 1).or_else(|| plain(v, 1));
+        },
+    )
+    .many(1)
+    .syntax("NAME [PASSWORD | encrypted HASH]")
+    .help("a user who may log in at the console", "ログインユーザー"),
+    Row::global(
+        "user attribute",
+        &[several("NAME", Kind::Text(1, 32), 0, 1), several("ATTRIBUTE=VALUE", Kind::Text(1, 256), 0, 16)],
+        Place::Security,
+        attributes,
+    )
+    .many(1)
+    .syntax("[NAME] [administrator=on|off] [connection=off|all|…] [login-timer=SECONDS|clear] …")
+    .help(
+        "what a user may do: become administrator, log in at all, and the seconds until the console is closed",
+        "ユーザーの属性",
+    ),
+    Row::global(
         "login timer",
         &[must("SECONDS", Kind::NumberOr(120, 21_474_836, &["clear"]))],
         Place::Security,
+        |config, v| config.login.timer_s = v.number(0),
     )
     .default("300")
     .help("seconds without a key until a console is closed", "ログインタイマー"),
@@ -51,24 +138,20 @@ pub(crate) const ROWS: &[Row] = &[
         config.console.japanese = v.word(0) != "en.ascii" && v.word(0) != "ascii";
     })
     .default("en.ascii")
-    .pending()
     .help("the language of the console's texts; they are always in UTF-8", "コンソールの言語と文字コード"),
     Row::global("console columns", &[must("C", Kind::Number(80, 4096))], Place::Console, |config, v| {
         config.console.columns = v.number(0).unwrap_or(80);
     })
     .default("80")
-    .pending()
     .help("columns of the console", "コンソールの桁数"),
     Row::global("console lines", &[must("L", Kind::NumberOr(10, 100, &["infinity"]))], Place::Console, |config, v| {
         config.console.lines = v.number(0);
     })
     .default("24")
-    .pending()
     .help("lines of the console", "コンソールの行数"),
     Row::global("console prompt", &[must("TEXT", Kind::Text(0, 64))], Place::Console, |config, v| {
         config.console.prompt = Some(v.text(0).to_owned());
     })
-    .pending()
     .help("text of the prompt", "コンソールのプロンプト"),
     Row::global("console info", &[SWITCH], Place::Console, |config, v| config.console.info = v.on(0))
         .default("off")
@@ -85,7 +168,6 @@ pub(crate) const ROWS: &[Row] = &[
     Row::global("syslog host", &[several("HOST", Kind::Host(255, &[]), 1, 4)], Place::Syslog, |config, v| {
         config.syslog.hosts = v.list(0).iter().map(|host| Kind::Host(255, &[]).write(host)).collect();
     })
-    .pending()
     .help("hosts that the log is sent to", "SYSLOGの送り先"),
     Row::global("syslog facility", &[must("F", FACILITY)], Place::Syslog, |config, v| {
         let number = match v.word(0).strip_prefix("local") {
@@ -95,7 +177,6 @@ pub(crate) const ROWS: &[Row] = &[
         config.syslog.facility = u8::try_from(number).unwrap_or(1);
     })
     .default("user")
-    .pending()
     .help("the log's facility", "SYSLOGのファシリティ"),
     Row::global("syslog notice", &[SWITCH], Place::Syslog, |config, v| config.syslog.notice = v.on(0))
         .default("off")
@@ -106,21 +187,34 @@ pub(crate) const ROWS: &[Row] = &[
     Row::global("syslog debug", &[SWITCH], Place::Syslog, |config, v| config.syslog.debug = v.on(0))
         .default("off")
         .help("log details", "DEBUGレベルのログを出すかどうか"),
-    Row::kept(
-        Home::Global,
+    Row::global(
         "syslog format type",
         &[must("TYPE", Kind::Choice(&["yamaha", "rfc3164", "rfc5424"]))],
         Place::Syslog,
+        |config, v| {
+            config.syslog.form = match v.word(0) {
+                "rfc3164" => SyslogForm::Rfc3164,
+                "rfc5424" => SyslogForm::Rfc5424,
+                _ => SyslogForm::Yamaha,
+            };
+        },
     )
     .default("yamaha")
     .help("the form of a log packet", "SYSLOGの形式"),
-    Row::kept(Home::Global, "syslog format hostname text", &[must("NAME", Kind::Text(1, 64))], Place::Syslog)
-        .help("the host name in a log packet", "SYSLOGのホスト名"),
-    Row::kept(Home::Global, "syslog local address", &[must("ADDRESS", Kind::Ip)], Place::Syslog)
-        .help("the address that the log is sent from", "SYSLOGの送信元アドレス"),
-    Row::kept(Home::Global, "syslog srcport", PORT, Place::Syslog)
-        .default("514")
-        .help("the port that the log is sent from", "SYSLOGの送信元ポート"),
+    Row::global("syslog format hostname text", &[must("NAME", Kind::Text(1, 64))], Place::Syslog, |config, v| {
+        config.syslog.hostname = Some(v.text(0).to_owned());
+    })
+    .default("Sekisho")
+    .help("the host name in a log packet", "SYSLOGのホスト名"),
+    Row::global("syslog local address", &[must("ADDRESS", Kind::Ip)], Place::Syslog, |config, v| {
+        config.syslog.local_address = v.ip(0);
+    })
+    .help("the address that the log is sent from", "SYSLOGの送信元アドレス"),
+    Row::global("syslog srcport", PORT, Place::Syslog, |config, v| {
+        config.syslog.source_port = v.octets(0).unwrap_or(514);
+    })
+    .default("514")
+    .help("the port that the log is sent from", "SYSLOGの送信元ポート"),
     Row::kept(Home::Global, "syslog execute command", &[SWITCH], Place::Syslog)
         .default("off")
         .help("log what operators type", "実行したコマンドをログに残す"),

@@ -305,6 +305,11 @@ impl Reliable {
         }
     }
 
+    /// HELLOs are repeated by another policy from here on.
+    pub(super) fn keep_alive_by(&mut self, hello: Retry) {
+        self.hello = hello;
+    }
+
     fn front_is_hello(&self) -> bool {
         self.queue.front().is_some_and(|item| item.kind == Kind::Hello)
     }

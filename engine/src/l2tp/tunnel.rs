@@ -98,8 +98,7 @@ impl Tunnel {
             Err(refused) => return Err(refused.refusal(&received, local_tunnel_id, &settings)),
         };
         let text = |kind| received.find(kind).map(|avp| printable(&avp.value)).unwrap_or_default();
-        let (interval, count) = settings.keepalive.unwrap_or(NO_KEEPALIVE);
-        let hello = Retry { first: interval, factor: 1, cap: interval, tries: count };
+        let hello = keepalive_policy(&settings);
         let mut tunnel = Self {
             local_tunnel_id,
             peer_tunnel_id: checked.peer_tunnel_id,
@@ -121,6 +120,21 @@ impl Tunnel {
         let sccrp = sccrp(&tunnel.settings, local_tunnel_id, challenge, received.find(AvpType::Challenge));
         tunnel.send(0, &sccrp, Kind::Plain, now);
         Ok(tunnel)
+    }
+
+    /// Goes on under other settings, as far as they do not belong to what has been agreed on: keepalive, disconnect timer,
+    /// log.
+    pub fn reconfigure(&mut self, settings: &Settings, now: Instant) {
+        if settings.idle != self.settings.idle {
+            self.last_data = now;
+            self.settings.idle = settings.idle;
+        }
+        if settings.keepalive != self.settings.keepalive {
+            self.settings.keepalive = settings.keepalive;
+            self.reliable.keep_alive_by(keepalive_policy(settings));
+        }
+        self.settings.log_messages = settings.log_messages;
+        self.settings.log_keepalive = settings.log_keepalive;
     }
 
     /// Takes a whole control message of the client.
@@ -516,4 +530,10 @@ pub(super) fn encode(peer_tunnel_id: u16, leaving: &Leaving) -> Vec<u8> {
         priority: false,
     };
     header.encode(&leaving.body)
+}
+
+/// How a HELLO is repeated (`l2tp keepalive use`).
+fn keepalive_policy(settings: &Settings) -> Retry {
+    let (interval, count) = settings.keepalive.unwrap_or(NO_KEEPALIVE);
+    Retry { first: interval, factor: 1, cap: interval, tries: count }
 }

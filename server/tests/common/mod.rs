@@ -7,6 +7,7 @@ pub(crate) mod configuration;
 pub(crate) mod field;
 pub(crate) mod namespace;
 pub(crate) mod server;
+pub(crate) mod terminal;
 
 use libtest_mimic::{Arguments, Completion, Trial};
 use namespace::Namespace;

@@ -3,6 +3,7 @@
 use super::configuration::configuration;
 use super::namespace::Namespace;
 use std::fs::{self, File};
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -29,7 +30,8 @@ impl Room {
         fs::write(self.configuration(), text).unwrap();
     }
 
-    fn configuration(&self) -> PathBuf {
+    /// The configuration file.
+    pub(crate) fn configuration(&self) -> PathBuf {
         self.0.join("test.conf")
     }
 
@@ -38,7 +40,8 @@ impl Room {
         self.0.join("etc")
     }
 
-    fn command(&self, words: &[&str]) -> Command {
+    /// The program with its words, in this room.
+    pub(crate) fn command(&self, words: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_sekisho"));
         command
             .args(words)
@@ -52,6 +55,15 @@ impl Room {
     pub(crate) fn sekisho(&self, place: &Namespace, words: &[&str]) -> Told {
         let mut command = self.command(words);
         Told::from(place.enter(|| command.output()).unwrap())
+    }
+
+    /// Runs the program to its end with lines in a pipe.
+    pub(crate) fn piped(&self, place: &Namespace, words: &[&str], lines: &str) -> Told {
+        let mut command = self.command(words);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = place.enter(|| command.spawn()).unwrap();
+        child.stdin.take().unwrap().write_all(lines.as_bytes()).unwrap();
+        Told::from(child.wait_with_output().unwrap())
     }
 
     /// Runs it with the configuration, though it is expected to refuse; it is ended if it does not.
@@ -141,8 +153,12 @@ impl Server {
 
     /// Sends it SIGTERM, and does not wait.
     pub(crate) fn tell_to_stop(&self) {
-        let pid = rustix::process::Pid::from_child(&self.child);
-        rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+        self.signal(rustix::process::Signal::TERM);
+    }
+
+    /// Sends it a signal.
+    pub(crate) fn signal(&self, signal: rustix::process::Signal) {
+        rustix::process::kill_process(rustix::process::Pid::from_child(&self.child), signal).unwrap();
     }
 
     /// Waits for its end.

@@ -57,11 +57,19 @@ impl Peer {
             queue: VecDeque::new(),
             repeat: None,
         });
+        let mut names = [
+            Avp::u32(AvpType::FramingCapabilities, if self.manner.android { 2 } else { 3 }),
+            Avp::bytes(AvpType::HostName, self.manner.host_name.as_bytes()),
+        ];
+        if self.manner.android {
+            names.reverse();
+        }
+        let [second, third] = names;
         let avps = vec![
             Avp::u16(AvpType::MessageType, MessageType::Sccrq.into()),
             Avp::u16(AvpType::ProtocolVersion, 0x0100),
-            Avp::u32(AvpType::FramingCapabilities, 3),
-            Avp::bytes(AvpType::HostName, self.manner.host_name.as_bytes()),
+            second,
+            third,
             Avp::u16(AvpType::AssignedTunnelId, tunnel),
             Avp::u16(AvpType::ReceiveWindowSize, self.manner.window),
         ];
@@ -229,21 +237,26 @@ impl Peer {
             let code = wire::l2tp::ResultCode { result: kind, error: Some(0), message: String::new() };
             Avp::bytes(AvpType::ResultCode, &code.encode())
         };
-        self.send_control(vec![
-            Avp::u16(AvpType::MessageType, MessageType::Cdn.into()),
-            result(3),
-            Avp::u16(AvpType::AssignedSessionId, session),
-        ]);
+        let says_cdn = !self.manner.android;
+        if says_cdn {
+            self.send_control(vec![
+                Avp::u16(AvpType::MessageType, MessageType::Cdn.into()),
+                result(3),
+                Avp::u16(AvpType::AssignedSessionId, session),
+            ]);
+        }
         self.send_control(vec![
             Avp::u16(AvpType::MessageType, MessageType::StopCcn.into()),
             Avp::u16(AvpType::AssignedTunnelId, tunnel),
             result(6),
         ]);
         // The second would wait for the first's acknowledgement: a client that leaves does not.
-        if let Some(lac) = &mut self.l2tp {
-            lac.queue.pop_front();
+        if says_cdn {
+            if let Some(lac) = &mut self.l2tp {
+                lac.queue.pop_front();
+            }
+            self.send_first();
         }
-        self.send_first();
         if let Some(lac) = &mut self.l2tp {
             lac.queue.clear();
             lac.repeat = None;

@@ -52,6 +52,8 @@ pub struct Manner {
     pub lives: (u16, u16),
     /// Name in its own messages.
     pub host_name: String,
+    /// It speaks L2TP as old Android does: host name first, asynchronous framing alone, no CDN when it leaves.
+    pub android: bool,
 }
 
 impl Default for Manner {
@@ -79,6 +81,7 @@ impl Default for Manner {
             answers: true,
             lives: (28_800, 3600),
             host_name: "sim".to_owned(),
+            android: false,
         }
     }
 }

@@ -10,6 +10,7 @@ mod print;
 mod problem;
 mod request;
 mod rows;
+mod scopes;
 mod script;
 mod table;
 mod template;
@@ -18,7 +19,7 @@ mod value;
 
 pub use complete::{Completion, complete, help};
 pub use config::*;
-pub use manual::manual;
+pub use manual::{man_page, manual};
 pub use parse::{parse, parse_request};
 pub use problem::{Problem, Severity};
 pub use request::{Request, Which};

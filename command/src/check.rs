@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 
-use crate::config::{Config, DnsSource, Encapsulation, Pp, PpRef, Remote, Tunnel};
+use crate::config::{Config, DnsSource, Encapsulation, FilterList, Pp, PpRef, Remote, Tunnel};
 use crate::problem::{Problem, Severity};
 use crate::rows::ipsec::{CIPHERS, GROUPS, HASHES};
 use crate::script::Entry;
@@ -33,6 +33,7 @@ pub(crate) fn all(config: &Config) -> Vec<Problem> {
     check.tunnels();
     check.service();
     check.refusals();
+    check.filters();
     check.without_effect();
     check.problems
 }
@@ -277,6 +278,23 @@ impl Check<'_> {
             self.tell(Severity::Error, self.first_of(&[(scope, "pp bind")]), &name(which), message);
         }
         let at = self.first_of(&[(scope, row), (scope, "pp bind")]);
+        if pp.from_scopes && self.config.dhcp_scopes.is_empty() {
+            let message = Text::new(
+                format!(
+                    "{row} dhcp lends addresses of dhcp scope, but there is none; add dhcp scope 1 FIRST-LAST/MASK"
+                ),
+                format!(
+                    "{row} dhcpはdhcp scopeのアドレスを割り当てますが、1つもありません。dhcp scope 1 FIRST-LAST/MASKを加えてください"
+                ),
+            );
+            self.tell(Severity::Error, at, "dhcp", message);
+        } else if pp.from_scopes {
+            let message = Text::new(
+                "addresses of dhcp scope are lent to callers by this server itself, so the DHCP server of the LAN must not lend them to others",
+                "dhcp scopeのアドレスは本サーバーが接続者に割り当てます。LANのDHCPサーバーが同じアドレスを割り当てないようにしてください",
+            );
+            self.tell(Severity::Warning, at, "dhcp", message);
+        }
         let mut ranges: Vec<(Ipv4Addr, Ipv4Addr, (usize, usize))> = Vec::new();
         if which == PpRef::Anonymous {
             ranges.extend(pp.pool.iter().map(|(first, last)| (*first, *last, at)));
@@ -582,6 +600,77 @@ impl Check<'_> {
                 );
                 self.tell(Severity::Error, at, "ipsec ike refuse", message);
             }
+        }
+    }
+
+    /// Filters that interfaces name: those that are not there, and those that cannot do what they say.
+    fn filters(&mut self) {
+        let config = self.config;
+        let pps = config.pps.iter().map(|(number, pp)| (Scope::Pp(PpRef::Number(*number)), &pp.secure));
+        let tunnels = config.tunnels.iter().map(|(number, tunnel)| (Scope::Tunnel(*number), &tunnel.secure));
+        let all: Vec<_> = pps.chain([(Scope::Pp(PpRef::Anonymous), &config.anonymous.secure)]).chain(tunnels).collect();
+        for (scope, secure) in all {
+            let words = if matches!(scope, Scope::Pp(_)) { "ip pp secure filter" } else { "ip tunnel secure filter" };
+            let at = |way: &'static str| {
+                let key = (scope, number_of(words), vec![Value::Word(way)]);
+                config.script.entries.get(&key).map_or((0, 1), |entry| (entry.line, entry.column))
+            };
+            if let Some(name) = secure.set.as_ref().filter(|name| !config.filter_sets.contains_key(*name)) {
+                let message = Text::new(
+                    format!("the set {name} is not there, so nothing would pass; add ip filter set {name} in F"),
+                    format!("フィルタセット{name}がないため何も通りません。ip filter set {name} in Fを加えてください"),
+                );
+                self.tell(Severity::Error, at("name"), name, message);
+                continue;
+            }
+            let (incoming, outgoing) = config.filter_lists(secure);
+            for (way, list) in [("in", incoming), ("out", outgoing)] {
+                let Some(list) = list else { continue };
+                let at = if secure.set.is_some() { at("name") } else { at(way) };
+                self.filter_list(words, way, at, &list);
+            }
+            let Scope::Pp(which) = scope else { continue };
+            let filtered = config.filter_lists(secure) != (None, None);
+            if filtered && config.pp(which).is_some_and(|pp| pp.prefix_pool.is_some()) {
+                let message = Text::new(
+                    "ip pp secure filter looks at IPv4 only, and callers get IPv6 as well; filter that on the host with nftables",
+                    "ip pp secure filterが見るのはIPv4だけです。IPv6はホストのnftablesで遮断してください",
+                );
+                self.tell(Severity::Warning, self.first_of(&[(scope, "ipv6 pp remote prefix pool")]), words, message);
+            }
+        }
+    }
+
+    fn filter_list(&mut self, words: &str, way: &str, at: (usize, usize), list: &FilterList) {
+        let config = self.config;
+        let named = |number: &&u32| config.filters.get(*number).is_some_and(|filter| filter.pattern.has_name());
+        if let Some(number) = list.filters.iter().find(named) {
+            let message = Text::new(
+                format!(
+                    "ip filter {number} names a host, which is not looked up, so it would not do what it says; write its address"
+                ),
+                format!(
+                    "ip filter {number}のホスト名は解決されないため、期待どおりに働きません。アドレスを書いてください"
+                ),
+            );
+            self.tell(Severity::Error, at, &number.to_string(), message);
+        }
+        let mut missing: Vec<(&str, u32)> = Vec::new();
+        missing.extend(list.filters.iter().filter(|n| !config.filters.contains_key(*n)).map(|n| ("ip filter", *n)));
+        missing.extend(
+            list.dynamics
+                .iter()
+                .filter(|n| !config.dynamic_filters.contains_key(*n))
+                .map(|n| ("ip filter dynamic", *n)),
+        );
+        for (kind, number) in missing {
+            let message = Text::new(
+                format!(
+                    "{words} {way} names {kind} {number}, which is not there and fits nothing; add it, or take the number out"
+                ),
+                format!("{words} {way}の{kind} {number}がありません。加えるか、番号を除いてください"),
+            );
+            self.tell(Severity::Warning, at, &number.to_string(), message);
         }
     }
 

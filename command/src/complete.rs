@@ -296,7 +296,8 @@ mod tests {
     fn behind_letters_the_words_that_begin_so_stand_on_one_line() {
         assert_eq!(asked("show status pp"), ["? pp pptp"]);
         assert_eq!(asked("l2tp service o"), ["? off on"]);
-        assert_eq!(asked("n"), ["? nat no"]);
+        assert_eq!(asked("na"), ["? nat"]);
+        assert_eq!(asked("no"), ["? no"]);
         assert_eq!(asked("ipsec ike nat-traversal 1 on f"), ["? force="]);
         assert_eq!(asked("xyzzy"), Vec::<String>::new());
         assert_eq!(asked("xyzzy plugh"), Vec::<String>::new());

@@ -5,9 +5,13 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use crate::value::Hidden;
 
+pub(crate) mod filter;
 mod ipsec;
 mod pp;
 
+pub use filter::{
+    Addresses, Application, DynamicFilter, Filter, FilterList, FilterTimers, PacketKind, Pattern, SecureFilter, Trigger,
+};
 pub use ipsec::*;
 pub use pp::*;
 
@@ -43,6 +47,8 @@ pub struct Config {
     pub ike_retry: IkeRetry,
     /// What IKE writes to the log, for all gateways.
     pub ike_log: BTreeSet<IkeLog>,
+    /// Whether each packet of an unknown SPI is told (`ipsec log illegal-spi`).
+    pub log_illegal_spi: bool,
     /// What IKE must not accept: words of `ipsec ike refuse`.
     pub refused: BTreeSet<String>,
     /// Name servers, at most four.
@@ -60,6 +66,16 @@ pub struct Config {
     pub dns_domain: Option<String>,
     /// NetBIOS name servers, at most two.
     pub wins_servers: Vec<Ipv4Addr>,
+    /// Addresses that DHCP lends, by the scope's number.
+    pub dhcp_scopes: BTreeMap<u32, DhcpScope>,
+    /// Packet filters by number.
+    pub filters: BTreeMap<u32, Filter>,
+    /// Dynamic packet filters by number.
+    pub dynamic_filters: BTreeMap<u32, DynamicFilter>,
+    /// Sets of filters by name.
+    pub filter_sets: BTreeMap<String, SecureFilter>,
+    /// How long connections of dynamic filters are remembered.
+    pub filter_timers: FilterTimers,
     /// What is sent to syslog, and where.
     pub syslog: Syslog,
     /// How the console looks.
@@ -84,6 +100,7 @@ impl Default for Config {
             auto_refresh: false,
             ike_retry: IkeRetry::default(),
             ike_log: BTreeSet::new(),
+            log_illegal_spi: false,
             refused: BTreeSet::new(),
             dns_servers: Vec::new(),
             dns_servers6: Vec::new(),
@@ -92,6 +109,11 @@ impl Default for Config {
             dns_notice_dhcpv6: None,
             dns_domain: None,
             wins_servers: Vec::new(),
+            dhcp_scopes: BTreeMap::new(),
+            filters: BTreeMap::new(),
+            dynamic_filters: BTreeMap::new(),
+            filter_sets: BTreeMap::new(),
+            filter_timers: FilterTimers::default(),
             syslog: Syslog::default(),
             console: Console::default(),
             login: Login::default(),
@@ -109,6 +131,19 @@ pub struct Lan {
     pub address6: Option<(Ipv6Addr, u8)>,
     /// Whether neighbours on the LAN are answered for addresses of clients.
     pub proxyarp: bool,
+}
+
+/// Addresses of a network that DHCP lends (`dhcp scope`).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DhcpScope {
+    /// The first address.
+    pub first: Ipv4Addr,
+    /// The last one.
+    pub last: Ipv4Addr,
+    /// Length of the network's mask in bits.
+    pub bits: u8,
+    /// What is left out, first and last of each range.
+    pub except: Vec<(Ipv4Addr, Ipv4Addr)>,
 }
 
 /// A tunnel interface.
@@ -132,6 +167,8 @@ pub struct Tunnel {
     pub mtu: u16,
     /// Limit of TCP's MSS.
     pub mss: Mss,
+    /// What packets of the tunnel are held against.
+    pub secure: SecureFilter,
 }
 
 impl Default for Tunnel {
@@ -146,6 +183,7 @@ impl Default for Tunnel {
             l2tp: L2tp::default(),
             mtu: 1280,
             mss: Mss::Auto,
+            secure: SecureFilter::default(),
         }
     }
 }
@@ -368,6 +406,18 @@ impl Config {
         }
     }
 
+    /// The filters of an interface for what comes from the client and for what goes to it, where there are any: those of its
+    /// set, if it names one. A set that is not there lets nothing pass.
+    pub fn filter_lists(&self, secure: &SecureFilter) -> (Option<FilterList>, Option<FilterList>) {
+        match &secure.set {
+            None => (secure.incoming.clone(), secure.outgoing.clone()),
+            Some(name) => match self.filter_sets.get(name) {
+                Some(set) => (set.incoming.clone(), set.outgoing.clone()),
+                None => (Some(FilterList::default()), Some(FilterList::default())),
+            },
+        }
+    }
+
     /// The interface that a tunnel is bound to: a numbered one before the anonymous one.
     pub fn bound_to(&self, tunnel: u32) -> Option<PpRef> {
         self.pps
@@ -400,7 +450,7 @@ impl Config {
             let Some(gateway) = self.gateways.get(&policy.gateway) else {
                 continue;
             };
-            if gateway.key.is_empty() || gateway.remote == Remote::Unset {
+            if gateway.key.is_empty() || gateway.remote == Remote::Unset || !gateway.ikev1 {
                 continue;
             }
             ready.push(L2tpTunnel {

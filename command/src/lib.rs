@@ -10,6 +10,7 @@ mod print;
 mod problem;
 mod request;
 mod rows;
+mod scopes;
 mod script;
 mod table;
 mod template;
@@ -19,7 +20,7 @@ mod value;
 
 pub use complete::{Completion, complete, help};
 pub use config::*;
-pub use manual::{commands, manual};
+pub use manual::{commands, man_page, manual};
 pub use parse::{parse, parse_request};
 pub use problem::{Problem, Severity};
 pub use request::{Part, Request, Tunnels, Which};

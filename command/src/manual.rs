@@ -1,4 +1,4 @@
-//! docs/commands.md: the reference of all commands, from the table.
+//! docs/commands.md and docs/sekisho.8: the reference of all commands, from the table.
 
 use std::fmt::Write as _;
 
@@ -93,6 +93,61 @@ fn usage(row: &Row) -> String {
     if bounds.is_empty() { usage } else { format!("{usage} ({})", bounds.join(", ")) }
 }
 
+const MAN_HEAD: &str = r#".TH SEKISHO 8 "" "Sekisho" "System administration"
+.SH NAME
+sekisho \- L2TP/IPsec remote-access VPN server that reads the commands of Yamaha routers
+.SH SYNOPSIS
+.B sekisho quickstart
+.br
+.B sekisho run --config
+.I FILE
+.br
+.B sekisho check
+.RB [ --config
+.IR FILE ]
+.RB [ --host ]
+.br
+.B sekisho show
+.I WHAT
+.br
+.B sekisho disconnect
+.I WHICH
+.SH DESCRIPTION
+One command a line; keywords may be written in any case and shortened as long as they are not ambiguous; # begins a
+comment; no before a command removes it. A word that holds a blank or one of ? # | > \(aq \(dq \e is put in quotes, or the
+character gets a backslash before it. Commands marked pp stand after pp select, those marked tunnel after tunnel select.
+.SH FILES
+.TP
+.I /etc/sekisho/quickstart.conf
+what quickstart has made up, kept for the next time
+.TP
+.I /run/sekisho/sekisho.sock
+the socket of the running server, which is root\(aqs alone
+"#;
+
+/// The manual page, as roff: every command with its default, scope, meaning, and who follows it.
+pub fn man_page() -> String {
+    let mut out = String::from(MAN_HEAD);
+    for (title, rows) in rows::families() {
+        let _ = write!(out, ".SH {}\n", roff(&title.to_uppercase()));
+        for row in rows {
+            let _ = write!(out, ".TP\n.B {}\n{}", roff(&usage(row)), roff(row.english));
+            let default = Some(row.default).filter(|default| !default.is_empty());
+            let facts = [Some(scope(row).to_owned()), default.map(|default| format!("default {default}"))];
+            let standing = Some(state(row).to_owned()).filter(|_| row.standing != Standing::Effective);
+            let facts: Vec<String> = facts.into_iter().flatten().chain(standing).collect();
+            let _ = write!(out, " ({})\n", roff(&facts.join("; ")));
+        }
+    }
+    out
+}
+
+/// Text that roff takes as it stands.
+fn roff(text: &str) -> String {
+    let escaped = text.replace('\\', "\\e").replace('-', "\\-").replace('\'', "\\(aq").replace('…', "...");
+    if escaped.starts_with('.') { format!("\\&{escaped}") } else { escaped }
+}
+
 /// A bar would end the cell.
 fn cell(text: &str) -> String {
     text.replace('|', "\\|")
@@ -112,6 +167,25 @@ mod tests {
                 assert!(manual.lines().any(|line| line.starts_with(&start)), "{}", row.words);
             }
         }
+    }
+
+    #[test]
+    fn every_command_stands_in_the_manual_page_and_no_text_is_taken_for_a_request() {
+        let page = man_page();
+        for (_, rows) in rows::families() {
+            for row in rows {
+                assert!(page.contains(&format!(".B {}", roff(&row.usage()))), "{}", row.words);
+            }
+        }
+        for line in page.lines().filter(|line| line.starts_with('.')) {
+            assert!(
+                [".TH ", ".SH ", ".TP", ".B ", ".I ", ".br", ".RB ", ".IR "]
+                    .iter()
+                    .any(|request| line.starts_with(request)),
+                "{line}"
+            );
+        }
+        assert!(page.is_ascii());
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use crate::config::{Config, Gateway, PpRef};
+use crate::scopes;
 use crate::table::{Act, Args, Effect, Scope, table};
 use crate::template;
 use crate::value::Value;
@@ -64,6 +65,7 @@ impl Script {
             apply(&mut config, &mut switches, row.effect, scope, &args, row.gateway_slot());
         }
         switches.settle(&mut config);
+        scopes::settle(&mut config);
         config
     }
 }

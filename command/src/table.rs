@@ -32,6 +32,8 @@ pub(crate) enum Place {
     IpTunnel,
     TunnelEnable,
     Filter,
+    FilterDynamic,
+    FilterSet,
     Nat,
     Policy,
     Gateway,
@@ -46,6 +48,7 @@ pub(crate) enum Place {
     L2tp,
     Web,
     Schedule,
+    Other,
     Nowhere,
 }
 
@@ -132,17 +135,19 @@ pub(crate) struct Remark {
     pub(crate) severity: Severity,
     /// Which place it is about.
     pub(crate) slot: usize,
+    /// Which of the words of that place, counted from 0.
+    pub(crate) word: usize,
     pub(crate) message: Text,
 }
 
 impl Remark {
     pub(crate) fn new(severity: Severity, slot: usize, english: &str, japanese: &str) -> Self {
-        Self { severity, slot, message: Text::new(english, japanese) }
+        Self { severity, slot, word: 0, message: Text::new(english, japanese) }
     }
 
     /// A remark that the line is wrong.
     pub(crate) fn wrong(slot: usize, fault: Fault, english: &str, japanese: &str) -> Self {
-        Self { severity: Severity::Error, slot, message: fault.because(english, japanese) }
+        Self { severity: Severity::Error, slot, word: 0, message: fault.because(english, japanese) }
     }
 }
 
@@ -498,6 +503,16 @@ impl<'a> Args<'a> {
             Some(Value::Nothing) | None => &[],
             Some(one) => std::slice::from_ref(one),
         }
+    }
+
+    /// Words that are not looked into, as they were written.
+    pub(crate) fn free(self, at: usize) -> Vec<String> {
+        let word = |value: &Value| match value {
+            Value::Number(number) => number.to_string(),
+            Value::Text(text) => text.clone(),
+            _ => String::new(),
+        };
+        self.list(at).iter().map(word).collect()
     }
 
     pub(crate) fn words(self, at: usize) -> impl Iterator<Item = &'static str> + 'a {

@@ -4,12 +4,12 @@
 use command::{AuthRequest, Config, Encapsulation, PpRef, Remote, Severity, parse};
 
 const ALL: &[(&str, &str, usize)] = &[
-    ("one_fixed_client", include_str!("configurations/one_fixed_client.conf"), 1),
-    ("several_clients", include_str!("configurations/several_clients.conf"), 2),
-    ("nat_traversal", include_str!("configurations/nat_traversal.conf"), 1),
-    ("with_pptp", include_str!("configurations/with_pptp.conf"), 1),
-    ("template", include_str!("configurations/template.conf"), 20),
-    ("published", include_str!("configurations/published.conf"), 16),
+    ("one_fixed_client", include_str!("../../examples/one_fixed_client.conf"), 1),
+    ("several_clients", include_str!("../../examples/several_clients.conf"), 2),
+    ("nat_traversal", include_str!("../../examples/nat_traversal.conf"), 1),
+    ("with_pptp", include_str!("../../examples/with_pptp.conf"), 1),
+    ("template", include_str!("../../examples/template.conf"), 20),
+    ("published", include_str!("../../examples/published.conf"), 16),
     ("acceptance", include_str!("configurations/acceptance.conf"), 8),
     ("lab", include_str!("configurations/lab.conf"), 16),
     ("lab_secrets", include_str!("configurations/lab_secrets.conf"), 16),
@@ -128,4 +128,120 @@ fn a_template_for_every_tunnel_there_can_be_is_expanded() {
     let (config, problems) = parse(&text);
     assert!(problems.iter().all(|p| p.severity != Severity::Error), "{problems:?}");
     assert_eq!(config.l2tp_tunnels().len(), 10_000);
+}
+
+/// What a router's operator copies out of a terminal or a backup: headers, CRLF, tabs, abbreviations, quotes, and commands that
+/// are about something else.
+#[test]
+fn a_configuration_as_a_router_holds_it_serves_the_same_clients() {
+    let text = "# RTX1210 Rev.14.01.38 (Thu Oct  8 11:14:46 2020)\r
+# MAC Address : 00:a0:de:36:56:52, 00:a0:de:36:56:53\r
+# Memory 256Mbytes, 3LAN, 1BRI\r
+# main:  RTX1210 ver=00 serial=S4H000000 MAC-Address=00:a0:de:36:56:52\r
+# Reporting Date: Jan 1 09:21:26 2021\r
+login password *\r
+administrator password *\r
+login user admin *\r
+user attribute admin connection=serial,telnet,ssh multi-session=on\r
+console character ja.sjis\r
+console prompt \"[本社] \"\r
+ip route default gateway pp 1\r
+ip lan1 address 192.168.100.1/24\r
+ip lan1 proxyarp on\r
+provider lan1 name LAN:\r
+switch control use lan1 on terminal=on\r
+pp disable all\r
+pp select 1\r
+ pp keepalive interval 30 retry-interval=30 count=12\r
+ pp always-on on\r
+ pppoe use lan2\r
+ pppoe auto disconnect off\r
+ pp auth accept pap chap\r
+ pp auth myname isp@example.jp secret\r
+ ip pp secure filter in 200003 200020 dynamic 200080\r
+ ip pp nat descriptor 1000\r
+PP SELECT anonymous\r
+\tpp bind  tunnel1\ttunnel2\r
+ pp auth request mschap-v2\r
+ pp auth username \"user one\" 'pass \"word\"'\r
+ pp auth username user2 p\\#ss\\ 2 192.168.100.30\r
+ ppp ipcp ipaddress on\r
+ ppp ipcp msext on\r
+ ppp ccp type none\r
+ ip pp remote address pool 192.168.100.10-192.168.100.20\r
+ ip pp mtu 1258\r
+ pp en anonymous\r
+no tunnel enable all\r
+tunnel select 1\r
+ tunnel enc l2tp\r
+ ipsec tunnel 1\r
+  ipsec sa policy 1 1 esp aes-cbc sha-hmac\r
+  ipsec ike keepalive use 1 off\r
+  ipsec ike nat-traversal 1 on\r
+  ipsec ike pre-shared-key 1 text \"key with blanks\"\r
+  ipsec ike remote address 1 any\r
+ l2tp tunnel disconnect time off\r
+ tunnel enable 1\r
+tunnel select 2\r
+ tunnel encapsulation l2tp\r
+ ipsec tunnel 2\r
+  ipsec sa policy 2 2 esp aes-cbc sha-hmac\r
+  ipsec ike pre-shared-key 2 text \"key with blanks\"\r
+  ipsec ike remote address 2 any\r
+ l2tp tunnel disconnect time off\r
+ tunnel enable 2\r
+ip filter 200003 reject 192.168.100.0/24 * * * *\r
+ip filter 200020 pass * 192.168.100.1 udp * 500,4500\r
+ip filter dynamic 200080 * * ftp\r
+nat descriptor type 1000 masquerade\r
+nat descriptor masquerade static 1000 1 192.168.100.1 udp 500\r
+ipsec auto refresh on\r
+ipsec transport 1 1 udp 1701\r
+ipsec transport 2 2 udp 1701\r
+syslog notice on\r
+tftp host lan1\r
+telnetd host lan\r
+dhcp service server\r
+dhcp server rfc2131 compliant except remain-silent\r
+dhcp scope 1 192.168.100.100-192.168.100.191/24\r
+dns server pp 1\r
+dns private address spoof on\r
+l2tp service on\r
+httpd host lan\r
+sntpd service on\r
+schedule at 1 */* 03:00 * ntpdate ntp.example.jp\r
+statistics traffic on\r
+";
+    let (config, problems) = parse(text);
+    let errors: Vec<_> = problems.iter().filter(|p| p.severity == Severity::Error).map(ToString::to_string).collect();
+    assert!(errors.is_empty(), "{errors:#?}");
+    assert_eq!(config.l2tp_tunnels().iter().map(|tunnel| tunnel.number).collect::<Vec<_>>(), [1, 2]);
+    let users: Vec<_> = config.anonymous.users.iter().map(|u| (u.name.as_str(), u.password.as_str())).collect();
+    assert_eq!(users, [("user one", "pass \"word\""), ("user2", "p#ss 2")]);
+    assert_eq!(config.console.prompt.as_deref(), Some("[本社] "));
+    assert_eq!(config.l2tp_tunnels()[0].gateway.key.as_slice(), b"key with blanks");
+    // What has no effect is told by name, each command once.
+    for words in ["ip route", "nat descriptor type", "pppoe use", "switch", "provider", "dns server pp", "statistics"] {
+        let told: Vec<_> = problems.iter().filter(|p| p.word == words).collect();
+        assert_eq!(told.len(), 1, "{words}: {told:?}");
+        assert!(matches!(told[0].severity, Severity::Host | Severity::Foreign), "{words}");
+    }
+    assert!(parse(&config.show()).0 == config);
+}
+
+#[test]
+fn every_complaint_is_made_in_both_languages() {
+    for (name, text, _) in ALL {
+        // Some lines left out make more to complain of.
+        for gone in
+            ["pp auth request", "ipsec transport", "pool", "pre-shared-key", "proxyarp", "l2tp service", "ipsec tunnel"]
+        {
+            let text: String =
+                text.lines().filter(|line| !line.contains(gone)).map(|line| format!("{line}\n")).collect();
+            for problem in parse(&text).1 {
+                let told = [&problem.message.english, &problem.message.japanese];
+                assert!(told[0].is_ascii() && !told[1].is_ascii(), "{name} without {gone}: {told:?}");
+            }
+        }
+    }
 }

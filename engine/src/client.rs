@@ -668,6 +668,11 @@ impl Client {
             }
             (Mss::Off, Mss::Off) => None,
         };
+        let on = match tunnel.pp {
+            PpRef::Anonymous => 0,
+            PpRef::Number(number) => number,
+        };
+        cx.path(Update::Guard { client: self.client_id(), pp: on, tunnel: tunnel.number });
         cx.path(Update::Session(SessionPath {
             client: self.client_id(),
             local_tunnel_id: t.local_id(),

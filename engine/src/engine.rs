@@ -11,7 +11,7 @@ use crate::ike::proposal::Wanted;
 use crate::ike::sa::{self, Sa};
 use crate::ike::{Computed, Endpoint, Message, Refusal};
 use crate::outbox::{Outbox, Output};
-use crate::path::{ClientId, Encap, Note, Update};
+use crate::path::{ClientId, Encap, Filters, Note, Update};
 use crate::pool::Pool;
 use crate::prefix::Prefixes;
 use crate::record::Refused;
@@ -134,6 +134,8 @@ pub struct Engine {
     begun: (Instant, u32),
     spis: BTreeSet<u32>,
     stopping: bool,
+    /// The filters that the data path has been told of.
+    filters: Option<Filters>,
 }
 
 impl Engine {
@@ -168,11 +170,22 @@ impl Engine {
             begun: (Instant::default(), 0),
             spis: BTreeSet::new(),
             stopping: false,
+            filters: None,
         }
     }
 
     /// Takes one input; everything that it causes is in `out` afterwards.
     pub fn handle(&mut self, input: Input<'_>, now: Instant, out: &mut Outbox) {
+        // What clients do changes no filter; everything else may.
+        let of_clients = matches!(
+            input,
+            Input::Isakmp { .. }
+                | Input::Note(_)
+                | Input::Computed(_)
+                | Input::Overloaded(_)
+                | Input::Timeout
+                | Input::Request(..)
+        );
         match input {
             Input::Isakmp { endpoint, bytes } => self.on_isakmp(endpoint, bytes, now, out),
             Input::Note(note) => self.on_note(note, now, out),
@@ -184,6 +197,18 @@ impl Engine {
             Input::Started if self.config.l2tp_service => out.push(Output::Event(Event::PortOpened)),
             Input::Started => {}
             Input::Shutdown => self.on_shutdown(now, out),
+        }
+        if !of_clients {
+            self.tell_filters(out);
+        }
+    }
+
+    /// Tells the data path the filters where they are others than it knows.
+    fn tell_filters(&mut self, out: &mut Outbox) {
+        let filters = crate::filters::of(&self.config);
+        if filters != self.filters {
+            out.push(Output::Path(Update::Filters(Box::new(filters.clone().unwrap_or_default()))));
+            self.filters = filters;
         }
     }
 
@@ -816,11 +841,18 @@ impl Engine {
             Note::Traffic { client, any, data, sent, counters } => {
                 self.with_client(client.0, now, out, |c, cx| c.on_traffic(any, data, sent, counters, cx));
             }
+            Note::Filtered { client, way, passed, number, sight, untold } => {
+                let instance = self.clients.get(&client.0).and_then(|c| c.call.as_ref()).map(|call| call.instance);
+                if let Some(instance) = instance {
+                    out.push(Output::Event(Event::Filtered { instance, way, passed, number, sight, untold }));
+                }
+            }
             Note::UnknownSpi { spi, peer } => {
                 // A connected client that renewed its keys may still have packets of the old ones under way.
                 let (first, last) = (SocketAddr::new(peer.ip(), 0), SocketAddr::new(peer.ip(), u16::MAX));
                 let connected = self.by_peer.range(first..=last).next().is_some();
-                if !connected && !self.stopping && !self.told_recently(peer.ip(), 23, now) {
+                let told = self.config.log_illegal_spi || (!connected && !self.told_recently(peer.ip(), 23, now));
+                if told && !self.stopping {
                     out.push(Output::Event(Event::UnknownSpi { spi: spi.0, peer: peer.ip() }));
                 }
             }
@@ -921,6 +953,7 @@ impl Engine {
                 out.push(Output::Compute(job));
             }
         }
+        self.tell_filters(out);
         out.extend(client.host_changes(&self.config));
         self.clients.insert(id, client);
         self.with_client(id, now, out, |_, _| {});

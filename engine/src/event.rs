@@ -195,6 +195,21 @@ pub enum Event {
         /// For how long nothing came.
         seconds: u64,
     },
+    /// A packet filter that is told of its fits has fitted, or none has.
+    Filtered {
+        /// Which pp.
+        instance: Instance,
+        /// Which way the packet went.
+        way: crate::path::Way,
+        /// Whether it has passed.
+        passed: bool,
+        /// The filter's number; none where no filter fitted.
+        number: Option<u32>,
+        /// The packet.
+        sight: crate::path::Sight,
+        /// How many more there were since the last that was told.
+        untold: u32,
+    },
     /// ESP with an SPI that belongs to nobody.
     UnknownSpi {
         /// The SPI.
@@ -212,6 +227,7 @@ impl Event {
                 crate::l2tp::Level::Info => Level::Info,
                 crate::l2tp::Level::Debug => Level::Debug,
             },
+            Self::Filtered { .. } => Level::Notice,
             Self::Ppp { .. } | Self::UnknownSpi { .. } => Level::Debug,
             Self::PortOpened
             | Self::PortClosed
@@ -343,6 +359,18 @@ impl fmt::Display for Event {
                 "[L2TP] TUNNEL[{tunnel}] the client at {peer} fell silent: nothing came for {seconds} s; \
                  it lost its network or was switched off without hanging up"
             ),
+            Self::Filtered { instance, way, passed, number, sight, untold } => {
+                let verb = if *passed { "Passed" } else { "Rejected" };
+                let way = match way {
+                    crate::path::Way::In => "IN",
+                    crate::path::Way::Out => "OUT",
+                };
+                match number {
+                    Some(number) => write!(f, "{instance} {verb} at {way}({number}) filter: {sight}")?,
+                    None => write!(f, "{instance} {verb} at {way}(default) filter: {sight}")?,
+                }
+                if *untold > 0 { write!(f, " ({untold} more before it)") } else { Ok(()) }
+            }
             Self::UnknownSpi { spi, peer } => write!(
                 f,
                 "[IPSEC] illegal SPI 0x{spi:08x} from {peer}: the client still uses an SA of before a restart; it must connect again"

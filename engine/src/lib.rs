@@ -4,6 +4,7 @@ pub mod aaa;
 mod client;
 pub mod engine;
 pub mod event;
+mod filters;
 pub mod ike;
 mod inside;
 pub mod l2tp;

@@ -2,10 +2,10 @@
 
 use std::fmt::Write as _;
 use std::fs;
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, UdpSocket};
 use std::path::Path;
 
-use command::{Config, Problem, Severity};
+use command::{Config, DnsSource, Problem, Severity};
 
 use crate::firewall::{self, Traffic};
 use crate::host::{default_route, holder, is_private, network, read_sysctl};
@@ -55,10 +55,25 @@ pub(crate) fn read(path: &Path) -> Result<String, Failure> {
         };
         Failure::new(format!("cannot read {}: {error}{remedy}", path.display()))
     })?;
-    String::from_utf8(octets).map_err(|error| {
-        let good = error.as_bytes().get(..error.utf8_error().valid_up_to()).unwrap_or_default();
-        let line = good.iter().filter(|octet| **octet == b'\n').count() + 1;
-        Failure::new(format!("{}:{line}: this line is not UTF-8 text; save the file as UTF-8", path.display()))
+    decode(octets).map_err(|line| {
+        Failure::new(format!(
+            "{}:{line}: this line is neither UTF-8 nor Shift_JIS text; save the file as UTF-8",
+            path.display()
+        ))
+    })
+}
+
+/// The text of a file, which is UTF-8 or, as routers write it, Shift_JIS; else the first line that is neither.
+fn decode(octets: Vec<u8>) -> Result<String, usize> {
+    String::from_utf8(octets).or_else(|error| {
+        let line = |good: usize| {
+            let good = error.as_bytes().get(..good).unwrap_or_default();
+            good.iter().filter(|octet| **octet == b'\n').count() + 1
+        };
+        encoding_rs::SHIFT_JIS
+            .decode_without_bom_handling_and_without_replacement(error.as_bytes())
+            .map(|text| text.into_owned())
+            .ok_or_else(|| line(error.utf8_error().valid_up_to()))
     })
 }
 
@@ -91,6 +106,29 @@ pub(crate) fn describe(path: &Path, problems: &[Problem]) -> String {
 /// How many of the problems are errors.
 pub(crate) fn errors(problems: &[Problem]) -> usize {
     problems.iter().filter(|problem| problem.severity == Severity::Error).count()
+}
+
+/// Whether something on this host takes questions for names at one of its addresses.
+pub(crate) fn has_resolver(address: Ipv4Addr) -> bool {
+    UdpSocket::bind((address, 53)).is_err_and(|error| error.kind() == std::io::ErrorKind::AddrInUse)
+}
+
+/// Leaves this host out of the name servers that callers are told (`me` of `dns notice order`), if it answers at none of its
+/// LAN addresses; the sentence tells.
+pub(crate) fn leave_out_silent_resolver(config: &mut Config, answers: impl Fn(Ipv4Addr) -> bool) -> Option<String> {
+    let own: Vec<Ipv4Addr> = config.lans.values().filter_map(|lan| lan.address.map(|(address, _)| address)).collect();
+    let by_dhcp = config.dns_notice_dhcp.as_ref().is_some_and(|order| order.contains(&DnsSource::Me));
+    let promised = by_dhcp || config.dns_notice_msext.contains(&DnsSource::Me);
+    if !promised || own.is_empty() || own.iter().any(|address| answers(*address)) {
+        return None;
+    }
+    config.dns_notice_msext.retain(|source| *source != DnsSource::Me);
+    config.dns_notice_dhcp.iter_mut().for_each(|order| order.retain(|source| *source != DnsSource::Me));
+    let first = own.first()?;
+    Some(format!(
+        "nothing answers questions for names at {first}, port 53, so callers are not told this host as a name server; start a \
+         resolver there (unbound, dnsmasq), or write 'dns notice order msext server'"
+    ))
 }
 
 /// Does `sekisho check`: prints everything, and fails if anything is wrong.
@@ -359,6 +397,28 @@ mod tests {
             interface(2, "eth0", "203.0.113.5", 24),
             interface(3, "eth1", "192.168.100.1", 24),
         ]
+    }
+
+    #[test]
+    fn this_host_is_left_out_of_the_name_servers_where_it_does_not_answer() {
+        let text = "ip lan1 address 192.168.100.1/24\ndns server 192.168.100.10\ndns notice order dhcp me\n";
+        let mut config = command::parse(text).0;
+        assert_eq!(leave_out_silent_resolver(&mut config, |_| true), None);
+        assert_eq!(config.dns_notice_msext, [DnsSource::Me, DnsSource::Server]);
+        let told = leave_out_silent_resolver(&mut config, |_| false).unwrap();
+        assert!(told.starts_with("nothing answers questions for names at 192.168.100.1"), "{told}");
+        assert_eq!(config.dns_notice_msext, [DnsSource::Server]);
+        assert_eq!(config.dns_notice_dhcp, Some(Vec::new()));
+        assert_eq!(leave_out_silent_resolver(&mut config, |_| false), None);
+    }
+
+    #[test]
+    fn a_file_may_be_shift_jis_as_routers_write_it() {
+        // 表 is 0x95 0x5c in Shift_JIS: its second octet is a backslash in ASCII.
+        let octets = [b"description pp \"".as_slice(), &[0x95, 0x5c], b"\"\r\n"].concat();
+        assert_eq!(decode(octets), Ok("description pp \"表\"\r\n".to_owned()));
+        assert_eq!(decode("説明".as_bytes().to_vec()), Ok("説明".to_owned()));
+        assert_eq!(decode(b"a\nb \xff\xff\n".to_vec()), Err(2));
     }
 
     #[test]

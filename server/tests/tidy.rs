@@ -296,6 +296,7 @@ fn derived(path: &str, right: &str) {
 #[test]
 fn the_commands_stand_in_the_documents() {
     derived("docs/commands.md", &command::manual());
+    derived("docs/sekisho.8", &command::man_page());
 }
 
 #[test]

@@ -179,6 +179,11 @@ impl World {
         self.add_at(manner, address.into(), Place::Direct)
     }
 
+    /// Puts a client into the world at an address that somebody has been promised.
+    pub fn add_from(&mut self, address: IpAddr, manner: Manner) -> usize {
+        self.add_at(manner, address, Place::Direct)
+    }
+
     /// Puts a NAT box into the world.
     pub fn add_nat(&mut self) -> usize {
         let n = self.nats.len();

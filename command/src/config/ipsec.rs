@@ -10,6 +10,8 @@ use crate::value::Hidden;
 pub struct Gateway {
     /// Number.
     pub id: u32,
+    /// Whether it speaks IKEv1 (`ipsec ike version`); otherwise it serves nobody.
+    pub ikev1: bool,
     /// Pre-shared key; empty where none is set.
     pub key: Hidden<Vec<u8>>,
     /// Who may be behind it.
@@ -54,6 +56,7 @@ impl Default for Gateway {
     fn default() -> Self {
         Self {
             id: 0,
+            ikev1: true,
             key: Hidden::default(),
             remote: Remote::Unset,
             local_address: None,

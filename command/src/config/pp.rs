@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
+use crate::config::filter::SecureFilter;
 use crate::value::Hidden;
 
 /// An interface that a caller's PPP link ends on.
@@ -32,6 +33,8 @@ pub struct Pp {
     pub address: Option<(Ipv4Addr, u8)>,
     /// Addresses lent to callers: first and last of each range, in order.
     pub pool: Vec<(Ipv4Addr, Ipv4Addr)>,
+    /// Whether the addresses are those of `dhcp scope` (`pool dhcp`, and `ip pp remote address dhcp` of a numbered one).
+    pub from_scopes: bool,
     /// The IPv6 prefix, of at most 64 bits, out of which each caller is given a /64.
     pub prefix_pool: Option<(Ipv6Addr, u8)>,
     /// The caller's address on a numbered interface.
@@ -52,6 +55,8 @@ pub struct Pp {
     pub keepalive: Option<Keepalive>,
     /// Whether IPV6CP is used.
     pub ipv6cp: bool,
+    /// What packets of callers are held against.
+    pub secure: SecureFilter,
 }
 
 impl Default for Pp {
@@ -69,6 +74,7 @@ impl Default for Pp {
             ccp_no_encryption_reject: false,
             address: None,
             pool: Vec::new(),
+            from_scopes: false,
             prefix_pool: None,
             remote_address: None,
             mtu: 1500,
@@ -79,6 +85,7 @@ impl Default for Pp {
             chap: AuthOptions::default(),
             keepalive: None,
             ipv6cp: true,
+            secure: SecureFilter::default(),
         }
     }
 }

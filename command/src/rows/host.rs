@@ -1,7 +1,7 @@
 //! What Linux does already, and how: told once at the start for each command of that kind.
 
 /// How, in English and in Japanese.
-type Way = (&'static str, &'static str);
+pub(crate) type Way = (&'static str, &'static str);
 
 pub(crate) const FORWARDING: Way = (
     "switch forwarding on with sysctl -w net.ipv4.ip_forward=1 (net.ipv6.conf.all.forwarding=1)",
@@ -46,3 +46,19 @@ pub(crate) const SCHEDULE: Way = (
 );
 pub(crate) const TIME: Way =
     ("set it with timedatectl set-timezone ZONE", "timedatectl set-timezone ZONEで設定してください");
+pub(crate) const ROUTING: Way = (
+    "routing protocols are spoken by a routing daemon of the host, such as FRR",
+    "経路制御プロトコルはホストのルーティングデーモン(FRRなど)で行ってください",
+);
+pub(crate) const VRRP: Way = ("VRRP is spoken by keepalived on the host", "VRRPはホストのkeepalivedで行ってください");
+pub(crate) const TRAFFIC: Way = ("shape traffic with tc on the host", "帯域制御はホストのtcで行ってください");
+pub(crate) const CLOCK: Way = (
+    "the host keeps its time, with systemd-timesyncd or chrony",
+    "時刻はホストのsystemd-timesyncdかchronyで合わせてください",
+);
+pub(crate) const KERNEL: Way =
+    ("the host's kernel does it as its sysctl settings say", "ホストのカーネルがsysctlの設定に従って行います");
+pub(crate) const SOURCE_ROUTE: Way = (
+    "Linux drops source-routed packets unless sysctl net.ipv4.conf.all.accept_source_route is 1",
+    "Linuxはnet.ipv4.conf.all.accept_source_routeが1でない限りソースルートのパケットを捨てます",
+);

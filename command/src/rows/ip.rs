@@ -4,7 +4,11 @@ use std::net::Ipv6Addr;
 
 use crate::config::{DnsSource, Lan, Mss, Pp};
 use crate::problem::Severity;
-use crate::rows::host::{ADVERTISEMENT, BROADCAST, DHCP, FORWARDING, LINK, NAT, NFTABLES, RESOLVER, ROUTES};
+use crate::rows::filter::FILTER;
+use crate::rows::host::{
+    ADVERTISEMENT, BROADCAST, DHCP, FORWARDING, LINK, NAT, NFTABLES, RESOLVER, ROUTES, SOURCE_ROUTE,
+};
+use crate::scopes;
 use crate::table::{Args, Home, Place, Remark, Row};
 use crate::text::Fault;
 use crate::value::{IDS, Kind, REST, SWITCH, Slot, Value, may, must, several};
@@ -13,19 +17,6 @@ const LAN: Slot = must("LAN", Kind::Interface);
 const MSS: &[Slot] = &[must("MSS", Kind::NumberOr(536, 1460, &["auto", "off"]))];
 const MTU: &[Slot] = &[must("MTU", Kind::Number(64, 1500))];
 const NET: Slot = must("NET", Kind::Net(&[]));
-const FILTER: Kind = Kind::Number(1, 21_474_836);
-const FILTERS: &[Slot] = &[must("DIRECTION", Kind::Choice(&["in", "out", "name"])), REST];
-const ACTION: Kind = Kind::Choice(&[
-    "pass",
-    "pass-log",
-    "pass-nolog",
-    "reject",
-    "reject-log",
-    "reject-nolog",
-    "restrict",
-    "restrict-log",
-    "restrict-nolog",
-]);
 const D: Slot = must("D", Kind::Number(1, IDS));
 const SOURCE: Kind = Kind::Choice(&["none", "me", "server"]);
 
@@ -97,12 +88,13 @@ pub(crate) const ROWS: &[Row] = &[
                 Some(Value::Range(address, last)) if address == last => Some(*address),
                 _ => None,
             };
+            pp.from_scopes = v.word(0) == "dhcp";
         },
     )
     .syntax("ADDRESS")
     .help("the caller's address on a numbered interface", "相手側のIPアドレス")
     .check(|v| match v.0.first() {
-        Some(Value::Word(_)) => Some(Remark::new(Severity::Later, 0, "addresses by DHCP are not there yet; write an address", "DHCPによる割り当てはまだありません。アドレスを書いてください")),
+        Some(Value::Word("dhcpc")) => Some(Remark::new(Severity::Later, 0, "addresses by DHCP are not there yet; write an address", "DHCPによる割り当てはまだありません。アドレスを書いてください")),
         Some(Value::Range(first, last)) if first != last => {
             Some(Remark::wrong(0, Fault::BadAddress, "one address is expected; a range is given by ip pp remote address pool", "アドレスを1つ書いてください。範囲はip pp remote address poolで指定します"))
         }
@@ -116,7 +108,7 @@ pub(crate) const ROWS: &[Row] = &[
             if asked && v.list(0).len() > 1 {
                 return Some(Remark::wrong(0, Fault::ParameterCount, "dhcp stands alone; write either dhcp or addresses", "dhcpは単独で書きます。dhcpかアドレスのどちらかにしてください"));
             }
-            asked.then(|| Remark::new(Severity::Later, 0, "addresses by DHCP are not there yet, so no caller gets one; write a range such as 192.168.100.200-192.168.100.250", "DHCPによる割り当てはまだありません。192.168.100.200-192.168.100.250のような範囲を書いてください"))
+            v.words(0).any(|word| word == "dhcpc").then(|| Remark::new(Severity::Later, 0, "addresses by DHCP are not there yet, so no caller gets one; write a range such as 192.168.100.200-192.168.100.250", "DHCPによる割り当てはまだありません。192.168.100.200-192.168.100.250のような範囲を書いてください"))
         }),
     Row::pp("ipv6 pp remote prefix pool", &[must("PREFIX", Kind::Net6(&[]))], Place::IpPp, |pp, v| {
         pp.prefix_pool = v.net6(0).map(|(address, bits)| (ipv6_network(address, bits), bits));
@@ -134,7 +126,6 @@ pub(crate) const ROWS: &[Row] = &[
     Row::pp("ip pp tcp mss limit", MSS, Place::IpPp, |pp, v| pp.tcp_mss = mss(v))
         .default("auto")
         .help("limit of TCP's MSS for callers", "PPのTCP MSS制限"),
-    Row::kept(Home::Pp, "ip pp secure filter", FILTERS, Place::IpPp).many(1).help("filters for callers", "PPのフィルタ"),
     Row::host(Home::Pp, "ip pp nat descriptor", &[REST], Place::IpPp, NAT).help("NAT for callers", "PPのNAT"),
     Row::host(Home::Pp, "ip pp intrusion detection", &[must("DIRECTION", Kind::Choice(&["in", "out"])), REST], Place::IpPp, NFTABLES)
         .many(1)
@@ -147,21 +138,8 @@ pub(crate) const ROWS: &[Row] = &[
         .help("the largest packet routed into the tunnel; ip pp mtu counts for L2TP", "トンネルのMTU"),
     Row::foreign(Home::Tunnel, "ip tunnel address", &[NET], Place::IpTunnel).help("this side's address in the tunnel", "トンネルの自分側のIPアドレス"),
     Row::foreign(Home::Tunnel, "ip tunnel remote address", &[must("ADDRESS", Kind::Ipv4)], Place::IpTunnel).help("the peer's address in the tunnel", "トンネルの相手側のIPアドレス"),
-    Row::kept(Home::Tunnel, "ip tunnel secure filter", FILTERS, Place::IpTunnel).many(1).help("filters in the tunnel", "トンネルのフィルタ"),
     Row::host(Home::Tunnel, "ip tunnel nat descriptor", &[REST], Place::IpTunnel, NAT).help("NAT in the tunnel", "トンネルのNAT"),
-    Row::kept(Home::Global, "ip filter", &[must("NUM", FILTER), must("ACTION", ACTION), REST], Place::Filter)
-        .many(1)
-        .syntax("NUM ACTION SRC[/M] [DST[/M] [PROTO [SPORT [DPORT]]]]")
-        .help("a packet filter", "IPパケットフィルタ"),
-    Row::kept(Home::Global, "ip filter dynamic", &[must("NUM", FILTER), REST], Place::Filter)
-        .many(1)
-        .syntax("NUM SRC DST APP …")
-        .help("a filter that follows connections", "動的フィルタ"),
-    Row::kept(Home::Global, "ip filter set", &[must("NAME", Kind::Text(1, 64)), REST], Place::Filter)
-        .many(1)
-        .syntax("NAME in|out F …")
-        .help("a named set of filters", "フィルタセット"),
-    Row::kept(Home::Global, "ip filter source-route", &[SWITCH], Place::Filter).help("drop source-routed packets", "ソースルートのパケットを捨てるかどうか"),
+    Row::host(Home::Global, "ip filter source-route", &[SWITCH], Place::Filter, SOURCE_ROUTE).help("drop source-routed packets", "ソースルートのパケットを捨てるかどうか"),
     Row::host(Home::Global, "ip filter directed-broadcast", &[REST], Place::Filter, BROADCAST).help("drop directed broadcasts", "指向性ブロードキャストを捨てるかどうか"),
     Row::host(Home::Global, "nat descriptor type", &[D, must("TYPE", Kind::Choice(&["none", "nat", "masquerade", "nat-masquerade"])), may("HAIRPIN", Kind::Named("hairpin", &Kind::Switch))], Place::Nat, NAT)
         .many(1)
@@ -227,10 +205,15 @@ pub(crate) const ROWS: &[Row] = &[
         .help("NetBIOS name servers, of which clients are told", "WINSサーバーのIPアドレス"),
     Row::host(Home::Global, "dhcp service", &[must("SERVICE", Kind::Choice(&["server", "relay"]))], Place::Dhcp, DHCP).help("serve or relay DHCP", "DHCPの動作"),
     Row::host(Home::Global, "dhcp server rfc2131 compliant", &[REST], Place::Dhcp, DHCP).help("how closely DHCP follows RFC 2131", "DHCPのRFC2131への準拠"),
-    Row::kept(Home::Global, "dhcp scope", &[must("N", Kind::Number(1, 65_535)), REST], Place::Dhcp)
+    Row::global("dhcp scope", &[must("N", Kind::Number(1, 65_535)), REST], Place::Dhcp, |config, v| {
+        if let Ok(scope) = scopes::read(&v.free(1)) {
+            config.dhcp_scopes.insert(v.number(0).unwrap_or_default(), scope);
+        }
+    })
         .many(1)
-        .syntax("N A-B/M [except …] [gateway G] [expire T] [maxexpire T]")
-        .help("addresses that DHCP lends", "DHCPで割り当てる範囲"),
+        .syntax("N A-B/M [except A …] [gateway G] [expire T] [maxexpire T]")
+        .help("addresses for ip pp remote address pool dhcp, which this server lends to callers itself", "DHCPで割り当てる範囲(pool dhcpの接続者に割り当てる)")
+        .check(|v| scopes::read(&v.free(1)).err().map(|(word, message)| Remark { severity: Severity::Error, slot: 1, word, message })),
     Row::host(Home::Global, "dhcp scope bind", &[must("N", Kind::Number(1, 65_535)), REST], Place::Dhcp, DHCP).many(2).help("an address kept for one host", "DHCPの固定割り当て"),
     Row::host(Home::Global, "dhcp scope option", &[must("N", Kind::Number(1, 65_535)), REST], Place::Dhcp, DHCP).many(1).help("options told by DHCP", "DHCPのオプション"),
     Row::kept(Home::Global, "radius auth", &[SWITCH], Place::Radius).default("off").help("ask RADIUS about callers not known here", "RADIUS認証を使うかどうか"),
@@ -264,6 +247,7 @@ fn mss(v: Args<'_>) -> Mss {
 }
 
 fn pool(pp: &mut Pp, v: Args<'_>) {
+    pp.from_scopes = v.words(0).any(|word| word == "dhcp");
     pp.pool = v
         .list(0)
         .iter()

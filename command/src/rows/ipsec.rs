@@ -1,5 +1,7 @@
 //! IPsec and IKE.
 
+use std::net::IpAddr;
+
 use crate::config::{Gateway, IkeEncryption, IkeGroup, IkeHash, IkeLog, IkeRetry, Remote, SaPolicy, Transport};
 use crate::problem::Severity;
 use crate::request::Request;
@@ -195,17 +197,17 @@ pub(crate) const ROWS: &[Row] = &[
     .default("auto")
     .help("find out by IKE whether the peer is alive; off for L2TP, or on G dpd", "IKEキープアライブ")
     .check(keepalive),
-    Row::gateway("ipsec ike local address", &[G, several("ADDRESS", Kind::Host(64, &[]), 1, 5)], |gateway, v| {
+    Row::gateway("ipsec ike local address", &[G, several("ADDRESS", Kind::Free, 1, 5)], |gateway, v| {
         gateway.local_address = match v.list(1) {
-            [Value::Ip(address)] => Some(*address),
+            [Value::Text(address)] => address.parse().ok(),
             _ => None,
         };
     })
     .syntax("G ADDRESS")
     .help("this side's address; this server answers from the address that it was asked at", "自分側のIPアドレス")
     .check(|v| match v.list(1) {
-        [Value::Ip(_)] => None,
-        [Value::Text(word), ..] if matches!(word.as_str(), "vrrp" | "ipv6" | "ipcp") => {
+        [Value::Text(address)] if address.parse::<IpAddr>().is_ok() => None,
+        [Value::Text(word), _, ..] if matches!(word.as_str(), "vrrp" | "ipv6" | "ipcp") => {
             Some(Remark::new(Severity::Foreign, 1, "only a plain address is taken; write ipsec ike local address G ADDRESS", "アドレスだけが使えます。ipsec ike local address G ADDRESSと書いてください"))
         }
         _ => Some(Remark::wrong(1, Fault::BadAddress, "write one address such as 192.168.100.1", "192.168.100.1のようなアドレスを1つ書いてください")),
@@ -314,10 +316,21 @@ pub(crate) const ROWS: &[Row] = &[
         .many(1)
         .default("off")
         .help("Yamaha's own ESP in UDP", "ESPをUDPでカプセル化する(独自方式)"),
-    Row::kept(Home::Global, "ipsec ike version", &[G, must("VERSION", Kind::Number(1, 2))], Place::Gateway)
-        .many(1)
-        .default("1")
-        .help("IKE's version; L2TP needs 1", "IKEのバージョン"),
+    Row::gateway("ipsec ike version", &[G, must("VERSION", Kind::Number(1, 2))], |gateway, v| {
+        gateway.ikev1 = v.number(1) != Some(2);
+    })
+    .default("1")
+    .help("IKE's version; only 1 is spoken, so a gateway of 2 serves nobody", "IKEのバージョン(使えるのは1だけ)")
+    .check(|v| {
+        (v.number(1) == Some(2)).then(|| {
+            Remark::new(
+                Severity::Warning,
+                1,
+                "IKEv2 is not spoken, so this gateway serves nobody; write 1",
+                "IKEv2は使えないため、このゲートウェイには誰も接続できません。1と書いてください",
+            )
+        })
+    }),
     Row::foreign(Home::Global, "ipsec ike queue length", &[must("N", Kind::Number(20, 24_000))], Place::Ipsec)
         .help("length of the queue of IKE messages", "IKEの受信キューの長さ"),
     Row::global(
@@ -339,7 +352,7 @@ pub(crate) const ROWS: &[Row] = &[
     .syntax("WORD [WORD …]; WORD: des-cbc|3des-cbc|aes-cbc|aes192-cbc|aes256-cbc|aes-ctr|aes192-ctr|aes256-ctr|aes-gcm|aes192-gcm|aes256-gcm|md5|sha|sha256|sha384|sha512|modp768|modp1024|modp1536|modp2048|modp3072|modp4096|modp6144|modp8192|ecp256|ecp384|ecp521|curve25519")
     .default("nothing is refused")
     .help("what IKE must not accept (an extension of this server); no takes words out", "IKEで受け付けないアルゴリズム(本サーバーの拡張)"),
-    Row::kept(Home::Global, "ipsec log illegal-spi", &[SWITCH], Place::Ipsec)
+    Row::global("ipsec log illegal-spi", &[SWITCH], Place::Ipsec, |config, v| config.log_illegal_spi = v.on(0))
         .default("off")
         .help("log packets of unknown SPI", "不正なSPIのパケットをログに残す"),
     Row::foreign(Home::Tunnel, "ipsec ipcomp type", &[must("TYPE", Kind::Choice(&["deflate", "none"]))], Place::TunnelIpsec)
@@ -392,7 +405,7 @@ pub(crate) const ROWS: &[Row] = &[
             format_args!("the list names {count} numbers, at most {TUNNELS} are possible"),
             format_args!("番号が{count}個あります。{TUNNELS}個までです"),
         );
-        (count > u64::from(TUNNELS)).then_some(Remark { severity: Severity::Error, slot: 1, message })
+        (count > u64::from(TUNNELS)).then_some(Remark { severity: Severity::Error, slot: 1, word: 0, message })
     }),
     Row::ask("ipsec refresh sa", &[], |_| Request::RefreshSa).help("delete all SAs without telling the peers", "すべてのSAを相手に知らせず消す"),
     Row::ask("ipsec sa delete", &[must("ID", Kind::NumberOr(1, IDS, &["all"]))], |v| Request::DeleteSa(v.number(0))).help("delete SAs and tell the peers", "SAを消す"),
@@ -442,6 +455,15 @@ fn key(v: Args<'_>) -> Option<Vec<u8>> {
 }
 
 fn keepalive(v: Args<'_>) -> Option<Remark> {
+    // INTERVAL and COUNT stand together; a number that fits neither would pass for UPWAIT.
+    if v.has(6) && !(v.has(4) && v.has(5)) {
+        return Some(Remark::wrong(
+            6,
+            Fault::OutOfRange,
+            "INTERVAL is 1..600 and COUNT 1..50, and both stand before UPWAIT",
+            "INTERVALは1~600、COUNTは1~50で、UPWAITの前に両方書きます",
+        ));
+    }
     match (v.word(1), v.word(2)) {
         ("off", _) | ("on", "dpd") => None,
         ("auto", _) => Some(Remark::new(

@@ -53,7 +53,7 @@ pub(crate) const ROWS: &[Row] = &[
             format!("a tunnel of encapsulation {} is not served, only l2tp is", v.word(0)),
             format!("{}のトンネルは使えません。使えるのはl2tpだけです", v.word(0)),
         );
-        (v.word(0) != "l2tp").then_some(Remark { severity, slot: 0, message })
+        (v.word(0) != "l2tp").then_some(Remark { severity, slot: 0, word: 0, message })
     }),
     Row::tunnel("tunnel endpoint address", &[several("ADDRESS", Kind::Ip, 1, 2)], Place::TunnelEncapsulation, |tunnel, v| {
         let ends: Vec<_> = v.list(0).iter().map(|end| if let crate::value::Value::Ip(end) = end { Some(*end) } else { None }).collect();

@@ -200,9 +200,12 @@ pub(crate) const ROWS: &[Row] = &[
     Row::pp("ppp ipcp maxfailure", TIMES, Place::Ppp, |pp, v| pp.ipcp.max_failure = v.number(0).unwrap_or(10))
         .default("10")
         .help("how many IPCP Configure-Naks are sent before rejecting", "IPCPのNakの送信回数"),
-    Row::kept(Home::Pp, "ppp ipcp remote address check", &[SWITCH], Place::Ppp)
+    Row::pp("ppp ipcp remote address check", &[SWITCH], Place::Ppp, |_, _| {})
         .default("on")
-        .help("refuse an address that another interface routes", "相手のIPアドレスの重複を調べるかどうか"),
+        .help("refuse an address that another caller has; it is always done", "相手のIPアドレスの重複を調べるかどうか(常に調べる)")
+        .check(|v| {
+            (!v.on(0)).then(|| Remark::new(Severity::Foreign, 0, "an address is never lent twice; write on", "同じアドレスを2回割り当てることはありません。onと書いてください"))
+        }),
     Row::pp(
         "ppp ccp type",
         &[must("TYPE", Kind::Choice(&["stac0", "stac", "cstac", "mppe-40", "mppe-128", "mppe-any", "none"]))],

@@ -1,5 +1,6 @@
 //! From ESP to IP: SA by SPI, replay, ICV, decryption in place, then UDP, L2TP and PPP taken off.
 
+use super::filter::Way;
 use super::sum::{long_at, word_at};
 use super::table::Seen as Traffic;
 use super::{ClientId, Drop, Encap, L2TP_PORT, NOTE_EVERY, Note, Seen, SessionPath, Worker};
@@ -286,6 +287,11 @@ impl Worker {
         }
         let len = ip.total_len();
         let to = ip.destination();
+        if !self.table.passes(client, &ip, Way::In, &mut self.notes, now) {
+            return Err(Drop::Filtered);
+        }
+        let session =
+            self.table.clients.get(client).and_then(|known| known.session.as_ref()).ok_or(Drop::WrongSession)?;
         if to.is_multicast() || to.is_broadcast() {
             if !is_dhcp(&ip) {
                 return Err(Drop::Multicast);

@@ -4,6 +4,7 @@
 //! the caller's buffers, and tells what others must know ([`Note`]). On the good path nothing is allocated.
 
 mod coalesce;
+mod filter;
 mod inbound;
 mod ipv6;
 mod outbound;
@@ -18,6 +19,7 @@ mod testing;
 mod tests;
 
 pub use coalesce::{Coalescer, Piece, Super};
+pub use filter::{Addresses, Dynamic, Filters, Kind, List, Lists, Pattern, Rule, Sight, Timers, Way};
 pub use inbound::{Arrival, Verdict};
 pub use ipv6::{ALL_NODES, ALL_ROUTERS, Ipv6Path, link_local};
 pub use outbound::{Departure, HEADROOM, Out, Run, Runs, SealedPacket, TAILROOM, runs};
@@ -169,6 +171,17 @@ pub enum Update {
     },
     /// The client's session, new or changed.
     Session(SessionPath),
+    /// The packet filters of all interfaces, new or changed.
+    Filters(Box<Filters>),
+    /// Whose filters hold for the client's packets.
+    Guard {
+        /// The client.
+        client: ClientId,
+        /// Its PP interface; 0 is the anonymous one.
+        pp: u32,
+        /// Its tunnel interface.
+        tunnel: u32,
+    },
     /// The client's session is over; its SAs stay.
     SessionGone {
         /// Whose session.
@@ -280,6 +293,21 @@ pub enum Note {
         /// Sums since the beginning.
         counters: Counters,
     },
+    /// A filter that is told of its fits has fitted a packet, or no filter has; at a low rate for each client.
+    Filtered {
+        /// Whose packet.
+        client: ClientId,
+        /// Which way it went.
+        way: Way,
+        /// Whether it has passed.
+        passed: bool,
+        /// The filter's number; none where no filter fitted.
+        number: Option<u32>,
+        /// The packet.
+        sight: Sight,
+        /// How many more there were since the last that was told.
+        untold: u32,
+    },
     /// A packet with an SPI that is not ours; at a low rate.
     UnknownSpi {
         /// The SPI.
@@ -378,6 +406,8 @@ drops! {
     NoRoom = "no_room",
     /// Too large, and must not be fragmented.
     TooBig = "too_big",
+    /// A filter of the operator rejects it, or none lets it pass.
+    Filtered = "filtered",
     /// The sequence numbers of the SA are used up.
     Exhausted = "sequence_exhausted",
 }
@@ -511,6 +541,14 @@ impl Worker {
             }
             Update::Session(session) => {
                 self.table.set_session(session);
+                true
+            }
+            Update::Filters(filters) => {
+                self.table.set_filters(*filters);
+                true
+            }
+            Update::Guard { client, pp, tunnel } => {
+                self.table.set_guard(client, (pp, tunnel));
                 true
             }
             Update::SessionGone { client } => self.table.end_session(client),

@@ -1,5 +1,6 @@
 //! From IP to ESP: client by destination, MSS, size, then PPP, L2TP, UDP and ESP headers written before the packet, sealed in place.
 
+use super::filter::Way;
 use super::ipv6::upper_half;
 use super::sum::put;
 use super::table::{Endpoint, OutboundSa, Seen, Table};
@@ -227,6 +228,12 @@ impl Worker {
             (place, ip.total_len(), !ip.dont_fragment())
         };
         let place = place.ok_or(Drop::NoClient)?;
+        if !is_ipv6 && self.table.is_guarded(place, Way::Out) {
+            let ip = Ipv4::new(packet).ok_or(Drop::BadIp)?;
+            if !self.table.passes(place, &ip, Way::Out, &mut self.notes, now) {
+                return Err(Drop::Filtered);
+            }
+        }
         let client = self.table.clients.get_mut(place).ok_or(Drop::NoClient)?;
         let session = client.session.as_ref().ok_or(Drop::NoClient)?;
         let endpoint = client.endpoint.ok_or(Drop::NoSa)?;

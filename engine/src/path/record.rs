@@ -15,6 +15,8 @@ pub struct PathState {
     pub endpoint: Option<Endpoint>,
     /// Its session.
     pub session: Option<SessionPath>,
+    /// PP interface (0 is the anonymous one) and tunnel interface whose filters hold.
+    pub guard: Option<(u32, u32)>,
     /// SAs on which it sends, oldest first.
     pub inbound: Vec<InboundState>,
     /// SAs on which we send, oldest first.

@@ -1,5 +1,6 @@
 //! What one worker knows: clients, their SAs, and the two look-ups (SPI and destination address) that find them.
 
+use super::filter::{Filters, Guard, Judgement, Way};
 use super::ipv6::upper_half;
 use super::outbound::Template;
 use super::record::{InboundState, OutboundState, PathState};
@@ -14,6 +15,7 @@ use crypto::Secret;
 use crypto::esp::{OpenKey, SealKey, Suite};
 use serde::{Deserialize, Serialize};
 use std::collections::{BinaryHeap, HashMap};
+use wire::ip::Ipv4;
 
 /// Numbers that no stranger chooses (our SPIs, addresses of our pool, client numbers) need no keyed hash.
 #[derive(Default)]
@@ -40,6 +42,10 @@ impl Hasher for NumberHasher {
         self.0
     }
 }
+
+/// How fast hits of filters are told for one client, and how many at once.
+const TOLD_EVERY: Duration = Duration::from_millis(200);
+const TOLD_BURST: u32 = 20;
 
 type Numbers = HashMap<u32, usize, BuildHasherDefault<NumberHasher>>;
 /// Upper halves of IPv6 prefixes, which are our own, too.
@@ -158,6 +164,9 @@ pub(super) struct Client {
     pub(super) control: Bucket,
     pub(super) icmp: Bucket,
     pub(super) moved_due: Instant,
+    pub(super) guard: Guard,
+    told: Bucket,
+    untold: u32,
     inbound: Vec<usize>,
     outbound: Vec<usize>,
     traffic: Traffic,
@@ -196,6 +205,9 @@ impl Client {
             control: Bucket::default(),
             icmp: Bucket::default(),
             moved_due: Instant::default(),
+            guard: Guard::default(),
+            told: Bucket::default(),
+            untold: 0,
             inbound: Vec::new(),
             outbound: Vec::new(),
             traffic: Traffic::default(),
@@ -223,6 +235,7 @@ pub(super) struct Table {
     spis: Numbers,
     addresses: Numbers,
     prefixes: Prefixes,
+    filters: Filters,
     /// Clients whose traffic waits to be told, the earliest first; each at most once while it lives.
     waiting: BinaryHeap<Reverse<(Instant, ClientId)>>,
 }
@@ -357,6 +370,48 @@ impl Table {
         }
     }
 
+    /// Takes in filters, new or changed; what is remembered of connections stays where there is still something to hold to.
+    pub(super) fn set_filters(&mut self, filters: Filters) {
+        self.filters = filters;
+        for client in self.clients.places.iter_mut().flatten() {
+            client.guard.resolve(&self.filters);
+        }
+    }
+
+    pub(super) fn set_guard(&mut self, id: ClientId, interfaces: (u32, u32)) {
+        let at = self.place_or_new(id);
+        if let Some(client) = self.clients.get_mut(at)
+            && client.guard.interfaces != Some(interfaces)
+        {
+            client.guard = Guard::of(interfaces);
+            client.guard.resolve(&self.filters);
+        }
+    }
+
+    /// Whether packets of a client that go this way are held against filters.
+    pub(super) fn is_guarded(&self, client: usize, way: Way) -> bool {
+        self.clients.get(client).is_some_and(|client| client.guard.looks(way))
+    }
+
+    /// Whether a client's IPv4 packet passes the filters; tells of it where they say so.
+    pub(super) fn passes(&mut self, client: usize, ip: &Ipv4<'_>, way: Way, notes: &mut Notes, now: Instant) -> bool {
+        let Some(client) = self.clients.get_mut(client) else { return false };
+        if !client.guard.looks(way) {
+            return true;
+        }
+        let Judgement { passes, number, logs, sight } = client.guard.judge(&self.filters, ip, way, now);
+        if logs && self.filters.notices {
+            let told = notes.has_room_for_chatter() && client.told.take(TOLD_EVERY, TOLD_BURST, now);
+            let note = Note::Filtered { client: client.id, way, passed: passes, number, sight, untold: client.untold };
+            if told && notes.tell(note) {
+                client.untold = 0;
+            } else {
+                client.untold = client.untold.saturating_add(1);
+            }
+        }
+        passes
+    }
+
     pub(super) fn set_session(&mut self, session: SessionPath) {
         let at = self.place_or_new(session.client);
         self.forget_address(at);
@@ -393,6 +448,7 @@ impl Table {
         self.forget_address(at);
         if let Some(client) = self.clients.get_mut(at) {
             client.session = None;
+            client.guard = Guard::default();
         }
         true
     }
@@ -506,6 +562,7 @@ impl Table {
             client: id,
             endpoint: client.endpoint,
             session: client.session.clone(),
+            guard: client.guard.interfaces,
             inbound: inbound.collect(),
             outbound: outbound.collect(),
             counters: client.counters,
@@ -513,7 +570,7 @@ impl Table {
     }
 
     pub(super) fn restore(&mut self, state: PathState) -> bool {
-        let PathState { client: id, endpoint, session, inbound, outbound, counters } = state;
+        let PathState { client: id, endpoint, session, guard, inbound, outbound, counters } = state;
         let _replaced = self.remove(id);
         let at = self.place_or_new(id);
         let mut whole = true;
@@ -529,6 +586,9 @@ impl Table {
         }
         if let Some(session) = session {
             self.set_session(SessionPath { client: id, ..session });
+        }
+        if let Some(interfaces) = guard {
+            self.set_guard(id, interfaces);
         }
         if let Some(client) = self.clients.get_mut(at) {
             client.endpoint = endpoint;

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
+mod filter;
 mod ipv6;
 
 use super::sum::{long_at, put, word_at};

@@ -871,9 +871,10 @@ impl Client {
         let later = cx.now.after(RENEW_AGAIN);
         if let Some(sa) = self.ikes.last_mut().filter(|sa| cx.now.reached(sa.renew_at())) {
             sa.renew_later(later);
+            let sa_is_aggressive = sa.is_aggressive();
             // One that has not come to an end by now never will.
             self.renewal = None;
-            if alive && !self.pairs.is_empty() {
+            if alive && !self.pairs.is_empty() && !sa_is_aggressive {
                 self.start_main_mode(cx);
             }
         }

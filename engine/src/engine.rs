@@ -6,7 +6,10 @@ use crate::ike::fragment::{Fragments, NoFragment};
 use crate::ike::informational::News;
 use crate::ike::initiate::Renewal;
 use crate::ike::keys::Cookies;
-use crate::ike::main_mode::{self, MainMode, Step};
+use crate::ike::aggressive::{self, Party};
+use crate::ike::half_open::{self, HalfOpen, Shown, Step};
+use crate::ike::main_mode::own_identity;
+use crate::ike::name;
 use crate::ike::proposal::Wanted;
 use crate::ike::sa::{self, Sa};
 use crate::ike::{Computed, Endpoint, Message, Refusal};
@@ -22,7 +25,7 @@ use core::net::{IpAddr, Ipv4Addr, SocketAddr};
 use core::time::Duration;
 use crypto::Secret;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use wire::isakmp::{ExchangeType, Flags, Header};
+use wire::isakmp::{ExchangeType, Flags, Header, Identification, NotifyType};
 
 /// Exchanges that are not authenticated yet, in all and from one address: many clients may share a NAT.
 const MOST_HALF_OPEN: usize = 4096;
@@ -30,6 +33,8 @@ const MOST_HALF_OPEN_PER_SOURCE: usize = 64;
 /// Computations under way, in all and for one address.
 const MOST_JOBS: usize = 512;
 const MOST_JOBS_PER_SOURCE: usize = 16;
+/// What is told where they are too many.
+const TOO_MANY_JOBS: &str = "too many key exchanges at once; the client will repeat";
 /// Pre-shared keys that are tried on one client.
 const MOST_KEYS: usize = 32;
 /// Longest ISAKMP message that is read, octets.
@@ -102,7 +107,7 @@ pub struct Engine {
     pub(crate) config: Config,
     pub(crate) tunnels: BTreeMap<u32, L2tpTunnel>,
     rng: Rng,
-    half_open: BTreeMap<Cookies, (MainMode, Initiator)>,
+    half_open: BTreeMap<Cookies, (HalfOpen, Initiator)>,
     /// The same exchanges in the order of their end, which is that of their beginning.
     half_open_order: VecDeque<(Instant, Cookies)>,
     by_initiator: BTreeMap<Initiator, Cookies>,
@@ -291,7 +296,8 @@ impl Engine {
             Refusal::AuthenticationMethod(_) => 4,
             Refusal::BadHash => 5,
             Refusal::WrongKey { .. } => 6,
-            Refusal::Exchange(_) => 7,
+            Refusal::Exchange(_) | Refusal::Aggressive { .. } => 7,
+            Refusal::UnknownName { .. } => 10,
             Refusal::Unknown => 8,
             Refusal::Busy(_) => 9,
         };
@@ -345,7 +351,7 @@ impl Engine {
         let cookies = Cookies::of(header);
         if header.responder.is_zero() {
             return match header.exchange {
-                ExchangeType::MainMode => self.on_first(message, now, out),
+                ExchangeType::MainMode | ExchangeType::Aggressive => self.on_first(message, now, out),
                 ExchangeType::Informational => {}
                 other => self.refuse(endpoint, Refusal::Exchange(other.into()), now, out),
             };
@@ -422,29 +428,103 @@ impl Engine {
         if self.half_open.len() >= MOST_HALF_OPEN && !self.drop_oldest_half_open() {
             return self.refuse(endpoint, Refusal::Busy("too many unfinished exchanges"), now, out);
         }
+        if header.exchange == ExchangeType::Aggressive {
+            return self.on_first_aggressive(message, now, out);
+        }
         let (only, nat_traversal, force) = self.phase1_policy(endpoint.peer.ip());
-        let policy = main_mode::Policy { refused: &self.config.refused, only: &only, nat_traversal, force };
-        match MainMode::begin(message, &policy, &mut self.rng, now) {
+        let policy = half_open::Policy { refused: &self.config.refused, only: &only, nat_traversal, force };
+        match HalfOpen::begin(message, &policy, &mut self.rng, now) {
             Ok((mm, reply)) => {
-                self.by_initiator.insert(name, mm.cookies());
-                self.half_open_order.push_back((mm.expires(), mm.cookies()));
-                self.half_open.insert(mm.cookies(), (mm, name));
-                if now.since(self.begun.0) >= Duration::from_secs(1) {
-                    self.begun = (now, 0);
-                }
-                self.begun.1 += 1;
-                if self.begun.1 <= MOST_BEGUN {
-                    out.push(Output::Event(Event::RespondIsakmp { peer: endpoint.peer.ip() }));
-                }
+                self.keep_half_open(mm, name, now, out);
                 out.push(Output::Send { endpoint, bytes: reply });
             }
-            Err(why) => {
-                if matches!(why, Refusal::NoProposal { .. } | Refusal::Strict { .. }) {
-                    out.push(Output::Send { endpoint, bytes: no_proposal(header) });
-                }
-                self.refuse(endpoint, why, now, out);
-            }
+            Err(why) => self.refuse_first(header, endpoint, why, now, out),
         }
+    }
+
+    /// An exchange begins, and is told; but not of a flood.
+    fn keep_half_open(&mut self, begun: HalfOpen, name: Initiator, now: Instant, out: &mut Outbox) {
+        self.by_initiator.insert(name, begun.cookies());
+        self.half_open_order.push_back((begun.expires(), begun.cookies()));
+        self.half_open.insert(begun.cookies(), (begun, name));
+        if now.since(self.begun.0) >= Duration::from_secs(1) {
+            self.begun = (now, 0);
+        }
+        self.begun.1 += 1;
+        if self.begun.1 <= MOST_BEGUN {
+            out.push(Output::Event(Event::RespondIsakmp { peer: name.0 }));
+        }
+    }
+
+    /// Refuses a first message so that the client fails at once and not by silence: the answer is smaller than that.
+    fn refuse_first(&mut self, header: &Header, endpoint: Endpoint, why: Refusal, now: Instant, out: &mut Outbox) {
+        let kind = match &why {
+            Refusal::NoProposal { .. } | Refusal::Strict { .. } => Some(NotifyType::NoProposalChosen),
+            Refusal::Aggressive { .. } => Some(NotifyType::InvalidExchangeType),
+            Refusal::UnknownName { .. } => Some(NotifyType::InvalidIdInformation),
+            Refusal::Malformed(_)
+            | Refusal::Missing(_)
+            | Refusal::Unacceptable(_)
+            | Refusal::AuthenticationMethod(_)
+            | Refusal::BadHash
+            | Refusal::WrongKey { .. }
+            | Refusal::Exchange(_)
+            | Refusal::Unknown
+            | Refusal::Busy(_) => None,
+        };
+        if let Some(kind) = kind {
+            out.push(Output::Send { endpoint, bytes: notify_in_the_clear(header, kind) });
+        }
+        self.refuse(endpoint, why, now, out);
+    }
+
+    /// Message 1 of Aggressive Mode: the gateways are those that have the client's name.
+    fn on_first_aggressive(&mut self, message: Message<'_>, now: Instant, out: &mut Outbox) {
+        let Message { header, endpoint, .. } = message;
+        let peer = endpoint.peer.ip();
+        let party = match aggressive::claimed(&message) {
+            Ok(identity) => self.party_of(&identity, endpoint),
+            Err(why) => Err(why),
+        };
+        let party = match party {
+            Ok(party) => party,
+            Err(why) => return self.refuse_first(header, endpoint, why, now, out),
+        };
+        let (jobs, of_source) = self.tickets.load(peer);
+        if jobs >= MOST_JOBS || of_source >= MOST_JOBS_PER_SOURCE {
+            return self.refuse(endpoint, Refusal::Busy(TOO_MANY_JOBS), now, out);
+        }
+        let ticket = self.tickets.draw();
+        let (only, nat_traversal, force) = self.phase1_policy(peer);
+        let policy = half_open::Policy { refused: &self.config.refused, only: &only, nat_traversal, force };
+        match HalfOpen::begin_aggressive(message, party, &policy, ticket, &mut self.rng, now) {
+            Ok((begun, job)) => {
+                self.tickets.wait(ticket, Waiting::HalfOpen(begun.cookies()), peer, now);
+                self.keep_half_open(begun, (peer, header.initiator.0), now, out);
+                out.push(Output::Compute(job));
+            }
+            Err(why) => self.refuse_first(header, endpoint, why, now, out),
+        }
+    }
+
+    /// The gateways that go by a client's name, those of exact address first, and the key of the first of them.
+    fn party_of(&self, identity: &Identification, endpoint: Endpoint) -> Result<Party, Refusal> {
+        let peer = endpoint.peer.ip();
+        let named = |t: &&L2tpTunnel| t.gateway.remote_name.is_some();
+        let reach = |t: &&L2tpTunnel| matches!(&t.gateway.remote, Remote::Any) || t.gateway.remote == Remote::Address(peer);
+        let mut fitting: Vec<&L2tpTunnel> = self.tunnels.values().filter(named).filter(reach).collect();
+        if fitting.is_empty() {
+            return Err(Refusal::Aggressive { name: name::told(identity) });
+        }
+        fitting.retain(|t| t.gateway.remote_name.as_ref().is_some_and(|n| name::bears(identity, n)));
+        fitting.sort_by_key(|t| t.gateway.remote == Remote::Any);
+        let Some(first) = fitting.first() else {
+            return Err(Refusal::UnknownName { name: name::told(identity) });
+        };
+        let key: &[u8] = &first.gateway.key;
+        let own = first.gateway.local_name.as_ref().map_or_else(|| own_identity(endpoint.local.ip()), name::identity);
+        let same = fitting.iter().filter(|t| *t.gateway.key == *key);
+        Ok(Party { gateways: same.map(|t| t.gateway.id).collect(), key: Secret::new(key.to_vec()), own })
     }
 
     /// Whether a source was told of this kind within the last minute; notes it if not. While too many sources are
@@ -515,27 +595,31 @@ impl Engine {
             }
             return;
         }
-        if header.exchange != ExchangeType::MainMode {
+        if header.exchange != mm.exchange() {
+            match mm.remind(&message) {
+                Ok(Step::Send(bytes)) => out.push(Output::Send { endpoint, bytes }),
+                Ok(Step::Nothing | Step::Compute(_) | Step::Established { .. }) => {}
+                Err(why) => self.refuse(endpoint, why, now, out),
+            }
             return;
         }
-        if !mm.is_reachable() && (jobs >= MOST_JOBS || of_source >= MOST_JOBS_PER_SOURCE) {
-            return self.refuse(
-                endpoint,
-                Refusal::Busy("too many key exchanges at once; the client will repeat"),
-                now,
-                out,
-            );
+        let asks = mm.exchange() == ExchangeType::MainMode && !mm.is_reachable();
+        if asks && (jobs >= MOST_JOBS || of_source >= MOST_JOBS_PER_SOURCE) {
+            return self.refuse(endpoint, Refusal::Busy(TOO_MANY_JOBS), now, out);
         }
-        let policy = main_mode::Policy { refused: &self.config.refused, only: &only, nat_traversal, force };
+        let policy = half_open::Policy { refused: &self.config.refused, only: &only, nat_traversal, force };
         match mm.handle(message, &keys, &policy, ticket, &mut self.rng, now) {
             Ok(Step::Send(bytes)) => out.push(Output::Send { endpoint, bytes }),
             Ok(Step::Compute(job)) => {
                 self.tickets.wait(ticket, Waiting::HalfOpen(cookies), endpoint.peer.ip(), now);
                 out.push(Output::Compute(job));
             }
-            Ok(Step::Established { sa, key, initial_contact }) => {
+            Ok(Step::Established { sa, shown, initial_contact }) => {
                 self.forget_half_open(cookies);
-                let gateways = owners.get(key).cloned().unwrap_or_default();
+                let gateways = match shown {
+                    Shown::Key(key) => owners.get(key).cloned().unwrap_or_default(),
+                    Shown::Gateways(gateways) => gateways,
+                };
                 self.established(*sa, gateways, initial_contact, endpoint, now, out);
             }
             Ok(Step::Nothing) => {}
@@ -580,7 +664,9 @@ impl Engine {
             out.push(Output::Event(Event::Weak { peer: endpoint.peer.ip(), words: sa.weak().to_vec() }));
         }
         self.owners.insert(sa.cookies(), id);
-        out.push(Output::Send { endpoint, bytes: sa.last_reply().to_vec() });
+        if !sa.last_reply().is_empty() {
+            out.push(Output::Send { endpoint, bytes: sa.last_reply().to_vec() });
+        }
         self.with_client(id, now, out, |client, cx| client.add_ike(sa, cx));
     }
 
@@ -726,7 +812,7 @@ impl Engine {
         match waiting {
             Waiting::HalfOpen(cookies) => {
                 let (only, nat_traversal, force) = self.phase1_policy(ip);
-                let policy = main_mode::Policy { refused: &self.config.refused, only: &only, nat_traversal, force };
+                let policy = half_open::Policy { refused: &self.config.refused, only: &only, nat_traversal, force };
                 let Some((mm, _)) = self.half_open.get_mut(&cookies) else {
                     return;
                 };
@@ -783,8 +869,8 @@ impl Engine {
         match self.tickets.take(ticket) {
             None => {}
             Some((Waiting::HalfOpen(cookies), _)) => {
-                if let Some((mm, _)) = self.half_open.get_mut(&cookies) {
-                    mm.not_computed();
+                if self.half_open.get_mut(&cookies).is_some_and(|(begun, _)| begun.not_computed()) {
+                    self.forget_half_open(cookies);
                 }
             }
             Some((Waiting::Established(cookies), _)) => {
@@ -1034,16 +1120,10 @@ fn strict_words(g: &command::Gateway) -> String {
     format!("{encryption} {hash} {group}")
 }
 
-/// NO-PROPOSAL-CHOSEN in the clear, smaller than what it answers, so that a client fails at once and not by silence.
-fn no_proposal(header: &Header) -> Vec<u8> {
-    use wire::isakmp::{Notification, NotifyType, PayloadType, Protocol, encode_chain};
-    let note = Notification {
-        doi: 1,
-        protocol: Protocol::Isakmp,
-        spi: vec![],
-        kind: NotifyType::NoProposalChosen,
-        data: vec![],
-    };
+/// A notification in the clear.
+fn notify_in_the_clear(header: &Header, kind: NotifyType) -> Vec<u8> {
+    use wire::isakmp::{Notification, PayloadType, Protocol, encode_chain};
+    let note = Notification { doi: 1, protocol: Protocol::Isakmp, spi: vec![], kind, data: vec![] };
     let answer = Header {
         next: PayloadType::Notification,
         exchange: ExchangeType::Informational,

@@ -16,6 +16,10 @@ pub struct Gateway {
     pub remote: Remote,
     /// This side's address.
     pub local_address: Option<IpAddr>,
+    /// This side's name in Aggressive Mode.
+    pub local_name: Option<IkeName>,
+    /// The peer's name: with it, Aggressive Mode is served.
+    pub remote_name: Option<IkeName>,
     /// Whether NAT traversal is negotiated.
     pub nat_traversal: bool,
     /// Seconds between two NAT keepalives.
@@ -57,6 +61,8 @@ impl Default for Gateway {
             key: Hidden::default(),
             remote: Remote::Unset,
             local_address: None,
+            local_name: None,
+            remote_name: None,
             nat_traversal: false,
             nat_keepalive_s: Some(300),
             force_encapsulation: false,
@@ -88,6 +94,30 @@ pub enum Remote {
     Address(IpAddr),
     /// One host by name.
     Name(String),
+}
+
+/// A name that one side of IKE gives itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IkeName {
+    /// The name as written.
+    pub text: String,
+    /// What kind of name, if that was written.
+    pub kind: Option<IkeNameKind>,
+}
+
+/// What kind of name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum IkeNameKind {
+    /// An IPv4 address.
+    Ipv4Addr,
+    /// A domain name.
+    Fqdn,
+    /// A user at a domain.
+    UserFqdn,
+    /// An IPv6 address.
+    Ipv6Addr,
+    /// Octets that mean something to the two sides only.
+    KeyId,
 }
 
 /// Cipher of phase 1 (`ipsec ike encryption`).

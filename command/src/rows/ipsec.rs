@@ -1,6 +1,8 @@
 //! IPsec and IKE.
 
-use crate::config::{Gateway, IkeEncryption, IkeGroup, IkeHash, IkeLog, IkeRetry, Remote, SaPolicy, Transport};
+use crate::config::{
+    Gateway, IkeEncryption, IkeGroup, IkeHash, IkeLog, IkeName, IkeNameKind, IkeRetry, Remote, SaPolicy, Transport,
+};
 use crate::problem::Severity;
 use crate::table::{Args, Home, Place, Remark, Row};
 use crate::text::Fault;
@@ -212,9 +214,10 @@ pub(crate) const ROWS: &[Row] = &[
     Row::foreign(Home::Global, "ipsec ike local id", &[G, must("ADDRESS", Kind::Net(&[]))], Place::Gateway)
         .many(1)
         .help("this side's phase 2 identity; not used for L2TP", "自分側のフェーズ2のID"),
-    Row::kept(Home::Global, "ipsec ike local name", &[G, must("NAME", Kind::Text(1, 256)), may("TYPE", NAME_TYPE)], Place::Gateway)
-        .many(1)
-        .help("this side's name in aggressive mode", "アグレッシブモードでの自分側の名前"),
+    Row::gateway("ipsec ike local name", &[G, must("NAME", Kind::Text(1, 256)), may("TYPE", NAME_TYPE)], |gateway, v| {
+        gateway.local_name = Some(ike_name(v));
+    })
+    .help("this side's name in aggressive mode", "アグレッシブモードでの自分側の名前"),
     Row::global("ipsec ike log", &[may("G", Kind::Gateway), several("TYPE", LOG, 1, 3)], Place::Gateway, |config, v| {
         let wanted = v.words(1).map(log);
         match v.number(0) {
@@ -294,9 +297,11 @@ pub(crate) const ROWS: &[Row] = &[
     Row::foreign(Home::Global, "ipsec ike remote id", &[G, must("ADDRESS", Kind::Net(&[]))], Place::Gateway)
         .many(1)
         .help("the peer's phase 2 identity; not used for L2TP", "相手側のフェーズ2のID"),
-    Row::kept(Home::Global, "ipsec ike remote name", &[G, must("NAME", Kind::Text(1, 256)), may("TYPE", NAME_TYPE)], Place::Gateway)
-        .many(1)
-        .help("the peer's name in aggressive mode", "アグレッシブモードでの相手側の名前"),
+    Row::gateway("ipsec ike remote name", &[G, must("NAME", Kind::Text(1, 256)), may("TYPE", NAME_TYPE)], |gateway, v| {
+        gateway.remote_name = Some(ike_name(v));
+    })
+    .default("no name: aggressive mode is refused")
+    .help("the peer's name; lets it in by aggressive mode, in which the key can be tried offline", "アグレッシブモードでの相手側の名前"),
     Row::foreign(Home::Global, "ipsec ike restrict-dangling-sa", &[G, must("ACTION", Kind::Choice(&["auto", "off"]))], Place::Gateway)
         .many(1)
         .default("auto")
@@ -406,6 +411,19 @@ fn duration(gateway: &mut Gateway, v: Args<'_>) {
             gateway.ipsec_lifetime_kb = v.number(3);
         }
     }
+}
+
+fn ike_name(v: Args<'_>) -> IkeName {
+    let kind = match v.word(2) {
+        "ipv4-addr" => Some(IkeNameKind::Ipv4Addr),
+        "ipv6-addr" => Some(IkeNameKind::Ipv6Addr),
+        "fqdn" => Some(IkeNameKind::Fqdn),
+        "user-fqdn" | "rfc822-addr" => Some(IkeNameKind::UserFqdn),
+        // With IKEv1 telephone numbers act like key-id (yamaha.md §3.3).
+        "key-id" | "tel" | "tel-key" => Some(IkeNameKind::KeyId),
+        _ => None,
+    };
+    IkeName { text: v.text(1).to_owned(), kind }
 }
 
 fn group(word: &str) -> IkeGroup {

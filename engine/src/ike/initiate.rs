@@ -307,6 +307,7 @@ impl Renewal {
             found: self.found,
             dpd: self.dpd,
             identity: (identity.kind.into(), identity.data),
+            aggressive: false,
             last_request: vec![],
             last_reply: vec![],
             now,

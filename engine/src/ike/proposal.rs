@@ -307,6 +307,11 @@ fn read_phase1(t: &Transform) -> Option<(Phase1, u64)> {
     Some((Phase1 { cipher, hash, group, life: life(seconds) }, value(t, phase1::AUTHENTICATION)?))
 }
 
+/// The group of a transform of phase 1, if it is one that is supported.
+pub(super) fn group_of(t: &Transform) -> Option<Group> {
+    value(t, phase1::GROUP).and_then(|v| u16::try_from(v).ok()).and_then(Group::from_ike)
+}
+
 fn listed(words: &BTreeSet<String>) -> String {
     words.iter().map(String::as_str).collect::<Vec<_>>().join(" or ")
 }

@@ -55,9 +55,11 @@ pub struct Birth {
     pub dpd: bool,
     /// The client's identity: its type's number and its octets.
     pub identity: (u8, Vec<u8>),
-    /// Message 5 as it came.
+    /// It came about by Aggressive Mode.
+    pub aggressive: bool,
+    /// The client's last message of phase 1 as it came.
     pub last_request: Vec<u8>,
-    /// Message 6.
+    /// Our answer to that; empty if there is none.
     pub last_reply: Vec<u8>,
     /// The moment.
     pub now: Instant,
@@ -85,6 +87,7 @@ pub struct Sa {
     pub(super) found: Found,
     dpd: bool,
     identity: (u8, Vec<u8>),
+    aggressive: bool,
     last_request: Vec<u8>,
     last_reply: Vec<u8>,
     repeats: u32,
@@ -142,6 +145,7 @@ impl Sa {
             found: b.found,
             dpd: b.dpd,
             identity: b.identity,
+            aggressive: b.aggressive,
             last_request: b.last_request,
             last_reply: b.last_reply,
             repeats: 0,
@@ -223,7 +227,13 @@ impl Sa {
         self.dpd
     }
 
-    /// Message 6 of Main Mode.
+    /// It came about by Aggressive Mode: the server does not renew it, since clients that named themselves take no Main
+    /// Mode.
+    pub fn is_aggressive(&self) -> bool {
+        self.aggressive
+    }
+
+    /// Message 6 of Main Mode; Aggressive Mode ends with the client's own message, and this is empty.
     pub fn last_reply(&self) -> &[u8] {
         &self.last_reply
     }
@@ -248,8 +258,9 @@ impl Sa {
     ) -> Result<(), Refusal> {
         let Message { header, body, datagram, .. } = message;
         match header.exchange {
-            ExchangeType::MainMode => {
-                if self.last_request == datagram && self.repeats < MOST_REPEATS {
+            ExchangeType::MainMode | ExchangeType::Aggressive => {
+                let repeated = self.last_request == datagram && !self.last_reply.is_empty();
+                if repeated && self.repeats < MOST_REPEATS {
                     self.repeats += 1;
                     out.push(Output::Send(self.last_reply.clone()));
                 }
@@ -259,7 +270,6 @@ impl Sa {
             ExchangeType::Informational => self.on_informational(header, body, rng, out),
             ExchangeType::Base
             | ExchangeType::AuthenticationOnly
-            | ExchangeType::Aggressive
             | ExchangeType::Transaction
             | ExchangeType::NewGroupMode
             | ExchangeType::Unknown(_) => Err(Refusal::Exchange(header.exchange.into())),

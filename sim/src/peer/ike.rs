@@ -1,5 +1,6 @@
-//! The client's side of IKEv1: Main Mode, Quick Mode, Delete, fragments, NAT detection.
+//! The client's side of IKEv1: Main and Aggressive Mode, Quick Mode, Delete, fragments, NAT detection.
 
+mod aggressive_mode;
 mod informational;
 mod main_mode;
 mod quick_mode;
@@ -81,6 +82,8 @@ pub(super) struct Ike {
     quick: Option<Quick>,
     called: Option<responder::Called>,
     answer: Option<responder::Answer>,
+    /// Message 2 of Aggressive Mode, and where to and how it was answered.
+    third: Option<(Vec<u8>, u16, Vec<u8>)>,
     /// When each phase is to be renewed.
     plan: (Option<Instant>, Option<Instant>),
     fragment_id: u16,
@@ -197,7 +200,11 @@ fn header(cookies: ([u8; 8], [u8; 8]), next: PayloadType, exchange: ExchangeType
 }
 
 fn clear(cookies: ([u8; 8], [u8; 8]), payloads: &[(PayloadType, Vec<u8>)]) -> Vec<u8> {
-    header(cookies, payloads[0].0, ExchangeType::MainMode, 0, 0).encode(&encode_chain(payloads))
+    clear_of(ExchangeType::MainMode, cookies, payloads)
+}
+
+fn clear_of(exchange: ExchangeType, cookies: ([u8; 8], [u8; 8]), payloads: &[(PayloadType, Vec<u8>)]) -> Vec<u8> {
+    header(cookies, payloads[0].0, exchange, 0, 0).encode(&encode_chain(payloads))
 }
 
 /// A payload chain that begins with its hash.
@@ -251,6 +258,7 @@ impl Peer {
         };
         match head.exchange {
             ExchangeType::MainMode => self.on_main_mode(&head, body, bytes, port),
+            ExchangeType::Aggressive => self.on_aggressive_mode(&head, body, bytes),
             ExchangeType::QuickMode => self.on_quick_mode(&head, body, bytes),
             ExchangeType::Informational => self.on_informational(&head, body),
             _ => {}

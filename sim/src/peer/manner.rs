@@ -20,6 +20,10 @@ pub struct Manner {
     pub user: String,
     /// Password.
     pub password: String,
+    /// It uses Aggressive Mode and gives itself this name: the number of its type, and its octets.
+    pub aggressive: Option<(u8, Vec<u8>)>,
+    /// It sends message 3 of Aggressive Mode in the clear (Android).
+    pub clear_proof: bool,
     /// NAT traversal is offered.
     pub natt: bool,
     /// It says that it is behind a NAT though it is not.
@@ -63,6 +67,8 @@ impl Default for Manner {
             psk: b"sim-psk".to_vec(),
             user: "vpnuser".to_owned(),
             password: "vpn-Passw0rd".to_owned(),
+            aggressive: None,
+            clear_proof: false,
             natt: true,
             pretends_nat: false,
             l2tp_port: 1701,

@@ -505,8 +505,7 @@ impl Check<'_> {
 
     /// Aggressive Mode: what a name lets in, and at what price.
     fn names_of_gateways(&mut self, ready: &[crate::config::L2tpTunnel]) {
-        let named: Vec<u32> =
-            ready.iter().filter(|t| t.gateway.remote_name.is_some()).map(|t| t.gateway.id).collect();
+        let named: Vec<u32> = ready.iter().filter(|t| t.gateway.remote_name.is_some()).map(|t| t.gateway.id).collect();
         let Some(first) = named.first().copied() else { return };
         let key = (Scope::Global, number_of("ipsec ike remote name"), vec![Value::Number(first)]);
         let at = self.config.script.entries.get(&key).map_or((0, 1), |entry| (entry.line, entry.column));

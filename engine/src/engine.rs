@@ -2,12 +2,12 @@
 
 use crate::client::{Client, Context, Fate, Tickets, Waiting, free_spi};
 use crate::event::{Event, Instance};
-use crate::ike::fragment::{Fragments, NoFragment};
+use crate::ike::aggressive::{self, Party};
+use crate::ike::fragment::{self, Fragments, NoFragment};
+use crate::ike::half_open::{self, HalfOpen, Shown, Step};
 use crate::ike::informational::News;
 use crate::ike::initiate::Renewal;
 use crate::ike::keys::Cookies;
-use crate::ike::aggressive::{self, Party};
-use crate::ike::half_open::{self, HalfOpen, Shown, Step};
 use crate::ike::main_mode::own_identity;
 use crate::ike::name;
 use crate::ike::proposal::Wanted;
@@ -394,12 +394,15 @@ impl Engine {
     }
 
     /// What phase 1 with this peer is held to: what alone is taken if all its gateways are strict (in words), whether NAT
-    /// traversal is spoken, and whether it is forced.
-    fn phase1_policy(&self, peer: IpAddr) -> (BTreeSet<String>, bool, bool) {
+    /// traversal is spoken, whether it is forced, and how long the SA may live (all of them at most).
+    fn phase1_policy(&self, peer: IpAddr) -> (BTreeSet<String>, bool, bool, Option<Duration>) {
         let list = self.gateways_for(peer);
         let strict = list.iter().all(|t| t.gateway.strict);
         let only = list.iter().filter(|_| strict).map(|t| strict_words(&t.gateway)).collect();
-        (only, list.iter().any(|t| t.gateway.nat_traversal), list.iter().any(|t| t.gateway.force_encapsulation))
+        let life = list.iter().filter_map(|t| t.gateway.isakmp_lifetime_s).min().map(seconds);
+        let (natt, force) =
+            (|t: &&L2tpTunnel| t.gateway.nat_traversal, |t: &&L2tpTunnel| t.gateway.force_encapsulation);
+        (only, list.iter().any(natt), list.iter().any(force), life)
     }
 
     fn on_first(&mut self, message: Message<'_>, now: Instant, out: &mut Outbox) {
@@ -431,8 +434,8 @@ impl Engine {
         if header.exchange == ExchangeType::Aggressive {
             return self.on_first_aggressive(message, now, out);
         }
-        let (only, nat_traversal, force) = self.phase1_policy(endpoint.peer.ip());
-        let policy = half_open::Policy { refused: &self.config.refused, only: &only, nat_traversal, force };
+        let (only, nat_traversal, force, life) = self.phase1_policy(endpoint.peer.ip());
+        let policy = half_open::Policy { refused: &self.config.refused, only: &only, nat_traversal, force, life };
         match HalfOpen::begin(message, &policy, &mut self.rng, now) {
             Ok((mm, reply)) => {
                 self.keep_half_open(mm, name, now, out);
@@ -495,8 +498,8 @@ impl Engine {
             return self.refuse(endpoint, Refusal::Busy(TOO_MANY_JOBS), now, out);
         }
         let ticket = self.tickets.draw();
-        let (only, nat_traversal, force) = self.phase1_policy(peer);
-        let policy = half_open::Policy { refused: &self.config.refused, only: &only, nat_traversal, force };
+        let (only, nat_traversal, force, life) = self.phase1_policy(peer);
+        let policy = half_open::Policy { refused: &self.config.refused, only: &only, nat_traversal, force, life };
         match HalfOpen::begin_aggressive(message, party, &policy, ticket, &mut self.rng, now) {
             Ok((begun, job)) => {
                 self.tickets.wait(ticket, Waiting::HalfOpen(begun.cookies()), peer, now);
@@ -511,7 +514,8 @@ impl Engine {
     fn party_of(&self, identity: &Identification, endpoint: Endpoint) -> Result<Party, Refusal> {
         let peer = endpoint.peer.ip();
         let named = |t: &&L2tpTunnel| t.gateway.remote_name.is_some();
-        let reach = |t: &&L2tpTunnel| matches!(&t.gateway.remote, Remote::Any) || t.gateway.remote == Remote::Address(peer);
+        let reach =
+            |t: &&L2tpTunnel| matches!(&t.gateway.remote, Remote::Any) || t.gateway.remote == Remote::Address(peer);
         let mut fitting: Vec<&L2tpTunnel> = self.tunnels.values().filter(named).filter(reach).collect();
         if fitting.is_empty() {
             return Err(Refusal::Aggressive { name: name::told(identity) });
@@ -525,6 +529,14 @@ impl Engine {
         let own = first.gateway.local_name.as_ref().map_or_else(|| own_identity(endpoint.local.ip()), name::identity);
         let same = fitting.iter().filter(|t| *t.gateway.key == *key);
         Ok(Party { gateways: same.map(|t| t.gateway.id).collect(), key: Secret::new(key.to_vec()), own })
+    }
+
+    /// Sends a message, in fragments if it is long and the client takes them.
+    fn send(&mut self, endpoint: Endpoint, message: Vec<u8>, takes_fragments: bool, out: &mut Outbox) {
+        let id = self.rng.nonzero_u16();
+        for bytes in fragment::pieces(message, takes_fragments, id) {
+            out.push(Output::Send { endpoint, bytes });
+        }
     }
 
     /// Whether a source was told of this kind within the last minute; notes it if not. While too many sources are
@@ -583,21 +595,22 @@ impl Engine {
     fn on_half_open(&mut self, cookies: Cookies, message: Message<'_>, now: Instant, out: &mut Outbox) {
         let Message { header, datagram: bytes, endpoint, .. } = message;
         let (keys, owners) = self.keys_for(endpoint.peer.ip());
-        let (only, nat_traversal, force) = self.phase1_policy(endpoint.peer.ip());
+        let (only, nat_traversal, force, life) = self.phase1_policy(endpoint.peer.ip());
         let ticket = self.tickets.draw();
         let (jobs, of_source) = self.tickets.load(endpoint.peer.ip());
         let Some((mm, _)) = self.half_open.get_mut(&cookies) else {
             return;
         };
+        let takes_fragments = mm.takes_fragments();
         if let Some(step) = mm.repeat(bytes, endpoint) {
             if let Step::Send(bytes) = step {
-                out.push(Output::Send { endpoint, bytes });
+                self.send(endpoint, bytes, takes_fragments, out);
             }
             return;
         }
         if header.exchange != mm.exchange() {
             match mm.remind(&message) {
-                Ok(Step::Send(bytes)) => out.push(Output::Send { endpoint, bytes }),
+                Ok(Step::Send(bytes)) => self.send(endpoint, bytes, takes_fragments, out),
                 Ok(Step::Nothing | Step::Compute(_) | Step::Established { .. }) => {}
                 Err(why) => self.refuse(endpoint, why, now, out),
             }
@@ -607,7 +620,7 @@ impl Engine {
         if asks && (jobs >= MOST_JOBS || of_source >= MOST_JOBS_PER_SOURCE) {
             return self.refuse(endpoint, Refusal::Busy(TOO_MANY_JOBS), now, out);
         }
-        let policy = half_open::Policy { refused: &self.config.refused, only: &only, nat_traversal, force };
+        let policy = half_open::Policy { refused: &self.config.refused, only: &only, nat_traversal, force, life };
         match mm.handle(message, &keys, &policy, ticket, &mut self.rng, now) {
             Ok(Step::Send(bytes)) => out.push(Output::Send { endpoint, bytes }),
             Ok(Step::Compute(job)) => {
@@ -695,6 +708,8 @@ impl Engine {
                 udp_mode: sa.udp_mode(),
                 strict: gateway.filter(|g| g.strict).map(|g| g.pfs),
             },
+            longest: gateway
+                .map_or((None, None), |g| (g.ipsec_lifetime_s.map(seconds), g.ipsec_lifetime_kb.map(u64::from))),
             served,
             spi,
             ticket,
@@ -750,7 +765,13 @@ impl Engine {
     ) {
         for output in outputs {
             match output {
-                sa::Output::Send(bytes) => out.push(Output::Send { endpoint, bytes }),
+                sa::Output::Send(bytes) => {
+                    let client = self.clients.get(&id);
+                    let sa = client.and_then(|c| c.ikes.iter().find(|sa| sa.cookies() == cookies));
+                    self.send(endpoint, bytes, sa.is_some_and(Sa::takes_fragments), out);
+                }
+                // The SA has made a message of it.
+                sa::Output::Connected { .. } => {}
                 sa::Output::Compute(job) => {
                     self.tickets.wait(job.ticket, Waiting::Established(cookies), endpoint.peer.ip(), now);
                     out.push(Output::Compute(job));
@@ -811,14 +832,15 @@ impl Engine {
         };
         match waiting {
             Waiting::HalfOpen(cookies) => {
-                let (only, nat_traversal, force) = self.phase1_policy(ip);
-                let policy = half_open::Policy { refused: &self.config.refused, only: &only, nat_traversal, force };
+                let (only, nat_traversal, force, life) = self.phase1_policy(ip);
+                let policy =
+                    half_open::Policy { refused: &self.config.refused, only: &only, nat_traversal, force, life };
                 let Some((mm, _)) = self.half_open.get_mut(&cookies) else {
                     return;
                 };
-                let endpoint = mm.endpoint();
+                let (endpoint, takes_fragments) = (mm.endpoint(), mm.takes_fragments());
                 match mm.computed(result, &policy) {
-                    Ok(Step::Send(bytes)) => out.push(Output::Send { endpoint, bytes }),
+                    Ok(Step::Send(bytes)) => self.send(endpoint, bytes, takes_fragments, out),
                     Ok(Step::Nothing | Step::Compute(_) | Step::Established { .. }) => {}
                     Err(why) => {
                         self.forget_half_open(cookies);
@@ -869,7 +891,8 @@ impl Engine {
         match self.tickets.take(ticket) {
             None => {}
             Some((Waiting::HalfOpen(cookies), _)) => {
-                if self.half_open.get_mut(&cookies).is_some_and(|(begun, _)| begun.not_computed()) {
+                let forgotten = self.half_open.get_mut(&cookies).is_some_and(|(begun, _)| begun.not_computed());
+                if forgotten {
                     self.forget_half_open(cookies);
                 }
             }
@@ -912,8 +935,10 @@ impl Engine {
             }
             Note::Dhcp { client, packet } => self.with_client(client.0, now, out, |c, cx| c.on_dhcp(&packet, cx)),
             Note::Inside { client, packet } => self.with_client(client.0, now, out, |c, cx| c.on_inside(&packet, cx)),
-            // Limits of volume belong to clients of other kinds.
-            Note::Volume { .. } => {}
+            Note::Volume { client, spi, octets } => {
+                self.with_client(client.0, now, out, |c, cx| c.on_volume(spi.0, octets, cx));
+            }
+            Note::Shortened { client, .. } => self.with_client(client.0, now, out, Client::on_shortened),
         }
     }
 
@@ -1075,6 +1100,10 @@ impl Engine {
     }
 }
 
+fn seconds(n: u32) -> Duration {
+    Duration::from_secs(n.into())
+}
+
 /// The suite that `ipsec sa policy` names, if it is a whole one.
 fn preferred_suite(t: &L2tpTunnel) -> Option<crypto::esp::Suite> {
     use crypto::esp::{EspAuth, EspCipher, Suite};
@@ -1082,6 +1111,7 @@ fn preferred_suite(t: &L2tpTunnel) -> Option<crypto::esp::Suite> {
         "3des-cbc" => EspCipher::TripleDes,
         "aes-cbc" => EspCipher::Aes128,
         "aes256-cbc" => EspCipher::Aes256,
+        "null" => EspCipher::Null,
         _ => return None,
     };
     let auth = match t.policy.authentication.as_deref()? {

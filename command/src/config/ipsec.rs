@@ -42,11 +42,11 @@ pub struct Gateway {
     pub group: (IkeGroup, Option<IkeGroup>),
     /// Whether phase 2 uses a new Diffie-Hellman exchange, compared where `strict`.
     pub pfs: bool,
-    /// Lifetime of an ISAKMP SA, in seconds.
-    pub isakmp_lifetime_s: u32,
-    /// Lifetime of an IPsec SA, in seconds.
-    pub ipsec_lifetime_s: u32,
-    /// Lifetime of an IPsec SA, in kilobytes.
+    /// Longest lifetime of an ISAKMP SA, in seconds; none: as the client says.
+    pub isakmp_lifetime_s: Option<u32>,
+    /// Longest lifetime of an IPsec SA, in seconds; none: as the client says.
+    pub ipsec_lifetime_s: Option<u32>,
+    /// Longest lifetime of an IPsec SA, in kilobytes.
     pub ipsec_lifetime_kb: Option<u32>,
     /// Whether delete and notify messages are sent.
     pub send_info: bool,
@@ -74,8 +74,8 @@ impl Default for Gateway {
             hash: IkeHash::Sha,
             group: (IkeGroup::Modp1024, None),
             pfs: false,
-            isakmp_lifetime_s: 28800,
-            ipsec_lifetime_s: 28800,
+            isakmp_lifetime_s: None,
+            ipsec_lifetime_s: None,
             ipsec_lifetime_kb: None,
             send_info: true,
             log: BTreeSet::new(),

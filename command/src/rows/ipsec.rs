@@ -83,7 +83,7 @@ pub(crate) const ROWS: &[Row] = &[
             must("P", Kind::Number(1, IDS)),
             G,
             must("PROTOCOL", Kind::Choice(&["esp", "ah"])),
-            may("ESP_ALG", Kind::Choice(&["3des-cbc", "des-cbc", "aes-cbc", "aes256-cbc"])),
+            may("ESP_ALG", Kind::Choice(&["3des-cbc", "des-cbc", "aes-cbc", "aes256-cbc", "null"])),
             may("AH_ALG", Kind::Choice(&["md5-hmac", "sha-hmac", "sha256-hmac", "sha384-hmac", "sha512-hmac"])),
             may("NET", Kind::Named("local-id", &Kind::Free)),
             may("NET", Kind::Named("remote-id", &Kind::Free)),
@@ -107,6 +107,11 @@ pub(crate) const ROWS: &[Row] = &[
     .many(1)
     .help("an SA policy: its gateway, cipher and authentication", "SAのポリシー(暗号・認証アルゴリズム)")
     .check(|v| {
+        if v.word(3) == "null" && v.word(2) == "esp" {
+            let english = "null encrypts nothing (an extension of this server, for measurements): everybody on the way can read what clients send; write aes-cbc";
+            let japanese = "nullでは何も暗号化されず(本サーバーの測定用の拡張)、途中の誰もが通信を読めます。aes-cbcと書いてください";
+            return Some(Remark::new(Severity::Warning, 3, english, japanese));
+        }
         let wrong = v.word(2) == "ah" && v.has(3);
         wrong.then(|| Remark::wrong(3, Fault::IllegalKeyword, "ah has no cipher; write an authentication algorithm such as sha-hmac", "ahに暗号はありません。sha-hmacのような認証アルゴリズムを書いてください"))
     }),
@@ -127,17 +132,28 @@ pub(crate) const ROWS: &[Row] = &[
         duration,
     )
     .many(2)
-    .default("28800")
-    .pending()
-    .help("lifetime of SAs that we propose; a client's own lifetime is taken over", "SAの寿命")
+    .default("the client's own")
+    .help("longest lifetime of SAs; the smaller of this and the client's own counts", "SAの寿命の上限(クライアントの値と短い方)")
     .check(|v| {
         let rekey = match v.list(4).first() {
             Some(Value::Text(text)) => text.as_str(),
+            _ if v.has(5) => {
+                return Some(Remark::new(Severity::Later, 5, "forced-reduction has no effect; leave it out", "forced-reductionは効果がありません。省いてください"));
+            }
             _ => return None,
         };
         let percent = rekey.strip_suffix('%').and_then(|p| p.parse::<u32>().ok());
         let right = percent.is_some_and(|p| (70..=90).contains(&p)) || rekey == "off";
-        (!right).then(|| Remark::wrong(4, Fault::OutOfRange, "rekey takes 70%..90% or off", "rekeyは70%~90%かoffです"))
+        Some(if right {
+            Remark::new(
+                Severity::Later,
+                4,
+                "rekey has no effect: what a client has not renewed is renewed at 98 %; leave it out",
+                "rekeyは効果がありません(クライアントが更新しなければ98%で更新します)。省いてください",
+            )
+        } else {
+            Remark::wrong(4, Fault::OutOfRange, "rekey takes 70%..90% or off", "rekeyは70%~90%かoffです")
+        })
     }),
     Row::gateway(
         "ipsec ike encryption",
@@ -403,7 +419,7 @@ pub(crate) const ROWS: &[Row] = &[
 ];
 
 fn duration(gateway: &mut Gateway, v: Args<'_>) {
-    let seconds = v.number(2).unwrap_or(28800);
+    let seconds = v.number(2);
     match v.word(0) {
         "isakmp-sa" | "ike-sa" => gateway.isakmp_lifetime_s = seconds,
         _ => {

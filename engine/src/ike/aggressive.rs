@@ -5,6 +5,7 @@
 
 use super::half_open::{Exchanged, HalfOpen, Policy, Shown, State, Step, Traits, offered};
 use super::keys::{Cookies, Ingredients, Keys};
+use super::lifetime;
 use super::main_mode::{MOST_SLIPS, NONCE, find, in_the_clear, is_initial_contact, responder_cookie};
 use super::natt::{self, Found};
 use super::proposal;
@@ -84,21 +85,20 @@ impl HalfOpen {
         if !(8..=256).contains(&nonce.len()) {
             return Err(Refusal::Unacceptable("the nonce is not 8 to 256 octets long"));
         }
-        let (chosen, answer) =
+        let (mut chosen, answer) =
             proposal::choose_phase1(&with_group_of(&offer, public), policy.refused, policy.only)?;
         if public.len() != chosen.group.public_len() {
             return Err(Refusal::Unacceptable("the public value has not the length of the agreed group"));
         }
+        // Nothing of message 2 is protected, so the client is not told.
+        let shortened = lifetime::shorten(&mut chosen.life, policy.life);
         let mut ours = vec![0; NONCE];
         rng.fill(&mut ours);
         let mut entropy = [0; 64];
         rng.fill(&mut entropy);
         let group = chosen.group;
-        let of = Exchanged {
-            nonces: (nonce.to_vec(), ours),
-            initiator_public: public.to_vec(),
-            found: Found::default(),
-        };
+        let of =
+            Exchanged { nonces: (nonce.to_vec(), ours), initiator_public: public.to_vec(), found: Found::default() };
         let claim = Claim { party, of, identity: identity.to_vec(), first: endpoint };
         let this = Self {
             cookies: Cookies { initiator: header.initiator.0, responder: responder_cookie(rng) },
@@ -106,13 +106,14 @@ impl HalfOpen {
             chosen,
             sa_body,
             answer: answer.encode(),
-            traits: Traits::of(&payloads, policy),
+            traits: Traits::of(&payloads, &offer, policy),
             state: State::Claimed(Box::new(claim)),
             begun: now,
             request: datagram.to_vec(),
             reply: vec![],
             repeats: 0,
             guesses: 0,
+            shortened,
         };
         Ok((this, Job { ticket, group, peer_public: public.to_vec(), entropy: Secret::new(entropy) }))
     }
@@ -131,8 +132,7 @@ impl HalfOpen {
         let keys = self.keys_of(&claim, &public, &shared, claim.party.key.expose());
         let (cky_i, cky_r) = (&self.cookies.initiator[..], &self.cookies.responder[..]);
         let own = claim.party.own.clone();
-        let proof =
-            keys.identity_hash(&[&public, &claim.of.initiator_public, cky_r, cky_i, &self.sa_body, &own]);
+        let proof = keys.identity_hash(&[&public, &claim.of.initiator_public, cky_r, cky_i, &self.sa_body, &own]);
         let mut reply = vec![
             (PayloadType::Sa, self.answer.clone()),
             (PayloadType::KeyExchange, public.clone()),
@@ -192,6 +192,8 @@ impl HalfOpen {
             natt,
             found,
             dpd: self.traits.dpd,
+            fragments: self.traits.fragments,
+            truncates: self.traits.truncates,
             identity: (identity.kind.into(), identity.data),
             aggressive: true,
             last_request: datagram.to_vec(),
@@ -221,8 +223,7 @@ impl HalfOpen {
         let payloads = chain(header.next, &plain).ok()?;
         let proof = find(&payloads, PayloadType::Hash)?;
         let (cky_i, cky_r) = (&self.cookies.initiator[..], &self.cookies.responder[..]);
-        let parts =
-            [&claim.of.initiator_public, public, cky_i, cky_r, self.sa_body.as_slice(), &claim.identity];
+        let parts = [&claim.of.initiator_public, public, cky_i, cky_r, self.sa_body.as_slice(), &claim.identity];
         if !crypto::equal(proof, &keys.identity_hash(&parts)) {
             return None;
         }

@@ -4,7 +4,7 @@ use super::aggressive::Claim;
 use super::keys::{Cookies, Keys};
 use super::main_mode::MOST_REPEATS;
 use super::natt::{Found, Variant};
-use super::proposal::Phase1;
+use super::proposal::{self, Phase1};
 use super::sa::Sa;
 use super::{Computed, Endpoint, Job, Message, Refusal};
 use crate::rng::Rng;
@@ -31,6 +31,8 @@ pub struct Policy<'a> {
     pub nat_traversal: bool,
     /// `force=on`: the client is made to believe that it is behind a NAT.
     pub force: bool,
+    /// `ipsec ike duration isakmp-sa`: the longest life.
+    pub life: Option<Duration>,
 }
 
 /// What the client's vendor IDs tell.
@@ -39,11 +41,15 @@ pub(super) struct Traits {
     pub(super) natt: Option<Variant>,
     pub(super) dpd: bool,
     pub(super) initial_contact: bool,
+    /// It takes fragments of ISAKMP messages.
+    pub(super) fragments: bool,
+    /// It may cut the ICV of HMAC-SHA-256 to 96 bits: an Android of old (clients.md, trap 46).
+    pub(super) truncates: bool,
 }
 
 impl Traits {
     /// What the vendor IDs of a client's first message tell.
-    pub(super) fn of(payloads: &[Raw<'_>], policy: &Policy<'_>) -> Self {
+    pub(super) fn of(payloads: &[Raw<'_>], offer: &SecurityAssociation, policy: &Policy<'_>) -> Self {
         let vendor_ids: Vec<Vec<u8>> = payloads
             .iter()
             .filter(|p| p.kind == PayloadType::VendorId)
@@ -55,6 +61,10 @@ impl Traits {
             natt: Variant::choose(&vendor_ids).filter(|_| policy.nat_traversal),
             dpd: has(&vendor::DPD),
             initial_contact: has(&vendor::INITIAL_CONTACT),
+            fragments: has(&vendor::FRAGMENTATION),
+            truncates: has(&vendor::FRAGMENTATION)
+                && has(&vendor::NAT_T_DRAFT_00)
+                && proposal::is_group_2_with_sha_2(offer),
         }
     }
 
@@ -62,7 +72,8 @@ impl Traits {
     pub(super) fn vendor_ids(&self) -> Vec<(PayloadType, Vec<u8>)> {
         let natt = self.natt.map(|v| v.vendor_id().to_vec());
         let dpd = self.dpd.then(|| vendor::DPD.to_vec());
-        natt.into_iter().chain(dpd).map(|id| (PayloadType::VendorId, id)).collect()
+        let fragments = self.fragments.then(|| vendor::FRAGMENTATION.to_vec());
+        natt.into_iter().chain(dpd).chain(fragments).map(|id| (PayloadType::VendorId, id)).collect()
     }
 }
 
@@ -102,6 +113,8 @@ pub struct HalfOpen {
     pub(super) reply: Vec<u8>,
     pub(super) repeats: u32,
     pub(super) guesses: u32,
+    /// The life of the SA, if it is shorter than the client asked for.
+    pub(super) shortened: Option<Duration>,
 }
 
 /// Which key a client has shown.
@@ -150,6 +163,11 @@ impl HalfOpen {
     /// The client has shown that it receives what we send.
     pub fn is_reachable(&self) -> bool {
         !matches!(self.state, State::AwaitKeyExchange | State::Claimed(_) | State::AwaitProof { .. })
+    }
+
+    /// The client takes fragments.
+    pub fn takes_fragments(&self) -> bool {
+        self.traits.fragments
     }
 
     /// What was agreed on.

@@ -2,6 +2,7 @@
 
 use super::half_open::{Exchanged, HalfOpen, Policy, Shown, State, Step, Traits, offered};
 use super::keys::{Cookies, Ingredients, Keys};
+use super::lifetime;
 use super::natt::{self, Found};
 use super::proposal;
 use super::sa::{self, Sa};
@@ -11,8 +12,8 @@ use crate::time::Instant;
 use core::net::IpAddr;
 use crypto::Secret;
 use wire::isakmp::{
-    Cookie, ExchangeType, Flags, Header, IdType, Identification, Notification, NotifyType, PayloadType, Raw, chain,
-    encode_chain,
+    Cookie, ExchangeType, Flags, Header, IdType, Identification, Notification, NotifyType, PayloadType, Protocol, Raw,
+    chain, encode_chain,
 };
 
 /// Length of our nonces, octets (RFC 2409 §5 allows 8 to 256).
@@ -45,8 +46,9 @@ impl HalfOpen {
         let Message { header, body, datagram, endpoint } = message;
         let payloads = chain(header.next, body)?;
         let (sa_body, offer) = offered(&payloads)?;
-        let (chosen, answer) = proposal::choose_phase1(&offer, policy.refused, policy.only)?;
-        let traits = Traits::of(&payloads, policy);
+        let (mut chosen, answer) = proposal::choose_phase1(&offer, policy.refused, policy.only)?;
+        let shortened = lifetime::shorten(&mut chosen.life, policy.life);
+        let traits = Traits::of(&payloads, &offer, policy);
         let cookies = Cookies { initiator: header.initiator.0, responder: responder_cookie(rng) };
         let answer = answer.encode();
         let mut reply = vec![(PayloadType::Sa, answer.clone())];
@@ -65,6 +67,7 @@ impl HalfOpen {
             reply: reply.clone(),
             repeats: 0,
             guesses: 0,
+            shortened,
         };
         Ok((this, reply))
     }
@@ -168,8 +171,9 @@ impl HalfOpen {
             let (cky_i, cky_r) = (&self.cookies.initiator[..], &self.cookies.responder[..]);
             let ours = own_identity(endpoint.local.ip());
             let proof = keys.identity_hash(&[public, &of.initiator_public, cky_r, cky_i, &self.sa_body, &ours]);
-            let sealed =
-                keys.encrypt(encode_chain(&[(PayloadType::Identification, ours), (PayloadType::Hash, proof)]), &mut iv);
+            let mut reply = vec![(PayloadType::Identification, ours), (PayloadType::Hash, proof)];
+            reply.extend(self.responder_lifetime());
+            let sealed = keys.encrypt(encode_chain(&reply), &mut iv);
             let reply = sa::encrypted(&self.cookies, ExchangeType::MainMode, 0, PayloadType::Identification, &sealed);
             let sa = Sa::new(sa::Birth {
                 cookies: self.cookies,
@@ -181,8 +185,10 @@ impl HalfOpen {
                 natt: self.traits.natt,
                 found: of.found,
                 dpd: self.traits.dpd,
+                fragments: self.traits.fragments,
+                truncates: self.traits.truncates,
                 identity: (identity.kind.into(), identity.data),
-            aggressive: false,
+                aggressive: false,
                 last_request: datagram.to_vec(),
                 last_reply: reply,
                 now,
@@ -198,6 +204,13 @@ impl HalfOpen {
             })
             .flatten();
         Err(Refusal::WrongKey { slip })
+    }
+
+    /// The notification of a shorter life than the client asked for: under the cipher, and only if it is shorter.
+    fn responder_lifetime(&self) -> Option<(PayloadType, Vec<u8>)> {
+        let life = self.shortened?;
+        let spi = [self.cookies.initiator, self.cookies.responder].concat();
+        Some((PayloadType::Notification, lifetime::notification(Protocol::Isakmp, spi, (Some(life), None))))
     }
 
     /// What message 5 says, if it was made with this key.
@@ -260,7 +273,12 @@ pub(super) fn is_initial_contact(raw: &Raw<'_>) -> bool {
 }
 
 /// A message in the clear.
-pub(super) fn in_the_clear(cookies: &Cookies, exchange: ExchangeType, id: u32, payloads: &[(PayloadType, Vec<u8>)]) -> Vec<u8> {
+pub(super) fn in_the_clear(
+    cookies: &Cookies,
+    exchange: ExchangeType,
+    id: u32,
+    payloads: &[(PayloadType, Vec<u8>)],
+) -> Vec<u8> {
     let next = payloads.first().map_or(PayloadType::None, |p| p.0);
     let header = Header {
         initiator: cookies.initiator(),

@@ -6,6 +6,7 @@ pub mod half_open;
 pub mod informational;
 pub mod initiate;
 pub mod keys;
+mod lifetime;
 pub mod main_mode;
 pub mod name;
 pub mod natt;

@@ -37,7 +37,11 @@ pub fn told(identity: &Identification) -> String {
     let text = || {
         let text = String::from_utf8_lossy(&identity.data);
         let clean: String = text.chars().filter(|c| !c.is_control()).take(MOST_SHOWN).collect();
-        if clean.is_empty() || clean.contains([' ', '\'', '"']) { format!("\"{}\"", clean.replace('"', "")) } else { clean }
+        if clean.is_empty() || clean.contains([' ', '\'', '"']) {
+            format!("\"{}\"", clean.replace('"', ""))
+        } else {
+            clean
+        }
     };
     let octets = |len: usize| Some(identity.data.as_slice()).filter(|d| d.len() == len);
     let address = match identity.kind {

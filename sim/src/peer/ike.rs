@@ -87,6 +87,8 @@ pub(super) struct Ike {
     /// When each phase is to be renewed.
     plan: (Option<Instant>, Option<Instant>),
     fragment_id: u16,
+    /// Fragments that have come, by the id of their message.
+    fragments: std::collections::BTreeMap<u16, std::collections::BTreeMap<u8, (bool, Vec<u8>)>>,
 }
 
 impl Ike {
@@ -256,6 +258,12 @@ impl Peer {
         let Ok((head, body)) = Header::decode(bytes) else {
             return;
         };
+        if head.next == PayloadType::Fragment {
+            if let Some(whole) = self.assembled(&head, body) {
+                self.on_isakmp(&whole, port);
+            }
+            return;
+        }
         match head.exchange {
             ExchangeType::MainMode => self.on_main_mode(&head, body, bytes, port),
             ExchangeType::Aggressive => self.on_aggressive_mode(&head, body, bytes),
@@ -263,6 +271,22 @@ impl Peer {
             ExchangeType::Informational => self.on_informational(&head, body),
             _ => {}
         }
+    }
+
+    /// The message of which this fragment was the last that was missing.
+    fn assembled(&mut self, head: &Header, body: &[u8]) -> Option<Vec<u8>> {
+        assert!(self.manner.takes_fragments, "a fragment for a client that has not said that it takes them");
+        let payloads = chain(head.next, body).ok()?;
+        let part = Fragment::decode(payloads.first()?.body).ok()?;
+        self.say(format!("<- fragment {}", part.number));
+        let parts = self.ike.fragments.entry(part.id).or_default();
+        parts.insert(part.number, (part.last, part.data));
+        let count = parts.iter().find(|(_, (last, _))| *last).map(|(number, _)| usize::from(*number))?;
+        if parts.len() < count {
+            return None;
+        }
+        let parts = self.ike.fragments.remove(&part.id)?;
+        Some(parts.into_values().flat_map(|(_, data)| data).collect())
     }
 
     pub(super) fn ike_timeout(&mut self) {

@@ -54,6 +54,16 @@ pub struct Manner {
     pub answers: bool,
     /// Lives of phase 1 and 2 that it asks for, in seconds.
     pub lives: (u16, u16),
+    /// Kilobytes that an SA may carry, as it asks for them.
+    pub kilobytes: Option<u32>,
+    /// It sends the vendor IDs of an Android of old.
+    pub android: bool,
+    /// It cuts the ICV of HMAC-SHA-256 to 96 bits (Android 6 and 7).
+    pub short_icv: bool,
+    /// It sets the commit bit in Quick Mode.
+    pub commit: bool,
+    /// It says that it takes fragments of ISAKMP messages.
+    pub takes_fragments: bool,
     /// Name in its own messages.
     pub host_name: String,
 }
@@ -84,6 +94,11 @@ impl Default for Manner {
             renews: false,
             answers: true,
             lives: (28_800, 3600),
+            kilobytes: None,
+            android: false,
+            short_icv: false,
+            commit: false,
+            takes_fragments: false,
             host_name: "sim".to_owned(),
         }
     }

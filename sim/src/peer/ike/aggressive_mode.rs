@@ -74,8 +74,7 @@ impl Peer {
         let gxy = p1.pair.as_ref()?.shared(public).ok()?;
         let cookies = (&p1.cky_i[..], &cky_r[..]);
         let mut keys = Keys::new(&self.manner.psk, (cipher, hash), (&p1.nonce, nonce), cookies, gxy.expose());
-        let expected =
-            hash.mac(&keys.skeyid, &[public, &p1.publics.0, &cky_r, &p1.cky_i, &p1.sa_body, id]);
+        let expected = hash.mac(&keys.skeyid, &[public, &p1.publics.0, &cky_r, &p1.cky_i, &p1.sa_body, id]);
         if find(&payloads, PayloadType::Hash)? != expected.as_slice() {
             return None;
         }
@@ -89,10 +88,7 @@ impl Peer {
         let found = if nat { " (NAT found)" } else { "" };
         let told = Identification::decode(id).ok()?;
         self.say(format!("<- aggressive mode 2: ID {:?} {}{found}", told.kind, told.data.escape_ascii()));
-        let proof = hash.mac(
-            &keys.skeyid,
-            &[&p1.publics.0, public, &p1.cky_i, &cky_r, &p1.sa_body, &self.own_name()],
-        );
+        let proof = hash.mac(&keys.skeyid, &[&p1.publics.0, public, &p1.cky_i, &cky_r, &p1.sa_body, &self.own_name()]);
         let mut out = vec![(PayloadType::Hash, proof)];
         if natt {
             out.extend([(PayloadType::NatD, server), (PayloadType::NatD, own)]);

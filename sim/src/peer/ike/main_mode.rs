@@ -35,11 +35,17 @@ impl Peer {
 
     /// The vendor IDs of its first message.
     pub(super) fn announced(&self) -> Vec<(PayloadType, Vec<u8>)> {
-        let mut ids = vec![(PayloadType::VendorId, vendor::DPD.to_vec())];
+        let mut ids = vec![vendor::DPD.to_vec()];
         if self.manner.natt {
-            ids.push((PayloadType::VendorId, vendor::NAT_T_RFC3947.to_vec()));
+            ids.push(vendor::NAT_T_RFC3947.to_vec());
         }
-        ids
+        if self.manner.takes_fragments || self.manner.android {
+            ids.push([&vendor::FRAGMENTATION[..], &[0x80, 0, 0, 0]].concat());
+        }
+        if self.manner.android {
+            ids.push(vendor::NAT_T_DRAFT_00.to_vec());
+        }
+        ids.into_iter().map(|id| (PayloadType::VendorId, id)).collect()
     }
 
     /// The body of the SA payload of its first message.
@@ -177,6 +183,11 @@ impl Peer {
             keys.hash.mac(&keys.skeyid, &[&p1.publics.1, &p1.publics.0, &p1.cky_r, &p1.cky_i, &p1.sa_body, id]);
         if proof != expected.as_slice() {
             return None;
+        }
+        for n in payloads.iter().filter(|p| p.kind == PayloadType::Notification) {
+            if let Ok(n) = Notification::decode(n.body) {
+                self.on_notification(&n);
+            }
         }
         let identity = Identification::decode(id).ok()?;
         let dialled = address_octets(self.server).1 == identity.data;

@@ -518,24 +518,25 @@ impl Check<'_> {
             );
             self.tell(Severity::Warning, at, &gateway.to_string(), message);
         }
-        let open: Vec<_> = ready.iter().filter(|tunnel| tunnel.gateway.remote == Remote::Any).collect();
-        let odd = open.windows(2).find_map(|pair| match pair {
-            [one, other] if one.gateway.key != other.gateway.key => Some((one.gateway.id, other.gateway.id)),
-            _ => None,
-        });
-        if let Some((one, other)) = odd {
-            let key = (Scope::Global, number_of("ipsec ike pre-shared-key"), vec![Value::Number(other)]);
-            let at = self.config.script.entries.get(&key).map_or((0, 1), |entry| (entry.line, entry.column));
-            let message = Text::new(
-                format!(
-                    "gateways {one} and {other} both take any address but have different keys, and a client cannot be told apart before its key is needed; give all of them one key"
-                ),
-                format!(
-                    "ゲートウェイ{one}と{other}はどちらもanyですが鍵が異なります。鍵が要る時点では相手を区別できないので、同じ鍵にしてください"
-                ),
-            );
-            self.tell(Severity::Warning, at, &other.to_string(), message);
-        }
+        self.names_of_gateways(&ready);
+    }
+
+    /// Aggressive Mode: what a name lets in, and at what price.
+    fn names_of_gateways(&mut self, ready: &[crate::config::L2tpTunnel]) {
+        let named: Vec<u32> = ready.iter().filter(|t| t.gateway.remote_name.is_some()).map(|t| t.gateway.id).collect();
+        let Some(first) = named.first().copied() else { return };
+        let key = (Scope::Global, number_of("ipsec ike remote name"), vec![Value::Number(first)]);
+        let at = self.config.script.entries.get(&key).map_or((0, 1), |entry| (entry.line, entry.column));
+        let gateways = list(&named);
+        let message = Text::new(
+            format!(
+                "gateway {gateways} takes Aggressive Mode, in which anybody who knows the name, or listens, gets a hash with which keys can be tried offline: use a pre-shared key of 20 random characters or more, or no name"
+            ),
+            format!(
+                "ゲートウェイ{gateways}はアグレッシブモードを受け付けます。名前を知る人や盗聴する人は鍵をオフラインで試せるので、事前共有鍵を20文字以上の乱数にするか、名前を消してください"
+            ),
+        );
+        self.tell(Severity::Warning, at, "ipsec ike remote name", message);
     }
 
     fn service(&mut self) {
@@ -863,8 +864,8 @@ mod tests {
             ),
             (&[("dns notice order msext server\n", "")], "Warning: callers ask this host itself for names first"),
             (
-                &[("l2tp service on", "l2tp service on\nipsec ike pre-shared-key 3 text other")],
-                "line 35, column 1: Warning: gateways 2 and 3 both take any address but have different keys",
+                &[("l2tp service on", "l2tp service on\nipsec ike remote name 3 phone key-id")],
+                "line 35, column 1: Warning: gateway 3 takes Aggressive Mode",
             ),
             (
                 &[("l2tp service on", "l2tp service on\ntunnel select 4\nipsec tunnel 3")],

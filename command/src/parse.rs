@@ -821,7 +821,10 @@ mod tests {
         let gateway = &config.gateways[&2];
         assert_eq!(gateway.key.as_slice(), [0, 0xff, 0x10]);
         assert_eq!((gateway.nat_keepalive_s, gateway.force_encapsulation, gateway.nat_traversal_type), (None, true, 2));
-        assert_eq!((gateway.dpd, gateway.isakmp_lifetime_s, gateway.ipsec_lifetime_s), (Some((20, 3)), 3600, 28800));
+        assert_eq!(
+            (gateway.dpd, gateway.isakmp_lifetime_s, gateway.ipsec_lifetime_s),
+            (Some((20, 3)), Some(3600), None)
+        );
         assert_eq!(gateway.group, (crate::IkeGroup::Modp2048, Some(crate::IkeGroup::Modp1536)));
         assert_eq!(gateway.log.len(), 2);
         assert_eq!((config.ike_retry.count, config.syslog.facility, config.syslog.debug), (3, 19, true));

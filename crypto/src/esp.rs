@@ -44,7 +44,7 @@ impl Mac {
         Some(match auth {
             EspAuth::HmacMd5_96 => Self::Md5(Hmac::new(key)),
             EspAuth::HmacSha1_96 => Self::Sha1(Hmac::new(key)),
-            EspAuth::HmacSha256_128 => Self::Sha256(Hmac::new(key)),
+            EspAuth::HmacSha256_128 | EspAuth::HmacSha256_96 => Self::Sha256(Hmac::new(key)),
             EspAuth::HmacSha384_192 => Self::Sha384(Hmac::new(key)),
             EspAuth::HmacSha512_256 => Self::Sha512(Hmac::new(key)),
             EspAuth::None => return None,
@@ -123,6 +123,8 @@ impl SealKey {
         let cipher = Cipher::new(suite.cipher, encryption, Encryptor::new)?;
         let mac = Mac::new(suite.auth, authentication);
         let lanes = match suite.cipher {
+            // The kernels' ICV of SHA-256 has 128 bits.
+            _ if suite.auth == EspAuth::HmacSha256_96 => None,
             EspCipher::Aes128 | EspCipher::Aes192 | EspCipher::Aes256 => mac.as_ref().and_then(Mac::pads),
             _ => None,
         };
@@ -160,6 +162,8 @@ impl OpenKey {
         let cipher = Cipher::new(suite.cipher, encryption, Decryptor::new)?;
         let mac = Mac::new(suite.auth, authentication);
         let lanes = match suite.cipher {
+            // The kernels' ICV of SHA-256 has 128 bits.
+            _ if suite.auth == EspAuth::HmacSha256_96 => None,
             EspCipher::Aes128 | EspCipher::Aes192 | EspCipher::Aes256 => mac.as_ref().and_then(Mac::pads),
             _ => None,
         };
@@ -499,10 +503,11 @@ mod tests {
         EspCipher::Aes256Ctr,
     ];
     const GCM: [EspCipher; 3] = [EspCipher::Aes128Gcm, EspCipher::Aes192Gcm, EspCipher::Aes256Gcm];
-    const AUTHS: [EspAuth; 5] = [
+    const AUTHS: [EspAuth; 6] = [
         EspAuth::HmacMd5_96,
         EspAuth::HmacSha1_96,
         EspAuth::HmacSha256_128,
+        EspAuth::HmacSha256_96,
         EspAuth::HmacSha384_192,
         EspAuth::HmacSha512_256,
     ];
@@ -645,6 +650,7 @@ mod tests {
             EspAuth::HmacMd5_96 => (Hash::Md5, 12),
             EspAuth::HmacSha1_96 => (Hash::Sha1, 12),
             EspAuth::HmacSha256_128 => (Hash::Sha256, 16),
+            EspAuth::HmacSha256_96 => (Hash::Sha256, 12),
             EspAuth::HmacSha384_192 => (Hash::Sha384, 24),
             EspAuth::HmacSha512_256 => (Hash::Sha512, 32),
             EspAuth::None => {

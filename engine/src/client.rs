@@ -29,6 +29,11 @@ use std::collections::{BTreeMap, BTreeSet};
 const MOST_PAIRS: usize = 8;
 /// ISAKMP SAs that one client keeps.
 const MOST_IKE: usize = 4;
+/// Octets of a kilobyte in the life of an SA.
+const KILOBYTE: u64 = 1000;
+/// Hundredths of the volume of a pair after which the server renews it, and to which an older one goes on.
+const NEAR_VOLUME: u64 = 98;
+const MOST_VOLUME: u64 = 110;
 /// A pair outlives its agreed life by this, so that packets on their way are still read.
 const PAIR_GRACE: Duration = Duration::from_secs(30);
 /// How long a client without any SA may take to make a new one under its old tunnel (Apple after a change of network,
@@ -59,6 +64,8 @@ pub(crate) struct Pair {
     pub(crate) udp: bool,
     pub(crate) words: String,
     renew_at: Instant,
+    /// Octets of ESP in one direction at which it is renewed next.
+    volume: Option<u64>,
     terms: Terms,
 }
 
@@ -120,6 +127,9 @@ pub(crate) struct Client {
     silent: bool,
     closing: bool,
     pub(crate) renewal: Option<Renewal>,
+    /// It may cut the ICV of HMAC-SHA-256 to 96 bits, and it has been seen to.
+    truncates: bool,
+    shortens: bool,
 }
 
 /// What a client works with: all of it belongs to the engine.
@@ -225,6 +235,8 @@ impl Client {
             silent: false,
             closing: false,
             renewal: None,
+            truncates: false,
+            shortens: false,
         }
     }
 
@@ -242,6 +254,7 @@ impl Client {
             self.ikes.remove(0);
         }
         self.last_heard = cx.now;
+        self.truncates |= sa.truncates();
         if let Some(interval) = self.dpd_interval(cx) {
             self.dpd = sa.has_dpd().then_some((cx.now.after(interval), 0));
         }
@@ -259,13 +272,16 @@ impl Client {
         let client = self.client_id();
         let encap = if agreed.udp { Encap::Udp } else { Encap::Raw };
         let anti_replay = cx.tunnels.get(&tunnel).is_none_or(|t| t.policy.anti_replay);
+        // A client that has shown once that it cuts the ICV short does so on all its SAs: it is the kernel's way.
+        let suite = agreed.suite.shortened().filter(|_| self.shortens).unwrap_or(agreed.suite);
+        let volume = agreed.kilobytes.map(|k| k.saturating_mul(KILOBYTE) / 100 * NEAR_VOLUME);
         if first {
             cx.path(Update::Peer { client, peer: self.endpoint.peer, local: self.endpoint.local.ip(), encap });
         }
         cx.path(Update::InstallInbound {
             client,
             spi: Spi(agreed.inbound),
-            suite: agreed.suite,
+            suite,
             keymat: agreed.keys_in.clone(),
             anti_replay,
             replay: ReplayState::default(),
@@ -275,11 +291,17 @@ impl Client {
             client,
             spi: Spi(agreed.outbound),
             paired: Spi(agreed.inbound),
-            suite: agreed.suite,
+            suite,
             keymat: agreed.keys_out.clone(),
             first_sequence: 1,
             active: first,
         });
+        if self.truncates && !self.shortens && suite.shortened().is_some() {
+            cx.path(Update::MayShorten { spi: Spi(agreed.inbound) });
+        }
+        if let Some(octets) = volume {
+            cx.path(Update::VolumeLimit { spi: Spi(agreed.inbound), octets });
+        }
         self.pairs.push(Pair {
             inbound: agreed.inbound,
             outbound: agreed.outbound,
@@ -288,6 +310,7 @@ impl Client {
             udp: agreed.udp,
             words: agreed.words.clone(),
             renew_at: cx.now.after(ike::sa::near_end(agreed.life)),
+            volume,
             terms: agreed.terms.clone(),
         });
         self.idle_since = cx.now;
@@ -889,9 +912,10 @@ impl Client {
         let later = cx.now.after(RENEW_AGAIN);
         if let Some(sa) = self.ikes.last_mut().filter(|sa| cx.now.reached(sa.renew_at())) {
             sa.renew_later(later);
+            let sa_is_aggressive = sa.is_aggressive();
             // One that has not come to an end by now never will.
             self.renewal = None;
-            if alive && !self.pairs.is_empty() {
+            if alive && !self.pairs.is_empty() && !sa_is_aggressive {
                 self.start_main_mode(cx);
             }
         }
@@ -901,6 +925,33 @@ impl Client {
             if alive {
                 self.start_quick(&terms, cx);
             }
+        }
+    }
+
+    /// A pair has carried what its client allows, nearly: it is renewed if the client has not done so. What it carries
+    /// beyond is let through (clients.md, trap 29); an older one ends a tenth above.
+    pub(crate) fn on_volume(&mut self, inbound: u32, octets: u64, cx: &mut Context<'_>) {
+        let Some(at) = self.pairs.iter().position(|p| p.inbound == inbound) else { return };
+        let newest = at + 1 == self.pairs.len();
+        let Some(pair) = self.pairs.get_mut(at) else { return };
+        let Some(volume) = pair.volume else { return };
+        let over = volume / NEAR_VOLUME * MOST_VOLUME;
+        if !newest && octets >= over {
+            let pair = self.pairs.remove(at);
+            return self.expire(&[pair], cx);
+        }
+        let next = if octets < over { over } else { octets.saturating_add(volume / 10) };
+        cx.path(Update::VolumeLimit { spi: Spi(inbound), octets: next });
+        let terms = pair.terms.clone();
+        if newest && !self.closing {
+            self.start_quick(&terms, cx);
+        }
+    }
+
+    /// The client has shown that it cuts the ICV of HMAC-SHA-256 to 96 bits.
+    pub(crate) fn on_shortened(&mut self, cx: &mut Context<'_>) {
+        if !core::mem::replace(&mut self.shortens, true) {
+            cx.event(Event::ShortIcv { peer: self.endpoint.peer.ip() });
         }
     }
 

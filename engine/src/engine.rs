@@ -2,11 +2,14 @@
 
 use crate::client::{Client, Context, Fate, Tickets, Waiting, free_spi};
 use crate::event::{Event, Instance};
-use crate::ike::fragment::{Fragments, NoFragment};
+use crate::ike::aggressive::{self, Party};
+use crate::ike::fragment::{self, Fragments, NoFragment};
+use crate::ike::half_open::{self, HalfOpen, Shown, Step};
 use crate::ike::informational::News;
 use crate::ike::initiate::Renewal;
 use crate::ike::keys::Cookies;
-use crate::ike::main_mode::{self, MainMode, Step};
+use crate::ike::main_mode::own_identity;
+use crate::ike::name;
 use crate::ike::proposal::Wanted;
 use crate::ike::sa::{self, Sa};
 use crate::ike::{Computed, Endpoint, Message, Refusal};
@@ -23,7 +26,7 @@ use core::net::{IpAddr, SocketAddr};
 use core::time::Duration;
 use crypto::Secret;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use wire::isakmp::{ExchangeType, Flags, Header};
+use wire::isakmp::{ExchangeType, Flags, Header, Identification, NotifyType};
 
 /// Exchanges that are not authenticated yet, in all and from one address: many clients may share a NAT.
 const MOST_HALF_OPEN: usize = 4096;
@@ -31,6 +34,8 @@ const MOST_HALF_OPEN_PER_SOURCE: usize = 64;
 /// Computations under way, in all and for one address.
 const MOST_JOBS: usize = 512;
 const MOST_JOBS_PER_SOURCE: usize = 16;
+/// What is told where they are too many.
+const TOO_MANY_JOBS: &str = "too many key exchanges at once; the client will repeat";
 /// Pre-shared keys that are tried on one client.
 const MOST_KEYS: usize = 32;
 /// Longest ISAKMP message that is read, octets.
@@ -108,7 +113,7 @@ pub struct Engine {
     pub(crate) config: Config,
     pub(crate) tunnels: BTreeMap<u32, L2tpTunnel>,
     rng: Rng,
-    half_open: BTreeMap<Cookies, (MainMode, Initiator)>,
+    half_open: BTreeMap<Cookies, (HalfOpen, Initiator)>,
     /// The same exchanges in the order of their end, which is that of their beginning.
     half_open_order: VecDeque<(Instant, Cookies)>,
     by_initiator: BTreeMap<Initiator, Cookies>,
@@ -319,7 +324,8 @@ impl Engine {
             Refusal::AuthenticationMethod(_) => 4,
             Refusal::BadHash => 5,
             Refusal::WrongKey { .. } => 6,
-            Refusal::Exchange(_) => 7,
+            Refusal::Exchange(_) | Refusal::Aggressive { .. } => 7,
+            Refusal::UnknownName { .. } => 10,
             Refusal::Unknown => 8,
             Refusal::Busy(_) => 9,
         };
@@ -373,7 +379,7 @@ impl Engine {
         let cookies = Cookies::of(header);
         if header.responder.is_zero() {
             return match header.exchange {
-                ExchangeType::MainMode => self.on_first(message, now, out),
+                ExchangeType::MainMode | ExchangeType::Aggressive => self.on_first(message, now, out),
                 ExchangeType::Informational => {}
                 other => self.refuse(endpoint, Refusal::Exchange(other.into()), now, out),
             };
@@ -416,12 +422,15 @@ impl Engine {
     }
 
     /// What phase 1 with this peer is held to: what alone is taken if all its gateways are strict (in words), whether NAT
-    /// traversal is spoken, and whether it is forced.
-    fn phase1_policy(&self, peer: IpAddr) -> (BTreeSet<String>, bool, bool) {
+    /// traversal is spoken, whether it is forced, and how long the SA may live (all of them at most).
+    fn phase1_policy(&self, peer: IpAddr) -> (BTreeSet<String>, bool, bool, Option<Duration>) {
         let list = self.gateways_for(peer);
         let strict = list.iter().all(|t| t.gateway.strict);
         let only = list.iter().filter(|_| strict).map(|t| strict_words(&t.gateway)).collect();
-        (only, list.iter().any(|t| t.gateway.nat_traversal), list.iter().any(|t| t.gateway.force_encapsulation))
+        let life = list.iter().filter_map(|t| t.gateway.isakmp_lifetime_s).min().map(seconds);
+        let (natt, force) =
+            (|t: &&L2tpTunnel| t.gateway.nat_traversal, |t: &&L2tpTunnel| t.gateway.force_encapsulation);
+        (only, list.iter().any(natt), list.iter().any(force), life)
     }
 
     fn on_first(&mut self, message: Message<'_>, now: Instant, out: &mut Outbox) {
@@ -450,28 +459,111 @@ impl Engine {
         if self.half_open.len() >= MOST_HALF_OPEN && !self.drop_oldest_half_open() {
             return self.refuse(endpoint, Refusal::Busy("too many unfinished exchanges"), now, out);
         }
-        let (only, nat_traversal, force) = self.phase1_policy(endpoint.peer.ip());
-        let policy = main_mode::Policy { refused: &self.config.refused, only: &only, nat_traversal, force };
-        match MainMode::begin(message, &policy, &mut self.rng, now) {
+        if header.exchange == ExchangeType::Aggressive {
+            return self.on_first_aggressive(message, now, out);
+        }
+        let (only, nat_traversal, force, life) = self.phase1_policy(endpoint.peer.ip());
+        let policy = half_open::Policy { refused: &self.config.refused, only: &only, nat_traversal, force, life };
+        match HalfOpen::begin(message, &policy, &mut self.rng, now) {
             Ok((mm, reply)) => {
-                self.by_initiator.insert(name, mm.cookies());
-                self.half_open_order.push_back((mm.expires(), mm.cookies()));
-                self.half_open.insert(mm.cookies(), (mm, name));
-                if now.since(self.begun.0) >= Duration::from_secs(1) {
-                    self.begun = (now, 0);
-                }
-                self.begun.1 += 1;
-                if self.begun.1 <= MOST_BEGUN {
-                    out.push(Output::Event(Event::RespondIsakmp { peer: endpoint.peer.ip() }));
-                }
+                self.keep_half_open(mm, name, now, out);
                 out.push(Output::Send { endpoint, bytes: reply });
             }
-            Err(why) => {
-                if matches!(why, Refusal::NoProposal { .. } | Refusal::Strict { .. }) {
-                    out.push(Output::Send { endpoint, bytes: no_proposal(header) });
-                }
-                self.refuse(endpoint, why, now, out);
+            Err(why) => self.refuse_first(header, endpoint, why, now, out),
+        }
+    }
+
+    /// An exchange begins, and is told; but not of a flood.
+    fn keep_half_open(&mut self, begun: HalfOpen, name: Initiator, now: Instant, out: &mut Outbox) {
+        self.by_initiator.insert(name, begun.cookies());
+        self.half_open_order.push_back((begun.expires(), begun.cookies()));
+        self.half_open.insert(begun.cookies(), (begun, name));
+        if now.since(self.begun.0) >= Duration::from_secs(1) {
+            self.begun = (now, 0);
+        }
+        self.begun.1 += 1;
+        if self.begun.1 <= MOST_BEGUN {
+            out.push(Output::Event(Event::RespondIsakmp { peer: name.0 }));
+        }
+    }
+
+    /// Refuses a first message so that the client fails at once and not by silence: the answer is smaller than that.
+    fn refuse_first(&mut self, header: &Header, endpoint: Endpoint, why: Refusal, now: Instant, out: &mut Outbox) {
+        let kind = match &why {
+            Refusal::NoProposal { .. } | Refusal::Strict { .. } => Some(NotifyType::NoProposalChosen),
+            Refusal::Aggressive { .. } => Some(NotifyType::InvalidExchangeType),
+            Refusal::UnknownName { .. } => Some(NotifyType::InvalidIdInformation),
+            Refusal::Malformed(_)
+            | Refusal::Missing(_)
+            | Refusal::Unacceptable(_)
+            | Refusal::AuthenticationMethod(_)
+            | Refusal::BadHash
+            | Refusal::WrongKey { .. }
+            | Refusal::Exchange(_)
+            | Refusal::Unknown
+            | Refusal::Busy(_) => None,
+        };
+        if let Some(kind) = kind {
+            out.push(Output::Send { endpoint, bytes: notify_in_the_clear(header, kind) });
+        }
+        self.refuse(endpoint, why, now, out);
+    }
+
+    /// Message 1 of Aggressive Mode: the gateways are those that have the client's name.
+    fn on_first_aggressive(&mut self, message: Message<'_>, now: Instant, out: &mut Outbox) {
+        let Message { header, endpoint, .. } = message;
+        let peer = endpoint.peer.ip();
+        let party = match aggressive::claimed(&message) {
+            Ok(identity) => self.party_of(&identity, endpoint),
+            Err(why) => Err(why),
+        };
+        let party = match party {
+            Ok(party) => party,
+            Err(why) => return self.refuse_first(header, endpoint, why, now, out),
+        };
+        let (jobs, of_source) = self.tickets.load(peer);
+        if jobs >= MOST_JOBS || of_source >= MOST_JOBS_PER_SOURCE {
+            return self.refuse(endpoint, Refusal::Busy(TOO_MANY_JOBS), now, out);
+        }
+        let ticket = self.tickets.draw();
+        let (only, nat_traversal, force, life) = self.phase1_policy(peer);
+        let policy = half_open::Policy { refused: &self.config.refused, only: &only, nat_traversal, force, life };
+        match HalfOpen::begin_aggressive(message, party, &policy, ticket, &mut self.rng, now) {
+            Ok((begun, job)) => {
+                self.tickets.wait(ticket, Waiting::HalfOpen(begun.cookies()), peer, now);
+                self.keep_half_open(begun, (peer, header.initiator.0), now, out);
+                out.push(Output::Compute(job));
             }
+            Err(why) => self.refuse_first(header, endpoint, why, now, out),
+        }
+    }
+
+    /// The gateways that go by a client's name, those of exact address first, and the key of the first of them.
+    fn party_of(&self, identity: &Identification, endpoint: Endpoint) -> Result<Party, Refusal> {
+        let peer = endpoint.peer.ip();
+        let named = |t: &&L2tpTunnel| t.gateway.remote_name.is_some();
+        let reach =
+            |t: &&L2tpTunnel| matches!(&t.gateway.remote, Remote::Any) || t.gateway.remote == Remote::Address(peer);
+        let mut fitting: Vec<&L2tpTunnel> = self.tunnels.values().filter(named).filter(reach).collect();
+        if fitting.is_empty() {
+            return Err(Refusal::Aggressive { name: name::told(identity) });
+        }
+        fitting.retain(|t| t.gateway.remote_name.as_ref().is_some_and(|n| name::bears(identity, n)));
+        fitting.sort_by_key(|t| t.gateway.remote == Remote::Any);
+        let Some(first) = fitting.first() else {
+            return Err(Refusal::UnknownName { name: name::told(identity) });
+        };
+        let key: &[u8] = &first.gateway.key;
+        let own = first.gateway.local_name.as_ref().map_or_else(|| own_identity(endpoint.local.ip()), name::identity);
+        let same = fitting.iter().filter(|t| *t.gateway.key == *key);
+        Ok(Party { gateways: same.map(|t| t.gateway.id).collect(), key: Secret::new(key.to_vec()), own })
+    }
+
+    /// Sends a message, in fragments if it is long and the client takes them.
+    fn send(&mut self, endpoint: Endpoint, message: Vec<u8>, takes_fragments: bool, out: &mut Outbox) {
+        let id = self.rng.nonzero_u16();
+        for bytes in fragment::pieces(message, takes_fragments, id) {
+            out.push(Output::Send { endpoint, bytes });
         }
     }
 
@@ -531,39 +623,44 @@ impl Engine {
     fn on_half_open(&mut self, cookies: Cookies, message: Message<'_>, now: Instant, out: &mut Outbox) {
         let Message { header, datagram: bytes, endpoint, .. } = message;
         let (keys, owners) = self.keys_for(endpoint.peer.ip());
-        let (only, nat_traversal, force) = self.phase1_policy(endpoint.peer.ip());
+        let (only, nat_traversal, force, life) = self.phase1_policy(endpoint.peer.ip());
         let ticket = self.tickets.draw();
         let (jobs, of_source) = self.tickets.load(endpoint.peer.ip());
         let Some((mm, _)) = self.half_open.get_mut(&cookies) else {
             return;
         };
+        let takes_fragments = mm.takes_fragments();
         if let Some(step) = mm.repeat(bytes, endpoint) {
             if let Step::Send(bytes) = step {
-                out.push(Output::Send { endpoint, bytes });
+                self.send(endpoint, bytes, takes_fragments, out);
             }
             return;
         }
-        if header.exchange != ExchangeType::MainMode {
+        if header.exchange != mm.exchange() {
+            match mm.remind(&message) {
+                Ok(Step::Send(bytes)) => self.send(endpoint, bytes, takes_fragments, out),
+                Ok(Step::Nothing | Step::Compute(_) | Step::Established { .. }) => {}
+                Err(why) => self.refuse(endpoint, why, now, out),
+            }
             return;
         }
-        if !mm.is_reachable() && (jobs >= MOST_JOBS || of_source >= MOST_JOBS_PER_SOURCE) {
-            return self.refuse(
-                endpoint,
-                Refusal::Busy("too many key exchanges at once; the client will repeat"),
-                now,
-                out,
-            );
+        let asks = mm.exchange() == ExchangeType::MainMode && !mm.is_reachable();
+        if asks && (jobs >= MOST_JOBS || of_source >= MOST_JOBS_PER_SOURCE) {
+            return self.refuse(endpoint, Refusal::Busy(TOO_MANY_JOBS), now, out);
         }
-        let policy = main_mode::Policy { refused: &self.config.refused, only: &only, nat_traversal, force };
+        let policy = half_open::Policy { refused: &self.config.refused, only: &only, nat_traversal, force, life };
         match mm.handle(message, &keys, &policy, ticket, &mut self.rng, now) {
             Ok(Step::Send(bytes)) => out.push(Output::Send { endpoint, bytes }),
             Ok(Step::Compute(job)) => {
                 self.tickets.wait(ticket, Waiting::HalfOpen(cookies), endpoint.peer.ip(), now);
                 out.push(Output::Compute(job));
             }
-            Ok(Step::Established { sa, key, initial_contact }) => {
+            Ok(Step::Established { sa, shown, initial_contact }) => {
                 self.forget_half_open(cookies);
-                let gateways = owners.get(key).cloned().unwrap_or_default();
+                let gateways = match shown {
+                    Shown::Key(key) => owners.get(key).cloned().unwrap_or_default(),
+                    Shown::Gateways(gateways) => gateways,
+                };
                 self.established(*sa, gateways, initial_contact, endpoint, now, out);
             }
             Ok(Step::Nothing) => {}
@@ -608,7 +705,9 @@ impl Engine {
             out.push(Output::Event(Event::Weak { peer: endpoint.peer.ip(), words: sa.weak().to_vec() }));
         }
         self.owners.insert(sa.cookies(), id);
-        out.push(Output::Send { endpoint, bytes: sa.last_reply().to_vec() });
+        if !sa.last_reply().is_empty() {
+            out.push(Output::Send { endpoint, bytes: sa.last_reply().to_vec() });
+        }
         self.with_client(id, now, out, |client, cx| client.add_ike(sa, cx));
     }
 
@@ -637,6 +736,8 @@ impl Engine {
                 udp_mode: sa.udp_mode(),
                 strict: gateway.filter(|g| g.strict).map(|g| g.pfs),
             },
+            longest: gateway
+                .map_or((None, None), |g| (g.ipsec_lifetime_s.map(seconds), g.ipsec_lifetime_kb.map(u64::from))),
             served,
             spi,
             ticket,
@@ -692,7 +793,13 @@ impl Engine {
     ) {
         for output in outputs {
             match output {
-                sa::Output::Send(bytes) => out.push(Output::Send { endpoint, bytes }),
+                sa::Output::Send(bytes) => {
+                    let client = self.clients.get(&id);
+                    let sa = client.and_then(|c| c.ikes.iter().find(|sa| sa.cookies() == cookies));
+                    self.send(endpoint, bytes, sa.is_some_and(Sa::takes_fragments), out);
+                }
+                // The SA has made a message of it.
+                sa::Output::Connected { .. } => {}
                 sa::Output::Compute(job) => {
                     self.tickets.wait(job.ticket, Waiting::Established(cookies), endpoint.peer.ip(), now);
                     out.push(Output::Compute(job));
@@ -753,14 +860,15 @@ impl Engine {
         };
         match waiting {
             Waiting::HalfOpen(cookies) => {
-                let (only, nat_traversal, force) = self.phase1_policy(ip);
-                let policy = main_mode::Policy { refused: &self.config.refused, only: &only, nat_traversal, force };
+                let (only, nat_traversal, force, life) = self.phase1_policy(ip);
+                let policy =
+                    half_open::Policy { refused: &self.config.refused, only: &only, nat_traversal, force, life };
                 let Some((mm, _)) = self.half_open.get_mut(&cookies) else {
                     return;
                 };
-                let endpoint = mm.endpoint();
+                let (endpoint, takes_fragments) = (mm.endpoint(), mm.takes_fragments());
                 match mm.computed(result, &policy) {
-                    Ok(Step::Send(bytes)) => out.push(Output::Send { endpoint, bytes }),
+                    Ok(Step::Send(bytes)) => self.send(endpoint, bytes, takes_fragments, out),
                     Ok(Step::Nothing | Step::Compute(_) | Step::Established { .. }) => {}
                     Err(why) => {
                         self.forget_half_open(cookies);
@@ -811,8 +919,9 @@ impl Engine {
         match self.tickets.take(ticket) {
             None => {}
             Some((Waiting::HalfOpen(cookies), _)) => {
-                if let Some((mm, _)) = self.half_open.get_mut(&cookies) {
-                    mm.not_computed();
+                let forgotten = self.half_open.get_mut(&cookies).is_some_and(|(begun, _)| begun.not_computed());
+                if forgotten {
+                    self.forget_half_open(cookies);
                 }
             }
             Some((Waiting::Established(cookies), _)) => {
@@ -861,8 +970,10 @@ impl Engine {
             }
             Note::Dhcp { client, packet } => self.with_client(client.0, now, out, |c, cx| c.on_dhcp(&packet, cx)),
             Note::Inside { client, packet } => self.with_client(client.0, now, out, |c, cx| c.on_inside(&packet, cx)),
-            // Limits of volume belong to clients of other kinds.
-            Note::Volume { .. } => {}
+            Note::Volume { client, spi, octets } => {
+                self.with_client(client.0, now, out, |c, cx| c.on_volume(spi.0, octets, cx));
+            }
+            Note::Shortened { client, .. } => self.with_client(client.0, now, out, Client::on_shortened),
         }
     }
 
@@ -1077,6 +1188,10 @@ fn refused(english: &str, japanese: &str) -> Reply {
     Reply::Refused(Text::new(english, japanese))
 }
 
+fn seconds(n: u32) -> Duration {
+    Duration::from_secs(n.into())
+}
+
 /// The suite that `ipsec sa policy` names, if it is a whole one.
 fn preferred_suite(t: &L2tpTunnel) -> Option<crypto::esp::Suite> {
     use crypto::esp::{EspAuth, EspCipher, Suite};
@@ -1084,6 +1199,7 @@ fn preferred_suite(t: &L2tpTunnel) -> Option<crypto::esp::Suite> {
         "3des-cbc" => EspCipher::TripleDes,
         "aes-cbc" => EspCipher::Aes128,
         "aes256-cbc" => EspCipher::Aes256,
+        "null" => EspCipher::Null,
         _ => return None,
     };
     let auth = match t.policy.authentication.as_deref()? {
@@ -1122,16 +1238,10 @@ fn strict_words(g: &command::Gateway) -> String {
     format!("{encryption} {hash} {group}")
 }
 
-/// NO-PROPOSAL-CHOSEN in the clear, smaller than what it answers, so that a client fails at once and not by silence.
-fn no_proposal(header: &Header) -> Vec<u8> {
-    use wire::isakmp::{Notification, NotifyType, PayloadType, Protocol, encode_chain};
-    let note = Notification {
-        doi: 1,
-        protocol: Protocol::Isakmp,
-        spi: vec![],
-        kind: NotifyType::NoProposalChosen,
-        data: vec![],
-    };
+/// A notification in the clear.
+fn notify_in_the_clear(header: &Header, kind: NotifyType) -> Vec<u8> {
+    use wire::isakmp::{Notification, PayloadType, Protocol, encode_chain};
+    let note = Notification { doi: 1, protocol: Protocol::Isakmp, spi: vec![], kind, data: vec![] };
     let answer = Header {
         next: PayloadType::Notification,
         exchange: ExchangeType::Informational,

@@ -80,6 +80,11 @@ pub enum Event {
         /// The words that would refuse them.
         words: Vec<String>,
     },
+    /// A client cuts the ICV of HMAC-SHA-256 to 96 bits.
+    ShortIcv {
+        /// The client's outer address.
+        peer: IpAddr,
+    },
     /// A message of IKE was not taken.
     IkeRefused {
         /// Where it came from.
@@ -236,6 +241,7 @@ impl Event {
             | Self::IkeRefused { .. }
             | Self::NoGateway { .. }
             | Self::Weak { .. }
+            | Self::ShortIcv { .. }
             | Self::NoTunnel { .. }
             | Self::TunnelUp { .. }
             | Self::TunnelDown { .. }
@@ -264,6 +270,9 @@ impl fmt::Display for Event {
                 "[IKE] {peer} uses weak algorithms ({words}); if no client needs them: ipsec ike refuse {words}",
                 words = words.join(" ")
             ),
+            Self::ShortIcv { peer } => {
+                write!(f, "[IPSEC] {peer} cuts HMAC-SHA-256 to 96 bits, as Android 6 and 7 do: it is served like that")
+            }
             Self::IkeRefused { peer, why, suppressed } => {
                 match why {
                     Refusal::WrongKey { .. } => write!(

@@ -10,7 +10,7 @@ use crate::raw::RawEsp;
 use crate::setup::{Failure, Setup};
 use crate::socket::Door;
 use crate::tun::{self, Tun};
-use crate::udp::{self, Inbox, Outgoing, Segmentation, Sender, Udp};
+use crate::udp::{Family, Inbox, Outgoing, Segmentation, Sender, Udp};
 use crate::wake::{Alarm, Wake};
 use crate::worker::{self, Done, Links, Order, Report};
 use engine::event::Level;
@@ -21,7 +21,7 @@ use engine::time::Instant;
 use engine::{Engine, HostChange, Input, Outbox, Output};
 use rustix::event::{PollFd, PollFlags, Timespec};
 use std::io::{self, Read, Write};
-use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -70,6 +70,9 @@ fn serve(setup: Setup, log: &Log, signals: Signals) -> Result<(), Failure> {
     let nat = Arc::new(bind(NAT_PORT, Udp::bind)?);
     let _deaf = bind(L2TP_PORT, Udp::deaf)?;
     let raw = open_raw()?;
+    // Without IPv6 on this host there is nothing to receive.
+    let raw6 = RawEsp::open(Family::V6).ok();
+    let family = ike.family();
     let tun = open_tun()?;
     let tun_name = tun.name().to_owned();
     if speaks_ipv6(&config)
@@ -90,6 +93,7 @@ fn serve(setup: Setup, log: &Log, signals: Signals) -> Result<(), Failure> {
     let links = Links {
         udp: nat.clone(),
         raw,
+        raw6,
         tun,
         orders: from_control,
         bell: worker_bell.clone(),
@@ -120,7 +124,7 @@ fn serve(setup: Setup, log: &Log, signals: Signals) -> Result<(), Failure> {
         ike,
         nat,
         inbox: Inbox::new(ISAKMP_BATCH, ISAKMP_SLOT),
-        sender: Sender::new(Segmentation::Never),
+        sender: Sender::new(Segmentation::Never, family),
         orders,
         worker_bell,
         reports,
@@ -283,8 +287,8 @@ impl Control {
         }
         let messages: Vec<_> = self.inbox.datagrams().map(|d| (d.peer, d.local, d.bytes.to_vec())).collect();
         for (peer, local, bytes) in messages {
-            let local = SocketAddr::from((local.unwrap_or(Ipv4Addr::UNSPECIFIED), IKE_PORT));
-            self.input(Input::Isakmp { endpoint: Endpoint { local, peer: peer.into() }, bytes: &bytes }, now);
+            let local = SocketAddr::new(local.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED)), IKE_PORT);
+            self.input(Input::Isakmp { endpoint: Endpoint { local, peer }, bytes: &bytes }, now);
         }
     }
 
@@ -414,11 +418,9 @@ impl Control {
     }
 
     fn send_datagram(&mut self, endpoint: Endpoint, bytes: &[u8], now: Instant) {
-        let (Some(local), Some(peer)) = (udp::v4(endpoint.local), udp::v4(endpoint.peer)) else {
-            return;
-        };
+        let Endpoint { local, peer } = endpoint;
         let socket = if local.port() == NAT_PORT { self.nat.as_fd() } else { self.ike.as_fd() };
-        self.sender.send(socket, [Outgoing { peer, local: *local.ip(), bytes }], now.0);
+        self.sender.send(socket, [Outgoing { peer, local: local.ip(), bytes }], now.0);
     }
 
     fn change_host(&mut self, change: HostChange) {
@@ -446,7 +448,7 @@ impl Control {
             ("junk", done.junk),
             ("ike_flood", done.lost),
             ("tun_refused", done.unwritten),
-            ("send_refused", done.udp.refused + done.raw.refused + self.sender.sent().refused),
+            ("send_refused", done.udp.refused + done.raw.refused + done.raw6.refused + self.sender.sent().refused),
             ("lost_notes", done.totals.lost_notes),
         ];
         let losses: Vec<String> =
@@ -535,8 +537,8 @@ fn open_door(path: &std::path::Path, alarm: &Alarm, desk: Arc<Desk>) -> Result<D
     })
 }
 
-fn bind(port: u16, how: impl Fn(SocketAddrV4) -> io::Result<Udp>) -> Result<Udp, Failure> {
-    how(SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, port)).map_err(|error| {
+fn bind(port: u16, how: impl Fn(u16) -> io::Result<Udp>) -> Result<Udp, Failure> {
+    how(port).map_err(|error| {
         Failure::new(match error.kind() {
             io::ErrorKind::AddrInUse => match ports::holder(port) {
                 Some(holder) => format!("UDP port {port} is in use by {holder}; stop it and start this server again"),
@@ -551,7 +553,7 @@ fn bind(port: u16, how: impl Fn(SocketAddrV4) -> io::Result<Udp>) -> Result<Udp,
 }
 
 fn open_raw() -> Result<RawEsp, Failure> {
-    RawEsp::open().map_err(|error| {
+    RawEsp::open(Family::V4).map_err(|error| {
         Failure::new(match error.kind() {
             io::ErrorKind::PermissionDenied => {
                 "ESP (IP protocol 50) cannot be received without root or the capability CAP_NET_RAW; use sudo"

@@ -1,38 +1,50 @@
 //! The raw socket for ESP without UDP (IP protocol 50), for clients that no NAT stands before.
 
-use crate::udp::{Datagram, Inbox, grow_buffers, set_int};
+use crate::udp::{Datagram, Family, Inbox, grow_buffers, set_int, tell_addresses};
 use std::io;
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-/// A raw socket that receives every ESP packet of the host.
+/// A raw socket that receives every ESP packet of the host that comes over one family.
 ///
 /// While it is open the kernel does not answer ESP with an ICMP "protocol unreachable".
 #[derive(Debug)]
 pub(crate) struct RawEsp {
     fd: OwnedFd,
+    family: Family,
 }
 
 impl RawEsp {
     /// Opens the socket; the process needs CAP_NET_RAW.
-    pub(crate) fn open() -> io::Result<Self> {
+    pub(crate) fn open(family: Family) -> io::Result<Self> {
         let fd = rustix::net::socket_with(
-            rustix::net::AddressFamily::INET,
+            match family {
+                Family::V4 => rustix::net::AddressFamily::INET,
+                Family::V6 => rustix::net::AddressFamily::INET6,
+            },
             rustix::net::SocketType::RAW,
             rustix::net::SocketFlags::CLOEXEC | rustix::net::SocketFlags::NONBLOCK,
             Some(rustix::net::ipproto::ESP),
         )?;
-        set_int(fd.as_fd(), libc::IPPROTO_IP, libc::IP_MTU_DISCOVER, libc::IP_PMTUDISC_DONT)?;
+        match family {
+            // The header that comes with each packet tells the address.
+            Family::V4 => set_int(fd.as_fd(), libc::IPPROTO_IP, libc::IP_MTU_DISCOVER, libc::IP_PMTUDISC_DONT)?,
+            Family::V6 => tell_addresses(fd.as_fd(), family)?,
+        }
         grow_buffers(fd.as_fd());
-        Ok(Self { fd })
+        Ok(Self { fd, family })
     }
 
     /// The ESP packets that `inbox` received last, without their IP headers.
-    pub(crate) fn packets(inbox: &mut Inbox) -> impl Iterator<Item = Datagram<'_>> {
-        inbox.datagrams().filter_map(|mut datagram| {
-            let (header, local) = ip_header(datagram.bytes)?;
-            datagram.bytes = datagram.bytes.get_mut(header..)?;
-            datagram.local = Some(local);
+    pub(crate) fn packets<'a>(&self, inbox: &'a mut Inbox) -> impl Iterator<Item = Datagram<'a>> + use<'a> {
+        let family = self.family;
+        inbox.datagrams().filter_map(move |mut datagram| {
+            // Only IPv4 hands the header over.
+            if family == Family::V4 {
+                let (header, local) = ip_header(datagram.bytes)?;
+                datagram.bytes = datagram.bytes.get_mut(header..)?;
+                datagram.local = Some(IpAddr::V4(local));
+            }
             Some(datagram)
         })
     }

@@ -1,9 +1,10 @@
-//! UDP sockets in batches: bound plainly, answered from the address that was asked, segmented by the kernel where it agrees.
+//! UDP sockets of both families, in batches: bound plainly, answered from the address that was asked, segmented by the
+//! kernel where it agrees.
 #![allow(unsafe_code, reason = "recvmmsg, sendmmsg and their control messages have no safe wrapper fit for a tunnel")]
 
 use std::io;
 use std::mem::size_of;
-use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::ptr;
 
@@ -25,32 +26,48 @@ const PLAIN_FOR: u64 = 60_000_000_000;
 /// How often a full socket is waited for, a millisecond each time, before the rest of a batch is dropped.
 const PATIENCE: u32 = 5;
 
-/// A bound UDP socket that tells to which address each datagram came.
+/// Whose addresses a socket speaks.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Family {
+    /// IPv4 alone.
+    V4,
+    /// IPv6, and with UDP IPv4 as well, in addresses that are mapped.
+    V6,
+}
+
+/// A bound UDP socket that tells to which address each datagram came: of IPv6 and IPv4, or of IPv4 where the host knows
+/// no IPv6.
 #[derive(Debug)]
 pub(crate) struct Udp {
     fd: OwnedFd,
+    family: Family,
 }
 
 impl Udp {
     /// Binds a socket of its own (no address or port reuse, so that a second server cannot slip in beside this one).
-    pub(crate) fn bind(address: SocketAddrV4) -> io::Result<Self> {
-        let fd = socket()?;
-        set_int(fd.as_fd(), libc::IPPROTO_IP, libc::IP_PKTINFO, 1)?;
+    pub(crate) fn bind(port: u16) -> io::Result<Self> {
+        let (fd, family) = socket()?;
+        tell_addresses(fd.as_fd(), family)?;
         // The outer packet may be fragmented: a tunnel does not pass the path's MTU on to the packets inside.
         set_int(fd.as_fd(), libc::IPPROTO_IP, libc::IP_MTU_DISCOVER, libc::IP_PMTUDISC_DONT)?;
         grow_buffers(fd.as_fd());
-        rustix::net::bind(&fd, &address)?;
-        Ok(Self { fd })
+        rustix::net::bind(&fd, &any(family, port))?;
+        Ok(Self { fd, family })
+    }
+
+    /// Whose addresses it speaks.
+    pub(crate) fn family(&self) -> Family {
+        self.family
     }
 
     /// Binds a socket whose filter drops everything: the port is taken, and nobody gets an answer, not even ICMP.
-    pub(crate) fn deaf(address: SocketAddrV4) -> io::Result<Self> {
-        let fd = socket()?;
+    pub(crate) fn deaf(port: u16) -> io::Result<Self> {
+        let (fd, family) = socket()?;
         let mut reject = [libc::sock_filter { code: (libc::BPF_RET | libc::BPF_K) as u16, jt: 0, jf: 0, k: 0 }];
         let program = libc::sock_fprog { len: 1, filter: reject.as_mut_ptr() };
         set_option(fd.as_fd(), libc::SOL_SOCKET, libc::SO_ATTACH_FILTER, &program)?;
-        rustix::net::bind(&fd, &address)?;
-        Ok(Self { fd })
+        rustix::net::bind(&fd, &any(family, port))?;
+        Ok(Self { fd, family })
     }
 }
 
@@ -60,14 +77,34 @@ impl AsFd for Udp {
     }
 }
 
-fn socket() -> io::Result<OwnedFd> {
-    let flags = rustix::net::SocketFlags::CLOEXEC | rustix::net::SocketFlags::NONBLOCK;
-    Ok(rustix::net::socket_with(
-        rustix::net::AddressFamily::INET,
-        rustix::net::SocketType::DGRAM,
-        flags,
-        Some(rustix::net::ipproto::UDP),
-    )?)
+/// A socket of both families, or of IPv4 where there is no IPv6.
+fn socket() -> io::Result<(OwnedFd, Family)> {
+    use rustix::net::{AddressFamily, SocketFlags, SocketType, ipproto, socket_with};
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    if let Ok(fd) = socket_with(AddressFamily::INET6, SocketType::DGRAM, flags, Some(ipproto::UDP)) {
+        set_int(fd.as_fd(), libc::IPPROTO_IPV6, libc::IPV6_V6ONLY, 0)?;
+        return Ok((fd, Family::V6));
+    }
+    Ok((socket_with(AddressFamily::INET, SocketType::DGRAM, flags, Some(ipproto::UDP))?, Family::V4))
+}
+
+/// Every address of a family, with a port.
+fn any(family: Family, port: u16) -> SocketAddr {
+    match family {
+        Family::V4 => SocketAddr::from((Ipv4Addr::UNSPECIFIED, port)),
+        Family::V6 => SocketAddr::from((Ipv6Addr::UNSPECIFIED, port)),
+    }
+}
+
+/// Makes the kernel tell to which address each packet came, and fragment those that leave over IPv6.
+pub(crate) fn tell_addresses(fd: BorrowedFd<'_>, family: Family) -> io::Result<()> {
+    match family {
+        Family::V4 => set_int(fd, libc::IPPROTO_IP, libc::IP_PKTINFO, 1),
+        Family::V6 => {
+            set_int(fd, libc::IPPROTO_IPV6, libc::IPV6_RECVPKTINFO, 1)?;
+            set_int(fd, libc::IPPROTO_IPV6, libc::IPV6_MTU_DISCOVER, libc::IPV6_PMTUDISC_DONT)
+        }
+    }
 }
 
 fn set_option<T>(fd: BorrowedFd<'_>, level: libc::c_int, name: libc::c_int, value: &T) -> io::Result<()> {
@@ -93,13 +130,20 @@ pub(crate) fn grow_buffers(fd: BorrowedFd<'_>) {
     }
 }
 
-/// Room for the control messages of one datagram: IP_PKTINFO, and UDP_SEGMENT when sending.
+/// Room for the control messages of one datagram: IP_PKTINFO or IPV6_PKTINFO, and UDP_SEGMENT when sending.
 #[repr(C, align(8))]
 #[derive(Clone, Copy)]
 struct Control([u8; 64]);
 
-const EMPTY_NAME: libc::sockaddr_in =
-    libc::sockaddr_in { sin_family: 0, sin_port: 0, sin_addr: libc::in_addr { s_addr: 0 }, sin_zero: [0; 8] };
+/// Room for an address of either family.
+type Name = libc::sockaddr_in6;
+const EMPTY_NAME: Name = libc::sockaddr_in6 {
+    sin6_family: 0,
+    sin6_port: 0,
+    sin6_flowinfo: 0,
+    sin6_addr: libc::in6_addr { s6_addr: [0; 16] },
+    sin6_scope_id: 0,
+};
 const EMPTY_IOVEC: libc::iovec = libc::iovec { iov_base: ptr::null_mut(), iov_len: 0 };
 
 fn empty_header() -> libc::mmsghdr {
@@ -112,16 +156,16 @@ pub(crate) struct Datagram<'a> {
     /// What came; it may be changed in place.
     pub(crate) bytes: &'a mut [u8],
     /// Who sent it.
-    pub(crate) peer: SocketAddrV4,
+    pub(crate) peer: SocketAddr,
     /// To which of our addresses it came, where the socket tells (see [`Udp::bind`]).
-    pub(crate) local: Option<Ipv4Addr>,
+    pub(crate) local: Option<IpAddr>,
 }
 
 /// Buffers for receiving many datagrams in one call.
 pub(crate) struct Inbox {
     stride: usize,
     bytes: Box<[u8]>,
-    names: Box<[libc::sockaddr_in]>,
+    names: Box<[Name]>,
     controls: Box<[Control]>,
     iovecs: Box<[libc::iovec]>,
     headers: Box<[libc::mmsghdr]>,
@@ -156,7 +200,7 @@ impl Inbox {
             *iovec = libc::iovec { iov_base: slot.as_mut_ptr().cast(), iov_len: slot.len() };
             header.msg_len = 0;
             header.msg_hdr.msg_name = ptr::from_mut(name).cast();
-            header.msg_hdr.msg_namelen = size_of::<libc::sockaddr_in>() as libc::socklen_t;
+            header.msg_hdr.msg_namelen = size_of::<Name>() as libc::socklen_t;
             header.msg_hdr.msg_iov = iovec;
             header.msg_hdr.msg_iovlen = 1;
             header.msg_hdr.msg_control = control.0.as_mut_ptr().cast();
@@ -196,25 +240,95 @@ impl Inbox {
             if header.msg_hdr.msg_flags & libc::MSG_TRUNC != 0 {
                 return None;
             }
-            let peer =
-                SocketAddrV4::new(Ipv4Addr::from(u32::from_be(name.sin_addr.s_addr)), u16::from_be(name.sin_port));
+            let peer = address_of(name)?;
             let bytes = slot.get_mut(..header.msg_len as usize)?;
             Some(Datagram { bytes, peer, local: asked_address(&header.msg_hdr) })
         })
     }
 }
 
-/// The address of ours that a datagram came to, from its IP_PKTINFO.
-fn asked_address(header: &libc::msghdr) -> Option<Ipv4Addr> {
+/// The address that the kernel has written; one of IPv4 is told as such, also by a socket of IPv6.
+fn address_of(name: &Name) -> Option<SocketAddr> {
+    match libc::c_int::from(name.sin6_family) {
+        libc::AF_INET6 => {
+            let port = u16::from_be(name.sin6_port);
+            let ip = Ipv6Addr::from(name.sin6_addr.s6_addr);
+            Some(match ip.to_ipv4_mapped() {
+                Some(ip) => SocketAddr::from((ip, port)),
+                // The zone tells one link-local address from another.
+                None => SocketAddrV6::new(ip, port, 0, name.sin6_scope_id).into(),
+            })
+        }
+        libc::AF_INET => {
+            // SAFETY: the kernel has written a sockaddr_in, which is shorter and less aligned than the room for it.
+            let name = unsafe { ptr::from_ref(name).cast::<libc::sockaddr_in>().read_unaligned() };
+            let ip = Ipv4Addr::from(u32::from_be(name.sin_addr.s_addr));
+            Some(SocketAddr::from((ip, u16::from_be(name.sin_port))))
+        }
+        _ => None,
+    }
+}
+
+/// An address in the form of IPv6.
+fn mapped(ip: IpAddr) -> Ipv6Addr {
+    match ip {
+        IpAddr::V4(ip) => ip.to_ipv6_mapped(),
+        IpAddr::V6(ip) => ip,
+    }
+}
+
+/// An address in the form of IPv4, unspecified if it has none.
+fn plain(ip: IpAddr) -> Ipv4Addr {
+    match ip.to_canonical() {
+        IpAddr::V4(ip) => ip,
+        IpAddr::V6(_) => Ipv4Addr::UNSPECIFIED,
+    }
+}
+
+/// Writes an address for a socket of a family; gives its length.
+fn write_name(name: &mut Name, family: Family, address: SocketAddr) -> libc::socklen_t {
+    match family {
+        Family::V6 => {
+            *name = libc::sockaddr_in6 {
+                sin6_family: libc::AF_INET6 as libc::sa_family_t,
+                sin6_port: address.port().to_be(),
+                sin6_flowinfo: 0,
+                sin6_addr: libc::in6_addr { s6_addr: mapped(address.ip()).octets() },
+                sin6_scope_id: if let SocketAddr::V6(address) = address { address.scope_id() } else { 0 },
+            };
+            size_of::<libc::sockaddr_in6>() as libc::socklen_t
+        }
+        Family::V4 => {
+            let short = libc::sockaddr_in {
+                sin_family: libc::AF_INET as libc::sa_family_t,
+                sin_port: address.port().to_be(),
+                sin_addr: libc::in_addr { s_addr: u32::from(plain(address.ip())).to_be() },
+                sin_zero: [0; 8],
+            };
+            // SAFETY: a sockaddr_in is shorter and less aligned than the room for a sockaddr_in6.
+            unsafe { ptr::from_mut(name).cast::<libc::sockaddr_in>().write_unaligned(short) };
+            size_of::<libc::sockaddr_in>() as libc::socklen_t
+        }
+    }
+}
+
+/// The address of ours that a datagram came to, from its IP_PKTINFO or IPV6_PKTINFO.
+fn asked_address(header: &libc::msghdr) -> Option<IpAddr> {
     // SAFETY: the header was filled by the kernel and its control buffer lives in the inbox that owns the header; CMSG_FIRSTHDR
-    // and CMSG_NXTHDR stay within msg_controllen, and the data is read unaligned and only where its length is that of in_pktinfo.
+    // and CMSG_NXTHDR stay within msg_controllen, and the data is read unaligned and only where its length is that of
+    // in_pktinfo or in6_pktinfo.
     unsafe {
         let mut at = libc::CMSG_FIRSTHDR(header);
         while let Some(message) = at.as_ref() {
             let long_enough = message.cmsg_len >= libc::CMSG_LEN(size_of::<libc::in_pktinfo>() as u32) as _;
             if message.cmsg_level == libc::IPPROTO_IP && message.cmsg_type == libc::IP_PKTINFO && long_enough {
                 let info = libc::CMSG_DATA(at).cast::<libc::in_pktinfo>().read_unaligned();
-                return Some(Ipv4Addr::from(u32::from_be(info.ipi_spec_dst.s_addr)));
+                return Some(Ipv4Addr::from(u32::from_be(info.ipi_spec_dst.s_addr)).into());
+            }
+            let long_enough = message.cmsg_len >= libc::CMSG_LEN(size_of::<libc::in6_pktinfo>() as u32) as _;
+            if message.cmsg_level == libc::IPPROTO_IPV6 && message.cmsg_type == libc::IPV6_PKTINFO && long_enough {
+                let info = libc::CMSG_DATA(at).cast::<libc::in6_pktinfo>().read_unaligned();
+                return Some(IpAddr::from(info.ipi6_addr.s6_addr).to_canonical());
             }
             at = libc::CMSG_NXTHDR(header, at);
         }
@@ -226,9 +340,9 @@ fn asked_address(header: &libc::msghdr) -> Option<Ipv4Addr> {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Outgoing<'a> {
     /// To whom.
-    pub(crate) peer: SocketAddrV4,
+    pub(crate) peer: SocketAddr,
     /// From which of our addresses; unspecified leaves it to the routing table.
-    pub(crate) local: Ipv4Addr,
+    pub(crate) local: IpAddr,
     /// The payload.
     pub(crate) bytes: &'a [u8],
 }
@@ -258,8 +372,8 @@ pub(crate) enum Segmentation {
 /// A run of packets that form one message to the kernel.
 #[derive(Clone, Copy)]
 struct Group {
-    peer: SocketAddrV4,
-    local: Ipv4Addr,
+    peer: SocketAddr,
+    local: IpAddr,
     /// Index of its first packet.
     start: usize,
     packets: usize,
@@ -286,7 +400,7 @@ impl Group {
 /// A peer to whom segments of `limit` octets or more are sent one by one until `until`.
 #[derive(Clone, Copy)]
 struct Plain {
-    peer: SocketAddrV4,
+    peer: SocketAddr,
     limit: usize,
     until: u64,
 }
@@ -294,7 +408,8 @@ struct Plain {
 /// Room for sending many packets in one call.
 pub(crate) struct Sender {
     segmentation: Segmentation,
-    names: Box<[libc::sockaddr_in]>,
+    family: Family,
+    names: Box<[Name]>,
     controls: Box<[Control]>,
     iovecs: Box<[libc::iovec]>,
     headers: Box<[libc::mmsghdr]>,
@@ -307,11 +422,12 @@ pub(crate) struct Sender {
 unsafe impl Send for Sender {}
 
 impl Sender {
-    /// Makes room for one batch.
-    pub(crate) fn new(segmentation: Segmentation) -> Self {
-        let nobody = Plain { peer: SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 0), limit: 0, until: 0 };
+    /// Makes room for one batch to sockets of a family.
+    pub(crate) fn new(segmentation: Segmentation, family: Family) -> Self {
+        let nobody = Plain { peer: any(Family::V4, 0), limit: 0, until: 0 };
         Self {
             segmentation,
+            family,
             names: vec![EMPTY_NAME; BATCH].into(),
             controls: vec![Control([0; 64]); BATCH].into(),
             iovecs: vec![EMPTY_IOVEC; PACKETS].into(),
@@ -371,7 +487,7 @@ impl Sender {
     }
 
     /// From which length on packets to this peer go one by one.
-    fn limit(&self, peer: SocketAddrV4, now: u64) -> usize {
+    fn limit(&self, peer: SocketAddr, now: u64) -> usize {
         match self.segmentation {
             Segmentation::Never => 0,
             Segmentation::Offload => {
@@ -380,7 +496,7 @@ impl Sender {
         }
     }
 
-    fn remember_plain(&mut self, peer: SocketAddrV4, limit: usize, now: u64) {
+    fn remember_plain(&mut self, peer: SocketAddr, limit: usize, now: u64) {
         let same = self.plain.iter().position(|p| p.peer == peer && now < p.until);
         let oldest = || self.plain.iter().enumerate().min_by_key(|(_, p)| p.until).map_or(0, |(i, _)| i);
         let at = same.unwrap_or_else(oldest);
@@ -449,20 +565,15 @@ impl Sender {
     /// Fills message header `at` for a group; `segment` asks the kernel to segment.
     fn write_header(&mut self, at: usize, group: &Group, segment: Option<u16>) {
         let name = &mut self.names[at];
-        *name = libc::sockaddr_in {
-            sin_family: libc::AF_INET as libc::sa_family_t,
-            sin_port: group.peer.port().to_be(),
-            sin_addr: libc::in_addr { s_addr: u32::from(*group.peer.ip()).to_be() },
-            sin_zero: [0; 8],
-        };
+        let name_len = write_name(name, self.family, group.peer);
         let header = &mut self.headers[at];
         header.msg_len = 0;
         header.msg_hdr.msg_name = ptr::from_mut(name).cast();
-        header.msg_hdr.msg_namelen = size_of::<libc::sockaddr_in>() as libc::socklen_t;
+        header.msg_hdr.msg_namelen = name_len;
         header.msg_hdr.msg_iov = &mut self.iovecs[group.start];
         header.msg_hdr.msg_iovlen = group.packets as _;
         header.msg_hdr.msg_flags = 0;
-        write_control(&mut header.msg_hdr, &mut self.controls[at], group.local, segment);
+        write_control(&mut header.msg_hdr, &mut self.controls[at], self.family, group.local, segment);
     }
 
     /// Sends message headers `from..to` and says how many the kernel took (at least one).
@@ -523,26 +634,46 @@ fn wait_for_room(socket: BorrowedFd<'_>) {
 }
 
 /// Writes the control messages of one send: the source address, and the segment length.
-fn write_control(header: &mut libc::msghdr, control: &mut Control, local: Ipv4Addr, segment: Option<u16>) {
+fn write_control(
+    header: &mut libc::msghdr,
+    control: &mut Control,
+    family: Family,
+    local: IpAddr,
+    segment: Option<u16>,
+) {
     const PKTINFO: u32 = size_of::<libc::in_pktinfo>() as u32;
+    const PKTINFO6: u32 = size_of::<libc::in6_pktinfo>() as u32;
     const SEGMENT: u32 = size_of::<u16>() as u32;
     control.0.fill(0);
     header.msg_control = control.0.as_mut_ptr().cast();
     header.msg_controllen = size_of::<Control>() as _;
-    let info = libc::in_pktinfo {
-        ipi_ifindex: 0,
-        ipi_spec_dst: libc::in_addr { s_addr: u32::from(local).to_be() },
-        ipi_addr: libc::in_addr { s_addr: 0 },
-    };
-    // SAFETY: `control` has 64 octets, is aligned like cmsghdr and zeroed; both messages together take less than that, so
+    // SAFETY: `control` has 64 octets, is aligned like cmsghdr and zeroed; both messages together take no more than that, so
     // CMSG_FIRSTHDR and CMSG_NXTHDR yield pointers into it; the data is written unaligned.
     unsafe {
-        let mut used = libc::CMSG_SPACE(PKTINFO);
         let first = libc::CMSG_FIRSTHDR(header);
-        (*first).cmsg_level = libc::IPPROTO_IP;
-        (*first).cmsg_type = libc::IP_PKTINFO;
-        (*first).cmsg_len = libc::CMSG_LEN(PKTINFO) as _;
-        libc::CMSG_DATA(first).cast::<libc::in_pktinfo>().write_unaligned(info);
+        let mut used = match family {
+            Family::V4 => {
+                let info = libc::in_pktinfo {
+                    ipi_ifindex: 0,
+                    ipi_spec_dst: libc::in_addr { s_addr: u32::from(plain(local)).to_be() },
+                    ipi_addr: libc::in_addr { s_addr: 0 },
+                };
+                (*first).cmsg_level = libc::IPPROTO_IP;
+                (*first).cmsg_type = libc::IP_PKTINFO;
+                (*first).cmsg_len = libc::CMSG_LEN(PKTINFO) as _;
+                libc::CMSG_DATA(first).cast::<libc::in_pktinfo>().write_unaligned(info);
+                libc::CMSG_SPACE(PKTINFO)
+            }
+            Family::V6 => {
+                let addr = libc::in6_addr { s6_addr: mapped(local).octets() };
+                let info = libc::in6_pktinfo { ipi6_addr: addr, ipi6_ifindex: 0 };
+                (*first).cmsg_level = libc::IPPROTO_IPV6;
+                (*first).cmsg_type = libc::IPV6_PKTINFO;
+                (*first).cmsg_len = libc::CMSG_LEN(PKTINFO6) as _;
+                libc::CMSG_DATA(first).cast::<libc::in6_pktinfo>().write_unaligned(info);
+                libc::CMSG_SPACE(PKTINFO6)
+            }
+        };
         if let Some(segment) = segment {
             let second = libc::CMSG_NXTHDR(header, first);
             (*second).cmsg_level = libc::SOL_UDP;
@@ -555,36 +686,28 @@ fn write_control(header: &mut libc::msghdr, control: &mut Control, local: Ipv4Ad
     }
 }
 
-/// The IPv4 form of a socket address; the server listens on IPv4 only.
-pub(crate) fn v4(address: SocketAddr) -> Option<SocketAddrV4> {
-    match address {
-        SocketAddr::V4(address) => Some(address),
-        SocketAddr::V6(address) => Some(SocketAddrV4::new(address.ip().to_ipv4_mapped()?, address.port())),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
     use super::*;
 
-    const LOOPBACK: Ipv4Addr = Ipv4Addr::LOCALHOST;
+    const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
     fn pair() -> (Udp, Udp) {
-        let a = Udp::bind(SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 0)).unwrap();
-        let b = Udp::bind(SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 0)).unwrap();
+        let a = Udp::bind(0).unwrap();
+        let b = Udp::bind(0).unwrap();
         (a, b)
     }
 
     fn port(socket: &Udp) -> u16 {
-        SocketAddrV4::try_from(rustix::net::getsockname(socket).unwrap()).unwrap().port()
+        SocketAddr::try_from(rustix::net::getsockname(socket).unwrap()).unwrap().port()
     }
 
-    fn to<'a>(socket: &Udp, ip: Ipv4Addr, local: Ipv4Addr, bytes: &'a [u8]) -> Outgoing<'a> {
-        Outgoing { peer: SocketAddrV4::new(ip, port(socket)), local, bytes }
+    fn to<'a>(socket: &Udp, ip: IpAddr, local: IpAddr, bytes: &'a [u8]) -> Outgoing<'a> {
+        Outgoing { peer: SocketAddr::new(ip, port(socket)), local, bytes }
     }
 
-    fn receive_all(socket: &Udp) -> Vec<(SocketAddrV4, Option<Ipv4Addr>, Vec<u8>)> {
+    fn receive_all(socket: &Udp) -> Vec<(SocketAddr, Option<IpAddr>, Vec<u8>)> {
         let mut inbox = Inbox::new(BATCH, DATAGRAM);
         let mut all = vec![];
         while inbox.receive(socket.as_fd()).unwrap() > 0 {
@@ -596,16 +719,30 @@ mod tests {
     #[test]
     fn a_datagram_tells_the_address_that_was_asked_and_the_answer_leaves_from_it() {
         let (server, client) = pair();
-        let asked = Ipv4Addr::new(127, 0, 0, 7);
-        let mut sender = Sender::new(Segmentation::Offload);
+        let asked = IpAddr::from([127, 0, 0, 7]);
+        let mut sender = Sender::new(Segmentation::Offload, server.family());
         sender.send(client.as_fd(), [to(&server, asked, LOOPBACK, b"question")], 0);
         let got = receive_all(&server);
         let [(peer, local, bytes)] = &got[..] else { panic!("{got:?}") };
-        assert_eq!((peer.ip(), *local, &bytes[..]), (&LOOPBACK, Some(asked), &b"question"[..]));
+        assert_eq!((peer.ip(), *local, &bytes[..]), (LOOPBACK, Some(asked), &b"question"[..]));
         sender.send(server.as_fd(), [Outgoing { peer: *peer, local: asked, bytes: b"answer" }], 0);
         let got = receive_all(&client);
         let [(from, _, bytes)] = &got[..] else { panic!("{got:?}") };
-        assert_eq!((from.ip(), &bytes[..]), (&asked, &b"answer"[..]));
+        assert_eq!((from.ip(), &bytes[..]), (asked, &b"answer"[..]));
+    }
+
+    #[test]
+    fn names_are_written_and_read_for_both_families() {
+        for text in ["192.0.2.1:500", "[2001:db8::1]:4500", "[fe80::1%3]:500"] {
+            let address: SocketAddr = text.parse().unwrap();
+            let mut name = EMPTY_NAME;
+            assert_eq!(write_name(&mut name, Family::V6, address), 28);
+            assert_eq!(address_of(&name), Some(address));
+        }
+        let address: SocketAddr = "192.0.2.1:500".parse().unwrap();
+        let mut name = EMPTY_NAME;
+        assert_eq!(write_name(&mut name, Family::V4, address), 16);
+        assert_eq!(address_of(&name), Some(address));
     }
 
     #[test]
@@ -617,7 +754,7 @@ mod tests {
         for (at, packet) in packets.iter_mut().enumerate() {
             packet[0] = at as u8;
         }
-        let mut sender = Sender::new(Segmentation::Offload);
+        let mut sender = Sender::new(Segmentation::Offload, server.family());
         sender.send(server.as_fd(), packets.iter().map(|p| to(&client, LOOPBACK, LOOPBACK, p)), 0);
         assert_eq!(sender.sent(), Sent { packets: 42, calls: 1, refused: 0, unsegmented: 0 });
         let got: Vec<_> = receive_all(&client).into_iter().map(|(_, _, bytes)| bytes).collect();
@@ -628,7 +765,7 @@ mod tests {
     fn more_than_one_message_may_hold_is_cut_and_nothing_is_lost() {
         let (server, client) = pair();
         let packets: Vec<Vec<u8>> = (0..1300u32).map(|at| at.to_be_bytes().repeat(20)).collect();
-        let mut sender = Sender::new(Segmentation::Offload);
+        let mut sender = Sender::new(Segmentation::Offload, server.family());
         sender.send(server.as_fd(), packets.iter().map(|p| to(&client, LOOPBACK, LOOPBACK, p)), 0);
         assert_eq!((sender.sent().packets, sender.sent().refused), (1300, 0));
         let got: Vec<_> = receive_all(&client).into_iter().map(|(_, _, bytes)| bytes).collect();
@@ -640,7 +777,7 @@ mod tests {
         let (server, client) = pair();
         let (other, _) = pair();
         let packets: Vec<Vec<u8>> = (0..20u8).map(|at| vec![at; 500]).collect();
-        let mut sender = Sender::new(Segmentation::Offload);
+        let mut sender = Sender::new(Segmentation::Offload, server.family());
         let both = packets.iter().enumerate().map(|(at, p)| to([&client, &other][at % 2], LOOPBACK, LOOPBACK, p));
         sender.send(server.as_fd(), both, 0);
         let evens: Vec<u8> = receive_all(&client).iter().map(|(_, _, bytes)| bytes[0]).collect();
@@ -654,7 +791,7 @@ mod tests {
         // The kernel refuses to segment without checksums.
         set_int(server.as_fd(), libc::SOL_SOCKET, libc::SO_NO_CHECK, 1).unwrap();
         let packets = vec![vec![7; 800]; 10];
-        let mut sender = Sender::new(Segmentation::Offload);
+        let mut sender = Sender::new(Segmentation::Offload, server.family());
         for round in 1..=2 {
             sender.send(server.as_fd(), packets.iter().map(|p| to(&client, LOOPBACK, LOOPBACK, p)), 5);
             assert_eq!(receive_all(&client).len(), 10, "round {round}");
@@ -667,8 +804,8 @@ mod tests {
     #[test]
     fn a_refused_packet_does_not_stop_those_behind_it() {
         let (server, client) = pair();
-        let nowhere = Outgoing { peer: SocketAddrV4::new(LOOPBACK, 0), local: LOOPBACK, bytes: b"x" };
-        let mut sender = Sender::new(Segmentation::Offload);
+        let nowhere = Outgoing { peer: SocketAddr::new(LOOPBACK, 0), local: LOOPBACK, bytes: b"x" };
+        let mut sender = Sender::new(Segmentation::Offload, server.family());
         sender.send(server.as_fd(), [nowhere, to(&client, LOOPBACK, LOOPBACK, b"behind")], 0);
         assert_eq!((sender.sent().packets, sender.sent().refused), (1, 1));
         assert_eq!(receive_all(&client).len(), 1);
@@ -677,10 +814,10 @@ mod tests {
     #[test]
     fn a_bound_port_cannot_be_bound_again_and_the_deaf_one_hears_nothing() {
         let (server, client) = pair();
-        let taken = Udp::bind(SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, port(&server)));
+        let taken = Udp::bind(port(&server));
         assert_eq!(taken.unwrap_err().kind(), io::ErrorKind::AddrInUse);
-        let deaf = Udp::deaf(SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 0)).unwrap();
-        let mut sender = Sender::new(Segmentation::Offload);
+        let deaf = Udp::deaf(0).unwrap();
+        let mut sender = Sender::new(Segmentation::Offload, server.family());
         sender.send(client.as_fd(), [to(&deaf, LOOPBACK, LOOPBACK, b"hello")], 0);
         assert_eq!(sender.sent().packets, 1);
         assert!(receive_all(&deaf).is_empty());
@@ -689,7 +826,7 @@ mod tests {
     #[test]
     fn a_datagram_longer_than_its_slot_is_left_out() {
         let (server, client) = pair();
-        let mut sender = Sender::new(Segmentation::Offload);
+        let mut sender = Sender::new(Segmentation::Offload, server.family());
         let long = vec![1; DATAGRAM + 1];
         sender.send(
             client.as_fd(),

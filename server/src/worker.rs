@@ -3,7 +3,7 @@
 use crate::clock;
 use crate::raw::RawEsp;
 use crate::tun::{LARGEST_READ, Tun};
-use crate::udp::{self, BATCH, DATAGRAM, Datagram, Inbox, Outgoing, Segmentation, Sender, Sent, Udp};
+use crate::udp::{BATCH, DATAGRAM, Datagram, Family, Inbox, Outgoing, Segmentation, Sender, Sent, Udp};
 use crate::wake::{Alarm, Wake};
 use engine::ike::Endpoint;
 use engine::path::{
@@ -68,8 +68,9 @@ pub(crate) enum Report {
 pub(crate) struct Links {
     /// Port 4500; the control thread sends on it, too.
     pub(crate) udp: Arc<Udp>,
-    /// ESP without UDP.
+    /// ESP without UDP, over IPv4 and, where the host has it, over IPv6.
     pub(crate) raw: RawEsp,
+    pub(crate) raw6: Option<RawEsp>,
     /// The clients' packets in the clear.
     pub(crate) tun: Tun,
     /// From the control thread.
@@ -89,8 +90,9 @@ pub(crate) struct Done {
     pub(crate) totals: Totals,
     /// Packets sent in UDP.
     pub(crate) udp: Sent,
-    /// Packets sent as IP protocol 50.
+    /// Packets sent as IP protocol 50, over IPv4 and IPv6.
     pub(crate) raw: Sent,
+    pub(crate) raw6: Sent,
     /// Datagrams on port 4500 that were neither ESP nor IKE.
     pub(crate) junk: u64,
     /// Messages of IKE for which the control thread had no room.
@@ -114,6 +116,7 @@ pub(crate) fn start(worker: Worker, links: Links, alarm: &Alarm) -> io::Result<J
 struct Ready {
     udp: bool,
     raw: bool,
+    raw6: bool,
     tun: bool,
     bell: bool,
 }
@@ -132,6 +135,7 @@ struct DataThread {
     inbox: Inbox,
     udp_sender: Sender,
     raw_sender: Sender,
+    raw6_sender: Sender,
     coalescer: Coalescer,
     splitter: Splitter,
     read: Box<[u8]>,
@@ -149,17 +153,19 @@ impl DataThread {
     fn new(worker: Worker, links: Links) -> io::Result<Self> {
         let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
         let watched = [links.udp.as_fd(), links.raw.as_fd(), links.tun.as_fd(), links.bell.as_fd()];
-        for (number, fd) in (0..).zip(watched) {
+        for (number, fd) in (0..).zip(watched.into_iter().chain(links.raw6.as_ref().map(AsFd::as_fd))) {
             epoll::add(&epoll, fd, epoll::EventData::new_u64(number), epoll::EventFlags::IN)?;
         }
         let coalescer = Coalescer::new(links.tun.segments_udp());
+        let family = links.udp.family();
         Ok(Self {
             worker,
             links,
             epoll,
             inbox: Inbox::new(BATCH, DATAGRAM),
-            udp_sender: Sender::new(Segmentation::Offload),
-            raw_sender: Sender::new(Segmentation::Never),
+            udp_sender: Sender::new(Segmentation::Offload, family),
+            raw_sender: Sender::new(Segmentation::Never, Family::V4),
+            raw6_sender: Sender::new(Segmentation::Never, Family::V6),
             coalescer,
             splitter: Splitter::default(),
             read: vec![0; LARGEST_READ].into(),
@@ -182,11 +188,10 @@ impl DataThread {
                 self.links.bell.hush();
                 next = self.obey(now);
             }
-            if ready.udp && next == Next::GoOn {
-                next = self.inbound(Encap::Udp, now);
-            }
-            if ready.raw && next == Next::GoOn {
-                next = self.inbound(Encap::Raw, now);
+            for (ready, link) in [(ready.udp, Link::Udp), (ready.raw, Link::Raw), (ready.raw6, Link::Raw6)] {
+                if ready && next == Next::GoOn {
+                    next = self.inbound(link, now);
+                }
             }
             if ready.tun && self.outbound(now) == Next::Stop {
                 // Somebody took the device away. If the control thread is gone, too, nobody has to know.
@@ -203,6 +208,7 @@ impl DataThread {
         self.done.totals = self.worker.totals();
         self.done.udp = self.udp_sender.sent();
         self.done.raw = self.raw_sender.sent();
+        self.done.raw6 = self.raw6_sender.sent();
         self.done
     }
 
@@ -214,7 +220,7 @@ impl DataThread {
             tv_nsec: i64::from(longest.subsec_nanos()),
         });
         let nothing = epoll::Event { flags: epoll::EventFlags::empty(), data: epoll::EventData::new_u64(u64::MAX) };
-        let mut events = [nothing; 4];
+        let mut events = [nothing; 5];
         // Interrupted by a signal: nothing is ready, and the loop comes back.
         let count = epoll::wait(&self.epoll, &mut events[..], timeout.as_ref()).unwrap_or(0);
         let mut ready = Ready::default();
@@ -223,7 +229,8 @@ impl DataThread {
                 0 => ready.udp = true,
                 1 => ready.raw = true,
                 2 => ready.tun = true,
-                _ => ready.bell = true,
+                3 => ready.bell = true,
+                _ => ready.raw6 = true,
             }
         }
         ready
@@ -257,11 +264,13 @@ impl DataThread {
     }
 
     /// One batch from a socket to the TUN.
-    fn inbound(&mut self, encap: Encap, now: Instant) -> Next {
-        let received = match encap {
-            Encap::Udp => self.inbox.receive(self.links.udp.as_fd()),
-            Encap::Raw => self.inbox.receive(self.links.raw.as_fd()),
+    fn inbound(&mut self, link: Link, now: Instant) -> Next {
+        let socket = match link {
+            Link::Udp => Some(self.links.udp.as_fd()),
+            Link::Raw => Some(self.links.raw.as_fd()),
+            Link::Raw6 => self.links.raw6.as_ref().map(AsFd::as_fd),
         };
+        let Some(received) = socket.map(|socket| self.inbox.receive(socket)) else { return Next::GoOn };
         // What cannot be received is lost like anything on a network.
         if received.unwrap_or(0) == 0 {
             return Next::GoOn;
@@ -269,8 +278,9 @@ impl DataThread {
         // Orders come after receiving and before opening: what a packet depends on was ordered before it was caused.
         let next = self.obey(now);
         let mut arrivals: Vec<Arrival<'_>> = std::mem::take(&mut self.arrivals);
-        match encap {
-            Encap::Udp => {
+        let raw = |packet| arrival(packet, Encap::Raw);
+        match link {
+            Link::Udp => {
                 for datagram in self.inbox.datagrams() {
                     match wire::esp::classify(datagram.bytes) {
                         Encapsulated::Esp => arrivals.push(arrival(datagram, Encap::Udp)),
@@ -287,7 +297,12 @@ impl DataThread {
                     }
                 }
             }
-            Encap::Raw => arrivals.extend(RawEsp::packets(&mut self.inbox).map(|packet| arrival(packet, Encap::Raw))),
+            Link::Raw => arrivals.extend(self.links.raw.packets(&mut self.inbox).map(raw)),
+            Link::Raw6 => {
+                if let Some(link) = &self.links.raw6 {
+                    arrivals.extend(link.packets(&mut self.inbox).map(raw));
+                }
+            }
         }
         self.worker.inbound(&mut arrivals, now);
         self.coalescer.coalesce(&arrivals);
@@ -328,10 +343,12 @@ impl DataThread {
         }
         if !departures.is_empty() {
             self.worker.outbound(&mut departures, now);
-            let udp = departures.iter().filter_map(|departure| outgoing(departure, Encap::Udp));
-            self.udp_sender.send(self.links.udp.as_fd(), udp, now.0);
-            let raw = departures.iter().filter_map(|departure| outgoing(departure, Encap::Raw));
-            self.raw_sender.send(self.links.raw.as_fd(), raw, now.0);
+            let of = |link| departures.iter().filter_map(move |departure| outgoing(departure, link));
+            self.udp_sender.send(self.links.udp.as_fd(), of(Link::Udp), now.0);
+            self.raw_sender.send(self.links.raw.as_fd(), of(Link::Raw), now.0);
+            if let Some(raw6) = &self.links.raw6 {
+                self.raw6_sender.send(raw6.as_fd(), of(Link::Raw6), now.0);
+            }
         }
         departures.clear();
         self.departures = emptied(departures, |_| None);
@@ -347,12 +364,15 @@ impl DataThread {
         if self.sealed.is_empty() {
             return;
         }
-        let packets = |encap| {
-            let ours = self.sealed.iter().filter(move |packet| packet.encap == encap);
-            ours.filter_map(|packet| packet_to(&packet.bytes, packet.peer, packet.local))
+        let packets = |link| {
+            let ours = self.sealed.iter().filter(move |packet| Link::of(packet.encap, packet.peer) == link);
+            ours.map(move |packet| packet_to(&packet.bytes, packet.peer, packet.local, link))
         };
-        self.udp_sender.send(self.links.udp.as_fd(), packets(Encap::Udp), now.0);
-        self.raw_sender.send(self.links.raw.as_fd(), packets(Encap::Raw), now.0);
+        self.udp_sender.send(self.links.udp.as_fd(), packets(Link::Udp), now.0);
+        self.raw_sender.send(self.links.raw.as_fd(), packets(Link::Raw), now.0);
+        if let Some(raw6) = &self.links.raw6 {
+            self.raw6_sender.send(raw6.as_fd(), packets(Link::Raw6), now.0);
+        }
         for packet in self.sealed.drain(..) {
             self.worker.recycle(packet.bytes);
         }
@@ -393,29 +413,49 @@ fn emptied<A, B>(batch: Vec<A>, none: impl FnMut(A) -> Option<B>) -> Vec<B> {
     batch.into_iter().filter_map(none).collect()
 }
 
+/// Where a packet of ESP comes from and leaves to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Link {
+    Udp,
+    Raw,
+    Raw6,
+}
+
+impl Link {
+    fn of(encap: Encap, peer: SocketAddr) -> Self {
+        match (encap, peer) {
+            (Encap::Udp, _) => Self::Udp,
+            (Encap::Raw, SocketAddr::V4(_)) => Self::Raw,
+            (Encap::Raw, SocketAddr::V6(_)) => Self::Raw6,
+        }
+    }
+}
+
 fn arrival<'a>(datagram: Datagram<'a>, encap: Encap) -> Arrival<'a> {
-    let local = IpAddr::V4(datagram.local.unwrap_or(Ipv4Addr::UNSPECIFIED));
-    Arrival::new(datagram.bytes, datagram.peer.into(), local, encap)
+    let local = datagram.local.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
+    Arrival::new(datagram.bytes, datagram.peer, local, encap)
 }
 
 fn endpoint_of(datagram: &Datagram<'_>) -> Endpoint {
-    let local = SocketAddr::from((datagram.local.unwrap_or(Ipv4Addr::UNSPECIFIED), crate::control::NAT_PORT));
-    Endpoint { local, peer: datagram.peer.into() }
+    let local = datagram.local.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
+    Endpoint { local: SocketAddr::new(local, crate::control::NAT_PORT), peer: datagram.peer }
 }
 
-fn outgoing<'a>(departure: &'a Departure<'_>, wanted: Encap) -> Option<Outgoing<'a>> {
+fn outgoing<'a>(departure: &'a Departure<'_>, wanted: Link) -> Option<Outgoing<'a>> {
     match &departure.result {
-        Out::Sealed { peer, local, encap, .. } if *encap == wanted => packet_to(departure.esp()?, *peer, *local),
+        Out::Sealed { peer, local, encap, .. } if Link::of(*encap, *peer) == wanted => {
+            Some(packet_to(departure.esp()?, *peer, *local, wanted))
+        }
         _ => None,
     }
 }
 
-fn packet_to(bytes: &[u8], peer: SocketAddr, local: IpAddr) -> Option<Outgoing<'_>> {
-    let local = match local {
-        IpAddr::V4(local) => local,
-        IpAddr::V6(local) => local.to_ipv4_mapped()?,
-    };
-    Some(Outgoing { peer: udp::v4(peer)?, local, bytes })
+fn packet_to(bytes: &[u8], mut peer: SocketAddr, local: IpAddr, link: Link) -> Outgoing<'_> {
+    if link != Link::Udp {
+        // A raw socket of IPv6 takes the port for a protocol.
+        peer.set_port(0);
+    }
+    Outgoing { peer, local, bytes }
 }
 
 /// Cuts a slot off the free room; the next one begins on a cache line of its own.
@@ -512,8 +552,9 @@ mod tests {
         let (bell, control_bell) = (Arc::new(Wake::new().unwrap()), Arc::new(Wake::new().unwrap()));
         let alarm = Alarm::new(control_bell.clone());
         let links = Links {
-            udp: Arc::new(Udp::bind("0.0.0.0:4500".parse().unwrap()).unwrap()),
-            raw: RawEsp::open().unwrap(),
+            udp: Arc::new(Udp::bind(4500).unwrap()),
+            raw: RawEsp::open(Family::V4).unwrap(),
+            raw6: None,
             tun,
             orders: from_control,
             bell: bell.clone(),
@@ -604,7 +645,7 @@ mod tests {
             return;
         };
         let client = UdpSocket::bind("127.0.0.2:0").unwrap();
-        let raw = RawEsp::open().unwrap();
+        let raw = RawEsp::open(Family::V4).unwrap();
         let (orders, bell, reports, thread) = data_thread(client.local_addr().unwrap(), encap);
         let host = UdpSocket::bind((OURS, 0)).unwrap();
         let patience = Some(Duration::from_secs(5));
@@ -627,8 +668,8 @@ mod tests {
             }
             Encap::Raw => {
                 let to = "127.0.0.1:0".parse().unwrap();
-                let packet = Outgoing { peer: to, local: Ipv4Addr::new(127, 0, 0, 2), bytes: &packet };
-                Sender::new(Segmentation::Never).send(raw.as_fd(), [packet], 0);
+                let packet = Outgoing { peer: to, local: IpAddr::from([127, 0, 0, 2]), bytes: &packet };
+                Sender::new(Segmentation::Never, Family::V4).send(raw.as_fd(), [packet], 0);
             }
         }
         let (length, from) = host.recv_from(&mut buffer).unwrap();
@@ -645,7 +686,7 @@ mod tests {
                 loop {
                     // The socket is not blocking, and hears what this test sent to the server as well.
                     inbox.receive(raw.as_fd()).unwrap();
-                    let got = RawEsp::packets(&mut inbox).next().map(|packet| packet.bytes.to_vec());
+                    let got = raw.packets(&mut inbox).next().map(|packet| packet.bytes.to_vec());
                     if let Some(packet) = got.filter(|packet| packet[..4] == 0x2000u32.to_be_bytes()) {
                         break packet;
                     }

@@ -9,7 +9,7 @@ use common::field::{ECHO, ECHO_WHOLE, Field, HOME, NAT, OUTSIDE, SERVER};
 use common::server::Room;
 use sim::Manner;
 use std::io::ErrorKind;
-use std::net::UdpSocket;
+use std::net::{IpAddr, UdpSocket};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
@@ -22,6 +22,7 @@ fn main() -> ExitCode {
         ("what_exceeds_the_mru_is_cut_or_answered_with_icmp", what_exceeds_the_mru_is_cut_or_answered_with_icmp),
         ("an_operator_sees_who_is_on_and_hangs_up", an_operator_sees_who_is_on_and_hangs_up),
         ("l2tp_outside_esp_gets_no_answer", l2tp_outside_esp_gets_no_answer),
+        ("clients_connect_over_ipv6", clients_connect_over_ipv6),
     ])
 }
 
@@ -217,5 +218,36 @@ fn l2tp_outside_esp_gets_no_answer() {
     }
     let tunnels = room.sekisho(&field.server, &["show", "status", "l2tp"]).out;
     assert!(tunnels.contains("Tunnel Control: 0, Session Control: 0"), "{tunnels}");
+    server.stop();
+}
+
+fn clients_connect_over_ipv6() {
+    let (field, room) = (Field::open(), Room::new("ipv6"));
+    for (place, device, address) in
+        [(&field.server, "wan0", "2001:db8:1::1/64"), (&field.clients, "eth0", "2001:db8:1::2/64")]
+    {
+        place.set(&format!("net/ipv6/conf/{device}/disable_ipv6"), "0");
+        place.run(&format!("ip -6 addr add {address} dev {device} nodad"));
+    }
+    field.clients.run("ip -6 addr add 2001:db8:1::3/64 dev eth0 nodad");
+    let server = room.serve(&field.server);
+    let dialled: IpAddr = "2001:db8:1::1".parse().unwrap();
+    // One over plain ESP, one that pretends a NAT and so sends ESP in UDP, whose checksum IPv6 demands.
+    let clients = [("2001:db8:1::2", false), ("2001:db8:1::3", true)];
+    for (seed, (address, pretends_nat)) in (1..).zip(clients) {
+        let manner = Manner { pretends_nat, ..Manner::default() };
+        let mut client = Client::dialling(&field.clients, address.parse().unwrap(), dialled, manner, seed);
+        client.connect();
+        assert!(client.reaches(ECHO), "{}", client.story());
+        // Longer than the outer path: both families cut the outer packet.
+        client.ask(ECHO, 1300);
+        client.act(|peer, now| peer.rekey_ike(now));
+        client.until(Duration::from_secs(2), |c| c.unanswered() == 0);
+        client.ask(ECHO, 1300);
+        client.until(Duration::from_secs(2), |c| c.unanswered() == 0);
+        assert_eq!(client.unanswered(), 0, "{}", client.story());
+        let told = room.sekisho(&field.server, &["show", "status", "pp", "anonymous"]);
+        assert!(told.out.contains(&format!("Outside address: {address}")), "{}", told.out);
+    }
     server.stop();
 }

@@ -16,6 +16,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// The server's outer address.
 pub const SERVER: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 1);
+/// The server's outer address of IPv6.
+pub const SERVER6: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1);
 /// The host behind the server, which echoes UDP.
 pub const HOST: Ipv4Addr = Ipv4Addr::new(192, 168, 100, 10);
 /// The address that clients behind a NAT all have.
@@ -184,6 +186,13 @@ impl World {
         self.add_at(manner, address, Place::Direct)
     }
 
+    /// Puts a client into the world that dials over IPv6.
+    pub fn add_over_ipv6(&mut self, manner: Manner) -> usize {
+        let n = u16::try_from(self.peers.len() + 10).expect("few clients");
+        let address = Ipv6Addr::new(0x2001, 0xdb8, 0x64, 0, 0, 0, 0, n);
+        self.add_at(manner, address.into(), Place::Direct)
+    }
+
     /// Puts a NAT box into the world.
     pub fn add_nat(&mut self) -> usize {
         let n = self.nats.len();
@@ -216,7 +225,8 @@ impl World {
     pub(crate) fn add_at(&mut self, manner: Manner, address: IpAddr, place: Place) -> usize {
         let n = self.peers.len();
         let seed = self.seed.wrapping_mul(1000).wrapping_add(n as u64);
-        self.peers.push(Peer::new(manner, address, SERVER.into(), seed));
+        let server = if address.is_ipv4() { SERVER.into() } else { SERVER6.into() };
+        self.peers.push(Peer::new(manner, address, server, seed));
         self.places.push(place);
         self.echoes.push(Echoes::default());
         n

@@ -177,3 +177,17 @@ fn a_client_without_nat_that_gets_another_address_is_followed_and_still_told_of_
     w.run_for(Duration::from_secs(1));
     assert!(w.peers[c].dialogue().iter().any(|(_, l)| l.contains("<- delete Isakmp")), "{}", w.story(c));
 }
+
+#[test]
+fn force_on_makes_a_client_without_a_nat_send_esp_in_udp() {
+    for forced in [false, true] {
+        let line = if forced { "ipsec ike nat-traversal 1 on force=on" } else { "" };
+        let mut w = World::new(config(4, &[line]), 9);
+        let c = w.add_natted(false, Manner::default());
+        w.connect(c);
+        assert!(w.reaches(c), "{}", w.story(c));
+        let found = w.peers[c].dialogue().iter().any(|(_, l)| l.contains("(NAT found)"));
+        let in_udp = w.peers[c].dialogue().iter().any(|(_, l)| l.contains("in UDP)"));
+        assert_eq!((found, in_udp), (forced, forced), "{}", w.story(c));
+    }
+}

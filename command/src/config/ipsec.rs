@@ -18,6 +18,10 @@ pub struct Gateway {
     pub remote: Remote,
     /// This side's address.
     pub local_address: Option<IpAddr>,
+    /// This side's name in Aggressive Mode.
+    pub local_name: Option<IkeName>,
+    /// The peer's name: with it, Aggressive Mode is served.
+    pub remote_name: Option<IkeName>,
     /// Whether NAT traversal is negotiated.
     pub nat_traversal: bool,
     /// Seconds between two NAT keepalives.
@@ -40,11 +44,11 @@ pub struct Gateway {
     pub group: (IkeGroup, Option<IkeGroup>),
     /// Whether phase 2 uses a new Diffie-Hellman exchange, compared where `strict`.
     pub pfs: bool,
-    /// Lifetime of an ISAKMP SA, in seconds.
-    pub isakmp_lifetime_s: u32,
-    /// Lifetime of an IPsec SA, in seconds.
-    pub ipsec_lifetime_s: u32,
-    /// Lifetime of an IPsec SA, in kilobytes.
+    /// Longest lifetime of an ISAKMP SA, in seconds; none: as the client says.
+    pub isakmp_lifetime_s: Option<u32>,
+    /// Longest lifetime of an IPsec SA, in seconds; none: as the client says.
+    pub ipsec_lifetime_s: Option<u32>,
+    /// Longest lifetime of an IPsec SA, in kilobytes.
     pub ipsec_lifetime_kb: Option<u32>,
     /// Whether delete and notify messages are sent.
     pub send_info: bool,
@@ -60,6 +64,8 @@ impl Default for Gateway {
             key: Hidden::default(),
             remote: Remote::Unset,
             local_address: None,
+            local_name: None,
+            remote_name: None,
             nat_traversal: false,
             nat_keepalive_s: Some(300),
             force_encapsulation: false,
@@ -71,8 +77,8 @@ impl Default for Gateway {
             hash: IkeHash::Sha,
             group: (IkeGroup::Modp1024, None),
             pfs: false,
-            isakmp_lifetime_s: 28800,
-            ipsec_lifetime_s: 28800,
+            isakmp_lifetime_s: None,
+            ipsec_lifetime_s: None,
             ipsec_lifetime_kb: None,
             send_info: true,
             log: BTreeSet::new(),
@@ -91,6 +97,30 @@ pub enum Remote {
     Address(IpAddr),
     /// One host by name.
     Name(String),
+}
+
+/// A name that one side of IKE gives itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IkeName {
+    /// The name as written.
+    pub text: String,
+    /// What kind of name, if that was written.
+    pub kind: Option<IkeNameKind>,
+}
+
+/// What kind of name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum IkeNameKind {
+    /// An IPv4 address.
+    Ipv4Addr,
+    /// A domain name.
+    Fqdn,
+    /// A user at a domain.
+    UserFqdn,
+    /// An IPv6 address.
+    Ipv6Addr,
+    /// Octets that mean something to the two sides only.
+    KeyId,
 }
 
 /// Cipher of phase 1 (`ipsec ike encryption`).

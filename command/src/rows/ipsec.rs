@@ -2,7 +2,9 @@
 
 use std::net::IpAddr;
 
-use crate::config::{Gateway, IkeEncryption, IkeGroup, IkeHash, IkeLog, IkeRetry, Remote, SaPolicy, Transport};
+use crate::config::{
+    Gateway, IkeEncryption, IkeGroup, IkeHash, IkeLog, IkeName, IkeNameKind, IkeRetry, Remote, SaPolicy, Transport,
+};
 use crate::problem::Severity;
 use crate::request::Request;
 use crate::table::{Args, Home, Place, Remark, Row};
@@ -84,7 +86,7 @@ pub(crate) const ROWS: &[Row] = &[
             must("P", Kind::Number(1, IDS)),
             G,
             must("PROTOCOL", Kind::Choice(&["esp", "ah"])),
-            may("ESP_ALG", Kind::Choice(&["3des-cbc", "des-cbc", "aes-cbc", "aes256-cbc"])),
+            may("ESP_ALG", Kind::Choice(&["3des-cbc", "des-cbc", "aes-cbc", "aes256-cbc", "null"])),
             may("AH_ALG", Kind::Choice(&["md5-hmac", "sha-hmac", "sha256-hmac", "sha384-hmac", "sha512-hmac"])),
             may("NET", Kind::Named("local-id", &Kind::Free)),
             may("NET", Kind::Named("remote-id", &Kind::Free)),
@@ -108,6 +110,11 @@ pub(crate) const ROWS: &[Row] = &[
     .many(1)
     .help("an SA policy: its gateway, cipher and authentication", "SAのポリシー(暗号・認証アルゴリズム)")
     .check(|v| {
+        if v.word(3) == "null" && v.word(2) == "esp" {
+            let english = "null encrypts nothing (an extension of this server, for measurements): everybody on the way can read what clients send; write aes-cbc";
+            let japanese = "nullでは何も暗号化されず(本サーバーの測定用の拡張)、途中の誰もが通信を読めます。aes-cbcと書いてください";
+            return Some(Remark::new(Severity::Warning, 3, english, japanese));
+        }
         let wrong = v.word(2) == "ah" && v.has(3);
         wrong.then(|| Remark::wrong(3, Fault::IllegalKeyword, "ah has no cipher; write an authentication algorithm such as sha-hmac", "ahに暗号はありません。sha-hmacのような認証アルゴリズムを書いてください"))
     }),
@@ -128,17 +135,28 @@ pub(crate) const ROWS: &[Row] = &[
         duration,
     )
     .many(2)
-    .default("28800")
-    .pending()
-    .help("lifetime of SAs that we propose; a client's own lifetime is taken over", "SAの寿命")
+    .default("the client's own")
+    .help("longest lifetime of SAs; the smaller of this and the client's own counts", "SAの寿命の上限(クライアントの値と短い方)")
     .check(|v| {
         let rekey = match v.list(4).first() {
             Some(Value::Text(text)) => text.as_str(),
+            _ if v.has(5) => {
+                return Some(Remark::new(Severity::Later, 5, "forced-reduction has no effect; leave it out", "forced-reductionは効果がありません。省いてください"));
+            }
             _ => return None,
         };
         let percent = rekey.strip_suffix('%').and_then(|p| p.parse::<u32>().ok());
         let right = percent.is_some_and(|p| (70..=90).contains(&p)) || rekey == "off";
-        (!right).then(|| Remark::wrong(4, Fault::OutOfRange, "rekey takes 70%..90% or off", "rekeyは70%~90%かoffです"))
+        Some(if right {
+            Remark::new(
+                Severity::Later,
+                4,
+                "rekey has no effect: what a client has not renewed is renewed at 98 %; leave it out",
+                "rekeyは効果がありません(クライアントが更新しなければ98%で更新します)。省いてください",
+            )
+        } else {
+            Remark::wrong(4, Fault::OutOfRange, "rekey takes 70%..90% or off", "rekeyは70%~90%かoffです")
+        })
     }),
     Row::gateway(
         "ipsec ike encryption",
@@ -215,9 +233,10 @@ pub(crate) const ROWS: &[Row] = &[
     Row::foreign(Home::Global, "ipsec ike local id", &[G, must("ADDRESS", Kind::Net(&[]))], Place::Gateway)
         .many(1)
         .help("this side's phase 2 identity; not used for L2TP", "自分側のフェーズ2のID"),
-    Row::kept(Home::Global, "ipsec ike local name", &[G, must("NAME", Kind::Text(1, 256)), may("TYPE", NAME_TYPE)], Place::Gateway)
-        .many(1)
-        .help("this side's name in aggressive mode", "アグレッシブモードでの自分側の名前"),
+    Row::gateway("ipsec ike local name", &[G, must("NAME", Kind::Text(1, 256)), may("TYPE", NAME_TYPE)], |gateway, v| {
+        gateway.local_name = Some(ike_name(v));
+    })
+    .help("this side's name in aggressive mode", "アグレッシブモードでの自分側の名前"),
     Row::global("ipsec ike log", &[may("G", Kind::Gateway), several("TYPE", LOG, 1, 3)], Place::Gateway, |config, v| {
         let wanted = v.words(1).map(log);
         match v.number(0) {
@@ -297,9 +316,11 @@ pub(crate) const ROWS: &[Row] = &[
     Row::foreign(Home::Global, "ipsec ike remote id", &[G, must("ADDRESS", Kind::Net(&[]))], Place::Gateway)
         .many(1)
         .help("the peer's phase 2 identity; not used for L2TP", "相手側のフェーズ2のID"),
-    Row::kept(Home::Global, "ipsec ike remote name", &[G, must("NAME", Kind::Text(1, 256)), may("TYPE", NAME_TYPE)], Place::Gateway)
-        .many(1)
-        .help("the peer's name in aggressive mode", "アグレッシブモードでの相手側の名前"),
+    Row::gateway("ipsec ike remote name", &[G, must("NAME", Kind::Text(1, 256)), may("TYPE", NAME_TYPE)], |gateway, v| {
+        gateway.remote_name = Some(ike_name(v));
+    })
+    .default("no name: aggressive mode is refused")
+    .help("the peer's name; lets it in by aggressive mode, in which the key can be tried offline", "アグレッシブモードでの相手側の名前"),
     Row::foreign(Home::Global, "ipsec ike restrict-dangling-sa", &[G, must("ACTION", Kind::Choice(&["auto", "off"]))], Place::Gateway)
         .many(1)
         .default("auto")
@@ -412,7 +433,7 @@ pub(crate) const ROWS: &[Row] = &[
 ];
 
 fn duration(gateway: &mut Gateway, v: Args<'_>) {
-    let seconds = v.number(2).unwrap_or(28800);
+    let seconds = v.number(2);
     match v.word(0) {
         "isakmp-sa" | "ike-sa" => gateway.isakmp_lifetime_s = seconds,
         _ => {
@@ -420,6 +441,19 @@ fn duration(gateway: &mut Gateway, v: Args<'_>) {
             gateway.ipsec_lifetime_kb = v.number(3);
         }
     }
+}
+
+fn ike_name(v: Args<'_>) -> IkeName {
+    let kind = match v.word(2) {
+        "ipv4-addr" => Some(IkeNameKind::Ipv4Addr),
+        "ipv6-addr" => Some(IkeNameKind::Ipv6Addr),
+        "fqdn" => Some(IkeNameKind::Fqdn),
+        "user-fqdn" | "rfc822-addr" => Some(IkeNameKind::UserFqdn),
+        // With IKEv1 telephone numbers act like key-id (yamaha.md §3.3).
+        "key-id" | "tel" | "tel-key" => Some(IkeNameKind::KeyId),
+        _ => None,
+    };
+    IkeName { text: v.text(1).to_owned(), kind }
 }
 
 fn group(word: &str) -> IkeGroup {

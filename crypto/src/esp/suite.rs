@@ -144,6 +144,8 @@ pub enum EspAuth {
     HmacSha1_96,
     /// HMAC-SHA-256-128 (RFC 4868).
     HmacSha256_128,
+    /// HMAC-SHA-256 cut to 96 bits, as kernels did by an early draft of RFC 4868; it has no number of its own.
+    HmacSha256_96,
     /// HMAC-SHA-384-192 (RFC 4868).
     HmacSha384_192,
     /// HMAC-SHA-512-256 (RFC 4868).
@@ -172,7 +174,7 @@ impl EspAuth {
         match self {
             Self::HmacMd5_96 => 16,
             Self::HmacSha1_96 => 20,
-            Self::HmacSha256_128 => 32,
+            Self::HmacSha256_128 | Self::HmacSha256_96 => 32,
             Self::HmacSha384_192 => 48,
             Self::HmacSha512_256 => 64,
             Self::None => 0,
@@ -183,7 +185,7 @@ impl EspAuth {
     #[must_use]
     pub const fn icv_len(self) -> usize {
         match self {
-            Self::HmacMd5_96 | Self::HmacSha1_96 => 12,
+            Self::HmacMd5_96 | Self::HmacSha1_96 | Self::HmacSha256_96 => 12,
             Self::HmacSha256_128 => 16,
             Self::HmacSha384_192 => 24,
             Self::HmacSha512_256 => 32,
@@ -220,6 +222,20 @@ impl Suite {
         };
         let suite = Self { cipher, auth };
         if suite.is_sound() { Some(suite) } else { None }
+    }
+
+    /// The same with the ICV of HMAC-SHA-256 cut to 96 bits; `None` if that is not how it authenticates.
+    #[must_use]
+    pub const fn shortened(self) -> Option<Self> {
+        match self.auth {
+            EspAuth::HmacSha256_128 => Some(Self { cipher: self.cipher, auth: EspAuth::HmacSha256_96 }),
+            EspAuth::HmacMd5_96
+            | EspAuth::HmacSha1_96
+            | EspAuth::HmacSha256_96
+            | EspAuth::HmacSha384_192
+            | EspAuth::HmacSha512_256
+            | EspAuth::None => None,
+        }
     }
 
     /// Whether packets are authenticated, and once.
@@ -280,6 +296,7 @@ impl fmt::Display for Suite {
             EspAuth::HmacMd5_96 => " HMAC-MD5-96",
             EspAuth::HmacSha1_96 => " HMAC-SHA-1-96",
             EspAuth::HmacSha256_128 => " HMAC-SHA-256-128",
+            EspAuth::HmacSha256_96 => " HMAC-SHA-256-96",
             EspAuth::HmacSha384_192 => " HMAC-SHA-384-192",
             EspAuth::HmacSha512_256 => " HMAC-SHA-512-256",
             EspAuth::None => "",

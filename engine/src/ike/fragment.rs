@@ -4,7 +4,7 @@ use crate::time::Instant;
 use core::net::SocketAddr;
 use core::time::Duration;
 use std::collections::BTreeMap;
-use wire::isakmp::{Fragment, Header, PayloadType};
+use wire::isakmp::{Flags, Fragment, Header, PayloadType, encode_chain};
 
 /// Messages under assembly at once.
 const MAX_MESSAGES: usize = 256;
@@ -16,6 +16,29 @@ const MAX_LENGTH: usize = 16 * 1024;
 const MAX_FRAGMENTS: u8 = 64;
 /// How long the parts of a message are kept; Windows gives up after 90 s, no client waits that long for an answer.
 const PATIENCE: Duration = Duration::from_secs(15);
+
+/// A message longer than this is cut for a client that takes fragments, octets: with the headers of UDP and IPv6 it just
+/// passes where every path does.
+const LONGEST_WHOLE: usize = 1200;
+/// The data of a fragment, octets: with all headers it fits the 576 octets that every host takes (RFC 791 §3.1).
+const PIECE: usize = 480;
+
+/// A message as it is sent: whole, or in fragments if it is long and the client takes them. `id` names the message.
+#[must_use]
+pub fn pieces(message: Vec<u8>, takes_fragments: bool, id: u16) -> Vec<Vec<u8>> {
+    let head = Header::decode(&message).ok().map(|(head, _)| head);
+    let Some(head) = head.filter(|_| takes_fragments && message.len() > LONGEST_WHOLE) else {
+        return vec![message];
+    };
+    let count = message.chunks(PIECE).count();
+    let head = Header { next: PayloadType::Fragment, flags: Flags(0), ..head };
+    let piece = |(at, data): (usize, &[u8])| {
+        let number = u8::try_from(at + 1).unwrap_or(u8::MAX);
+        let body = Fragment { id, number, last: at + 1 == count, data: data.to_vec() }.encode();
+        head.encode(&encode_chain(&[(PayloadType::Fragment, body)]))
+    };
+    message.chunks(PIECE).enumerate().map(piece).collect()
+}
 
 #[derive(Default)]
 struct Assembly {
@@ -91,5 +114,50 @@ impl Fragments {
             return Ok(None);
         };
         Ok(Some(done.parts.into_values().flatten().collect()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+    use super::*;
+    use wire::isakmp::{Cookie, ExchangeType};
+
+    fn message(octets: usize) -> Vec<u8> {
+        let head = Header {
+            initiator: Cookie([1; 8]),
+            responder: Cookie([2; 8]),
+            next: PayloadType::KeyExchange,
+            version: 0x10,
+            exchange: ExchangeType::MainMode,
+            flags: Flags(0),
+            message_id: 0,
+            length: 0,
+        };
+        let body: Vec<u8> = (0..octets).map(|n| n.to_le_bytes()[0]).collect();
+        head.encode(&encode_chain(&[(PayloadType::KeyExchange, body)]))
+    }
+
+    #[test]
+    fn a_long_message_is_cut_for_who_takes_fragments_and_is_whole_again_in_any_order() {
+        let peer = "192.0.2.1:500".parse().unwrap();
+        for octets in [1200, 2000, 5000] {
+            let whole = message(octets);
+            let pieces = pieces(whole.clone(), true, 7);
+            assert!(pieces.len() > 1 && pieces.iter().all(|p| p.len() <= 576 - 40), "{octets}");
+            let mut together = Fragments::default();
+            let mut last = None;
+            for piece in pieces.iter().rev() {
+                let (header, body) = Header::decode(piece).unwrap();
+                last = together.take(peer, &header, body, Instant::default()).unwrap();
+            }
+            assert_eq!(last, Some(whole));
+        }
+    }
+
+    #[test]
+    fn short_messages_and_those_for_other_clients_stay_whole() {
+        assert_eq!(pieces(message(1000), true, 7), [message(1000)]);
+        assert_eq!(pieces(message(5000), false, 7), [message(5000)]);
     }
 }

@@ -110,6 +110,12 @@ pub(super) fn notify_refusal(kind: NotifyType, header: &Header) -> Vec<u8> {
     Notification { doi: DOI, protocol: Protocol::Esp, spi: vec![], kind, data }.encode()
 }
 
+/// The notification that the pair with this inbound SPI is installed (RFC 2408 §3.1).
+pub(super) fn connected(spi: u32) -> Vec<u8> {
+    let spi = spi.to_be_bytes().to_vec();
+    Notification { doi: DOI, protocol: Protocol::Esp, spi, kind: NotifyType::Connected, data: vec![] }.encode()
+}
+
 /// The body of a Delete for ESP SAs: our inbound SPIs (RFC 2408 §3.15).
 pub(super) fn delete_esp(spis: &[u32]) -> Vec<u8> {
     let spis = spis.iter().map(|s| s.to_be_bytes().to_vec()).collect();

@@ -1,6 +1,7 @@
 //! Exchanges that the server starts, to renew SAs that a client lets run out: Main Mode and Quick Mode as the initiator.
 
 use super::keys::{Cookies, Ingredients, Keys};
+use super::lifetime;
 use super::main_mode::{NONCE, find, own_identity};
 use super::natt::{self, Found, Variant};
 use super::proposal::{self, Phase1, Value, Wanted};
@@ -15,14 +16,18 @@ use crypto::{Group, Secret};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use wire::isakmp::{
-    ExchangeType, Flags, Header, PayloadType, Proposal, Protocol, SecurityAssociation, Transform, chain, encode_chain,
-    vendor,
+    ExchangeType, Flags, Header, Notification, PayloadType, Proposal, Protocol, SecurityAssociation, Transform, chain,
+    encode_chain, vendor,
 };
 
 /// How a message of ours is repeated until it is answered (RFC 2408 §5.1 leaves it to us).
 const PERSISTENCE: Retry = Retry { first: Duration::from_secs(1), factor: 2, cap: Duration::from_secs(8), tries: 6 };
-/// How long to go on sending on the old pair: a hundredth of the new one's life within these bounds.
-const PATIENCE: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(1));
+/// How long to go on sending on the old pair, unless the client uses the new one or deletes the old one first: a hundredth
+/// of the life, half of what the old pair has left, within these bounds. A client whose message 3 was lost (strongSwan
+/// takes a pair into use only then) repeats message 2 after four seconds.
+const PATIENCE: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(5));
+/// The shortest life that a client's RESPONDER-LIFETIME makes.
+const SHORTEST: Duration = Duration::from_secs(20);
 /// How long the end of an exchange is remembered, to answer repeats.
 const MEMORY: Duration = Duration::from_secs(30);
 
@@ -306,7 +311,10 @@ impl Renewal {
             natt: self.natt,
             found: self.found,
             dpd: self.dpd,
+            fragments: false,
+            truncates: false,
             identity: (identity.kind.into(), identity.data),
+            aggressive: false,
             last_request: vec![],
             last_reply: vec![],
             now,
@@ -365,7 +373,8 @@ impl Terms {
     /// The client's SPI in its answer, if that is what was offered.
     fn answered(&self, answer: &SecurityAssociation) -> Option<u32> {
         let none = BTreeSet::new();
-        let wanted = Wanted { refused: &none, preferred: None, udp: self.udp, udp_mode: self.udp_mode, strict: None };
+        let preferred = Some(self.suite);
+        let wanted = Wanted { refused: &none, preferred, udp: self.udp, udp_mode: self.udp_mode, strict: None };
         let chosen = proposal::choose_phase2(answer, &wanted).ok()?;
         (chosen.suite == self.suite && chosen.pfs == self.pfs).then_some(chosen.spi)
     }
@@ -386,6 +395,8 @@ struct Answered {
     nonce: Vec<u8>,
     public: Vec<u8>,
     iv: Vec<u8>,
+    /// Narrower limits of the client's own.
+    limits: lifetime::Limits,
 }
 
 /// A Quick Mode of the server's own.
@@ -532,7 +543,10 @@ impl Start {
             return Err(Refusal::Unacceptable("the nonce is not 8 to 256 octets long"));
         }
         let public = find(&payloads, PayloadType::KeyExchange).unwrap_or_default().to_vec();
-        Ok(Answered { outbound, nonce, public, iv })
+        let notes = payloads.iter().filter(|p| p.kind == PayloadType::Notification);
+        let told = notes.filter_map(|p| Notification::decode(p.body).ok()).map(|n| lifetime::told(&n));
+        let limits = told.fold((None, None), |all, one| (one.0.or(all.0), one.1.or(all.1)));
+        Ok(Answered { outbound, nonce, public, iv, limits })
     }
 
     /// The pair is agreed: it is installed and message 3 confirms it. It is sent on once the client has used it, or
@@ -546,6 +560,11 @@ impl Start {
         now: Instant,
         out: &mut Vec<Output>,
     ) {
+        lifetime::shorten(&mut self.terms.life, answered.limits.0.map(|life| life.max(SHORTEST)));
+        let mut most = self.terms.kilobytes.unwrap_or(u64::MAX);
+        if lifetime::shorten(&mut most, answered.limits.1).is_some() {
+            self.terms.kilobytes = Some(most);
+        }
         let nonces = (self.nonce.as_slice(), answered.nonce.as_slice());
         let suite = self.terms.suite;
         let len = suite.key_material_len();

@@ -1,69 +1,27 @@
 //! Main Mode with a pre-shared key, as the responder (RFC 2409 §5, §5.4): from a client's first message to its proof.
 
+use super::half_open::{Exchanged, HalfOpen, Policy, Shown, State, Step, Traits, offered};
 use super::keys::{Cookies, Ingredients, Keys};
-use super::natt::{self, Found, Variant};
-use super::proposal::{self, Phase1};
+use super::lifetime;
+use super::natt::{self, Found};
+use super::proposal;
 use super::sa::{self, Sa};
-use super::{Computed, Endpoint, Job, Message, Refusal};
+use super::{Computed, Job, Message, Refusal};
 use crate::rng::Rng;
 use crate::time::Instant;
 use core::net::IpAddr;
-use core::time::Duration;
 use crypto::Secret;
-use std::collections::BTreeSet;
 use wire::isakmp::{
-    Cookie, ExchangeType, Flags, Header, IdType, Identification, Notification, NotifyType, PayloadType, Raw,
-    SecurityAssociation, chain, encode_chain, vendor,
+    Cookie, ExchangeType, Flags, Header, IdType, Identification, Notification, NotifyType, PayloadType, Protocol, Raw,
+    chain, encode_chain,
 };
 
 /// Length of our nonces, octets (RFC 2409 §5 allows 8 to 256).
 pub(super) const NONCE: usize = 32;
-/// How long an exchange may stay half open; longer than any client goes on trying.
-pub const HALF_OPEN_LIFE: Duration = Duration::from_secs(60);
 /// How often a stored answer is repeated, so that nobody can use us to multiply traffic.
 pub(super) const MOST_REPEATS: u32 = 20;
-/// Wrong guesses at a key in one exchange before it is forgotten.
-const MOST_GUESSES: u32 = 5;
 /// Configured keys whose near misses are tried on one client.
-const MOST_SLIPS: usize = 4;
-/// Vendor IDs that are looked at in one message.
-const MOST_VENDOR_IDS: usize = 40;
-
-/// What the configuration says about phase 1.
-pub struct Policy<'a> {
-    /// Words of `ipsec ike refuse`.
-    pub refused: &'a BTreeSet<String>,
-    /// With `ipsec ike negotiate-strictly`: what alone is taken, in words; empty: anything.
-    pub only: &'a BTreeSet<String>,
-    /// `ipsec ike nat-traversal on` for a gateway that may serve this client.
-    pub nat_traversal: bool,
-    /// `force=on`: the client is made to believe that it is behind a NAT.
-    pub force: bool,
-}
-
-/// What the client's vendor IDs tell.
-#[derive(Clone, Copy, Default, Debug)]
-struct Traits {
-    natt: Option<Variant>,
-    dpd: bool,
-    initial_contact: bool,
-}
-
-/// What is known after the client's public value has come.
-struct Exchanged {
-    nonces: (Vec<u8>, Vec<u8>),
-    initiator_public: Vec<u8>,
-    found: Found,
-}
-
-enum State {
-    /// Message 2 was sent.
-    AwaitKeyExchange,
-    /// The shared secret is being computed.
-    Computing(Exchanged),
-    /// Message 4 was sent.
-    AwaitIdentity { of: Exchanged, public: Vec<u8>, shared: Secret<Vec<u8>> },
-}
+pub(super) const MOST_SLIPS: usize = 4;
 
 /// A message 5 that makes sense.
 struct Proved {
@@ -73,44 +31,7 @@ struct Proved {
     initial_contact: bool,
 }
 
-/// One exchange that has not been authenticated yet.
-pub struct MainMode {
-    cookies: Cookies,
-    endpoint: Endpoint,
-    chosen: Phase1,
-    /// The body of the client's SA payload, as it came: it goes into both hashes.
-    sa_body: Vec<u8>,
-    /// The body of our answer to it.
-    answer: Vec<u8>,
-    traits: Traits,
-    state: State,
-    begun: Instant,
-    request: Vec<u8>,
-    reply: Vec<u8>,
-    repeats: u32,
-    guesses: u32,
-}
-
-/// What comes of a message.
-pub enum Step {
-    /// Send this to the client.
-    Send(Vec<u8>),
-    /// Have this computed, then call [`MainMode::computed`].
-    Compute(Job),
-    /// The client has proved that it knows a key: `key` is its place in the list given.
-    Established {
-        /// The ISAKMP SA, and message 6 in it.
-        sa: Box<Sa>,
-        /// Which of the keys.
-        key: usize,
-        /// The client says that it remembers no older SA.
-        initial_contact: bool,
-    },
-    /// Nothing to do: a repeat too many, or one that is being worked on.
-    Nothing,
-}
-
-impl MainMode {
+impl HalfOpen {
     /// Takes a client's first message. Gives the exchange and message 2.
     ///
     /// # Errors
@@ -124,35 +45,20 @@ impl MainMode {
     ) -> Result<(Self, Vec<u8>), Refusal> {
         let Message { header, body, datagram, endpoint } = message;
         let payloads = chain(header.next, body)?;
-        let sa = payloads.first().filter(|p| p.kind == PayloadType::Sa).ok_or(Refusal::Missing("SA"))?;
-        let offer = SecurityAssociation::decode(sa.body)?;
-        let (chosen, answer) = proposal::choose_phase1(&offer, policy.refused, policy.only)?;
-        let vendor_ids: Vec<Vec<u8>> = payloads
-            .iter()
-            .filter(|p| p.kind == PayloadType::VendorId)
-            .take(MOST_VENDOR_IDS)
-            .map(|p| p.body.to_vec())
-            .collect();
-        let has = |id: &[u8]| vendor_ids.iter().any(|v| v.starts_with(id));
-        let traits = Traits {
-            natt: Variant::choose(&vendor_ids).filter(|_| policy.nat_traversal),
-            dpd: has(&vendor::DPD),
-            initial_contact: has(&vendor::INITIAL_CONTACT),
-        };
+        let (sa_body, offer) = offered(&payloads)?;
+        let (mut chosen, answer) = proposal::choose_phase1(&offer, policy.refused, policy.only)?;
+        let shortened = lifetime::shorten(&mut chosen.life, policy.life);
+        let traits = Traits::of(&payloads, &offer, policy);
         let cookies = Cookies { initiator: header.initiator.0, responder: responder_cookie(rng) };
-        // Only what the client announced itself is announced, so that the answer is never larger than the question.
         let answer = answer.encode();
         let mut reply = vec![(PayloadType::Sa, answer.clone())];
-        reply.extend(traits.natt.map(|v| (PayloadType::VendorId, v.vendor_id().to_vec())));
-        if traits.dpd {
-            reply.push((PayloadType::VendorId, vendor::DPD.to_vec()));
-        }
+        reply.extend(traits.vendor_ids());
         let reply = in_the_clear(&cookies, ExchangeType::MainMode, 0, &reply);
         let this = Self {
             cookies,
             endpoint,
             chosen,
-            sa_body: sa.body.to_vec(),
+            sa_body,
             answer,
             traits,
             state: State::AwaitKeyExchange,
@@ -161,71 +67,13 @@ impl MainMode {
             reply: reply.clone(),
             repeats: 0,
             guesses: 0,
+            shortened,
         };
         Ok((this, reply))
     }
 
-    /// The cookies of the exchange.
-    pub fn cookies(&self) -> Cookies {
-        self.cookies
-    }
-
-    /// Where its last message came from and to.
-    pub fn endpoint(&self) -> Endpoint {
-        self.endpoint
-    }
-
-    /// When to forget it.
-    pub fn expires(&self) -> Instant {
-        self.begun.after(HALF_OPEN_LIFE)
-    }
-
-    /// The client has shown that it receives what we send.
-    pub fn is_reachable(&self) -> bool {
-        !matches!(self.state, State::AwaitKeyExchange)
-    }
-
-    /// What was agreed on.
-    pub fn chosen(&self) -> &Phase1 {
-        &self.chosen
-    }
-
-    /// If `datagram` repeats what has been answered: the stored answer, within a limit, sent to where it came from now.
-    pub fn repeat(&mut self, datagram: &[u8], endpoint: Endpoint) -> Option<Step> {
-        if self.request != datagram {
-            return None;
-        }
-        self.endpoint = endpoint;
-        self.repeats += 1;
-        if self.repeats > MOST_REPEATS || matches!(self.state, State::Computing(_)) {
-            return Some(Step::Nothing);
-        }
-        Some(Step::Send(self.reply.clone()))
-    }
-
-    /// Takes message 3 or 5, whichever is due.
-    ///
-    /// # Errors
-    ///
-    /// If it cannot be read, or proves no key; the exchange then goes on waiting.
-    pub fn handle(
-        &mut self,
-        message: Message<'_>,
-        keys: &[Secret<Vec<u8>>],
-        policy: &Policy<'_>,
-        ticket: u64,
-        rng: &mut Rng,
-        now: Instant,
-    ) -> Result<Step, Refusal> {
-        match &self.state {
-            State::AwaitKeyExchange => self.on_key_exchange(message, policy, ticket, rng),
-            State::Computing(_) => Ok(Step::Nothing),
-            State::AwaitIdentity { .. } => self.on_identity(message, keys, now),
-        }
-    }
-
     /// Message 3: KE, Nonce and NAT-D (RFC 2409 §5.4, RFC 3947 §3.2).
-    fn on_key_exchange(
+    pub(super) fn on_key_exchange(
         &mut self,
         message: Message<'_>,
         policy: &Policy<'_>,
@@ -268,44 +116,43 @@ impl MainMode {
         }))
     }
 
-    /// The computation was not taken on: the client's repeat of message 3 will be taken as if it were the first.
-    pub fn not_computed(&mut self) {
-        if matches!(self.state, State::Computing(_)) {
-            self.state = State::AwaitKeyExchange;
-            self.request.clear();
-        }
-    }
-
     /// The shared secret is there: message 4.
-    ///
-    /// # Errors
-    ///
-    /// If the client's public value was no acceptable one.
-    pub fn computed(&mut self, result: Computed, policy: &Policy<'_>) -> Result<Step, Refusal> {
-        let State::Computing(of) = core::mem::replace(&mut self.state, State::AwaitKeyExchange) else {
-            return Ok(Step::Nothing);
-        };
+    pub(super) fn answer_key_exchange(
+        &mut self,
+        of: Exchanged,
+        result: Computed,
+        policy: &Policy<'_>,
+    ) -> Result<Step, Refusal> {
         let Some(shared) = result.shared else {
             return Err(Refusal::Unacceptable("the Diffie-Hellman public value is not acceptable"));
         };
         let mut reply =
             vec![(PayloadType::KeyExchange, result.public.clone()), (PayloadType::Nonce, of.nonces.1.clone())];
-        if let Some(variant) = self.traits.natt {
-            let mut theirs = natt::hash(self.chosen.hash, &self.cookies, self.endpoint.peer);
-            if policy.force {
-                // The client's own address only: one that thinks the server is behind a NAT may refuse (Windows).
-                theirs.iter_mut().for_each(|b| *b = !*b);
-            }
-            reply.push((variant.nat_d(), theirs));
-            reply.push((variant.nat_d(), natt::hash(self.chosen.hash, &self.cookies, self.endpoint.local)));
-        }
+        reply.extend(self.nat_detection(policy));
         self.reply = in_the_clear(&self.cookies, ExchangeType::MainMode, 0, &reply);
         self.state = State::AwaitIdentity { of, public: result.public, shared };
         Ok(Step::Send(self.reply.clone()))
     }
 
+    /// NAT-D payloads: the client's address, then ours, as they look from here (RFC 3947 §3.2).
+    pub(super) fn nat_detection(&self, policy: &Policy<'_>) -> Vec<(PayloadType, Vec<u8>)> {
+        let Some(variant) = self.traits.natt else { return vec![] };
+        let mut theirs = natt::hash(self.chosen.hash, &self.cookies, self.endpoint.peer);
+        if policy.force {
+            // The client's own address only: one that thinks the server is behind a NAT may refuse (Windows).
+            theirs.iter_mut().for_each(|b| *b = !*b);
+        }
+        let ours = natt::hash(self.chosen.hash, &self.cookies, self.endpoint.local);
+        vec![(variant.nat_d(), theirs), (variant.nat_d(), ours)]
+    }
+
     /// Message 5: the client's identity and proof, and our own in message 6.
-    fn on_identity(&mut self, message: Message<'_>, keys: &[Secret<Vec<u8>>], now: Instant) -> Result<Step, Refusal> {
+    pub(super) fn on_identity(
+        &mut self,
+        message: Message<'_>,
+        keys: &[Secret<Vec<u8>>],
+        now: Instant,
+    ) -> Result<Step, Refusal> {
         let Message { header, body, datagram, endpoint } = message;
         if !header.flags.has(Flags::ENCRYPTION) {
             return Err(Refusal::Unacceptable("an unencrypted message where the client's identity is due"));
@@ -324,8 +171,9 @@ impl MainMode {
             let (cky_i, cky_r) = (&self.cookies.initiator[..], &self.cookies.responder[..]);
             let ours = own_identity(endpoint.local.ip());
             let proof = keys.identity_hash(&[public, &of.initiator_public, cky_r, cky_i, &self.sa_body, &ours]);
-            let sealed =
-                keys.encrypt(encode_chain(&[(PayloadType::Identification, ours), (PayloadType::Hash, proof)]), &mut iv);
+            let mut reply = vec![(PayloadType::Identification, ours), (PayloadType::Hash, proof)];
+            reply.extend(self.responder_lifetime());
+            let sealed = keys.encrypt(encode_chain(&reply), &mut iv);
             let reply = sa::encrypted(&self.cookies, ExchangeType::MainMode, 0, PayloadType::Identification, &sealed);
             let sa = Sa::new(sa::Birth {
                 cookies: self.cookies,
@@ -337,12 +185,15 @@ impl MainMode {
                 natt: self.traits.natt,
                 found: of.found,
                 dpd: self.traits.dpd,
+                fragments: self.traits.fragments,
+                truncates: self.traits.truncates,
                 identity: (identity.kind.into(), identity.data),
+                aggressive: false,
                 last_request: datagram.to_vec(),
                 last_reply: reply,
                 now,
             });
-            return Ok(Step::Established { sa: Box::new(sa), key: place, initial_contact });
+            return Ok(Step::Established { sa: Box::new(sa), shown: Shown::Key(place), initial_contact });
         }
         self.guesses += 1;
         // Once for an exchange: a client repeats its message, and the answer would be the same.
@@ -353,6 +204,13 @@ impl MainMode {
             })
             .flatten();
         Err(Refusal::WrongKey { slip })
+    }
+
+    /// The notification of a shorter life than the client asked for: under the cipher, and only if it is shorter.
+    fn responder_lifetime(&self) -> Option<(PayloadType, Vec<u8>)> {
+        let life = self.shortened?;
+        let spi = [self.cookies.initiator, self.cookies.responder].concat();
+        Some((PayloadType::Notification, lifetime::notification(Protocol::Isakmp, spi, (Some(life), None))))
     }
 
     /// What message 5 says, if it was made with this key.
@@ -382,15 +240,10 @@ impl MainMode {
         let initial_contact = self.traits.initial_contact || payloads.iter().any(is_initial_contact);
         Some(Proved { keys, iv, identity, initial_contact })
     }
-
-    /// Whether so many wrong proofs came that the exchange should be forgotten.
-    pub fn is_spent(&self) -> bool {
-        self.guesses >= MOST_GUESSES
-    }
 }
 
 /// A responder cookie: random, never zero.
-fn responder_cookie(rng: &mut Rng) -> [u8; 8] {
+pub(super) fn responder_cookie(rng: &mut Rng) -> [u8; 8] {
     loop {
         let cookie = rng.array::<8>();
         if !Cookie(cookie).is_zero() {
@@ -400,7 +253,7 @@ fn responder_cookie(rng: &mut Rng) -> [u8; 8] {
 }
 
 /// Our identity: the address that the client's packets came to, protocol and port 0 (RFC 2407 §4.6.2).
-pub(super) fn own_identity(local: IpAddr) -> Vec<u8> {
+pub(crate) fn own_identity(local: IpAddr) -> Vec<u8> {
     let (kind, data) = match local {
         IpAddr::V4(a) => (IdType::Ipv4, a.octets().to_vec()),
         IpAddr::V6(a) => (IdType::Ipv6, a.octets().to_vec()),
@@ -420,7 +273,12 @@ pub(super) fn is_initial_contact(raw: &Raw<'_>) -> bool {
 }
 
 /// A message in the clear.
-fn in_the_clear(cookies: &Cookies, exchange: ExchangeType, id: u32, payloads: &[(PayloadType, Vec<u8>)]) -> Vec<u8> {
+pub(super) fn in_the_clear(
+    cookies: &Cookies,
+    exchange: ExchangeType,
+    id: u32,
+    payloads: &[(PayloadType, Vec<u8>)],
+) -> Vec<u8> {
     let next = payloads.first().map_or(PayloadType::None, |p| p.0);
     let header = Header {
         initiator: cookies.initiator(),

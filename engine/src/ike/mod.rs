@@ -1,10 +1,14 @@
-//! IKEv1 as a responder (RFC 2408, 2409): Main Mode, Quick Mode, Informational exchanges and NAT traversal.
+//! IKEv1 as a responder (RFC 2408, 2409): Main and Aggressive Mode, Quick Mode, Informational exchanges and NAT traversal.
 
+pub mod aggressive;
 pub mod fragment;
+pub mod half_open;
 pub mod informational;
 pub mod initiate;
 pub mod keys;
+mod lifetime;
 pub mod main_mode;
+pub mod name;
 pub mod natt;
 pub mod proposal;
 pub mod quick_mode;
@@ -103,6 +107,16 @@ pub enum Refusal {
         /// How the client's key comes to differ from a configured one, if that is plain.
         slip: Option<slip::Slip>,
     },
+    /// Aggressive Mode, and no gateway has a name.
+    Aggressive {
+        /// How the client names itself: name and type.
+        name: String,
+    },
+    /// Aggressive Mode under a name that no gateway has.
+    UnknownName {
+        /// How the client names itself: name and type.
+        name: String,
+    },
     /// An exchange of this kind is not served.
     Exchange(u8),
     /// The message belongs to no exchange that is known.
@@ -140,8 +154,16 @@ impl core::fmt::Display for Refusal {
             Self::WrongKey { slip: Some(slip) } => {
                 write!(f, "the client's pre-shared key is that of 'ipsec ike pre-shared-key', but {slip}")
             }
-            Self::Exchange(4) => f.write_str(
-                "the client asks for Aggressive Mode, which is not served: remove the group name or IPsec identifier in the client",
+            Self::Aggressive { name } => write!(
+                f,
+                "the client asks for Aggressive Mode, which is off because it lets anybody on the way try keys offline: \
+                 remove the group name or IPsec identifier in the client; if that cannot be, make the key long and random \
+                 and write 'ipsec ike remote name N {name}'"
+            ),
+            Self::UnknownName { name } => write!(
+                f,
+                "the client asks for Aggressive Mode and names itself {name}, but no 'ipsec ike remote name' has that name: \
+                 correct it in the client, or write 'ipsec ike remote name N {name}'"
             ),
             Self::Exchange(n) => write!(f, "exchange type {n} is not served"),
             Self::Unknown => f.write_str("the message belongs to no exchange that is known here"),

@@ -163,7 +163,7 @@ fn esp_words(s: Suite) -> (&'static str, Option<&'static str>) {
     let auth = match s.auth {
         EspAuth::HmacMd5_96 => Some("md5"),
         EspAuth::HmacSha1_96 => Some("sha"),
-        EspAuth::HmacSha256_128 => Some("sha256"),
+        EspAuth::HmacSha256_128 | EspAuth::HmacSha256_96 => Some("sha256"),
         EspAuth::HmacSha384_192 => Some("sha384"),
         EspAuth::HmacSha512_256 => Some("sha512"),
         EspAuth::None => None,
@@ -257,7 +257,7 @@ impl Phase2 {
             EspAuth::HmacSha384_192 => 1,
             EspAuth::HmacSha512_256 => 2,
             EspAuth::HmacSha1_96 => 3,
-            EspAuth::HmacSha256_128 => 4,
+            EspAuth::HmacSha256_128 | EspAuth::HmacSha256_96 => 4,
         };
         (cipher, auth)
     }
@@ -305,6 +305,19 @@ fn read_phase1(t: &Transform) -> Option<(Phase1, u64)> {
     let group = Group::from_ike(n(phase1::GROUP)?)?;
     let (seconds, _) = lives(t, phase1::LIFE_TYPE, phase1::LIFE_DURATION);
     Some((Phase1 { cipher, hash, group, life: life(seconds) }, value(t, phase1::AUTHENTICATION)?))
+}
+
+/// Whether all that is offered is of group 2, and some of it with SHA-2: so do Androids of the time when their kernels
+/// cut HMAC-SHA-256 short.
+pub(super) fn is_group_2_with_sha_2(offer: &SecurityAssociation) -> bool {
+    let mut all = offer.proposals.iter().flat_map(|p| &p.transforms).peekable();
+    let sha_2 = |t: &Transform| matches!(value(t, phase1::HASH), Some(4..=6));
+    all.peek().is_some() && all.clone().all(|t| group_of(t) == Some(Group::Modp1024)) && all.any(sha_2)
+}
+
+/// The group of a transform of phase 1, if it is one that is supported.
+pub(super) fn group_of(t: &Transform) -> Option<Group> {
+    value(t, phase1::GROUP).and_then(|v| u16::try_from(v).ok()).and_then(Group::from_ike)
 }
 
 fn listed(words: &BTreeSet<String>) -> String {
@@ -358,14 +371,14 @@ pub fn choose_phase1(
 }
 
 /// Reads one ESP transform.
-fn read_suite(t: &Transform) -> Option<Suite> {
+fn read_suite(t: &Transform, preferred: Option<Suite>) -> Option<Suite> {
     let auth = match value(t, phase2::AUTHENTICATION) {
         Some(number) => Some(u16::try_from(number).ok()?),
         None => None,
     };
     let suite = Suite::from_ike(t.id, key_bits(t, phase2::KEY_LENGTH), auth)?;
-    // NULL encryption would put the inner packets on the wire in the clear.
-    (suite.cipher != EspCipher::Null).then_some(suite)
+    // NULL encryption puts the inner packets on the wire in the clear: only where 'ipsec sa policy' names it.
+    (suite.cipher != EspCipher::Null || preferred == Some(suite)).then_some(suite)
 }
 
 /// Whether the mode of encapsulation fits what NAT detection found.
@@ -393,7 +406,7 @@ pub fn choose_phase2(offer: &SecurityAssociation, wanted: &Wanted<'_>) -> Result
         };
         for t in &p.transforms {
             told.push(tell_phase2(t));
-            let Some(suite) = read_suite(t) else { continue };
+            let Some(suite) = read_suite(t, wanted.preferred) else { continue };
             if !fits_path(t, wanted) {
                 wrong_mode = true;
                 continue;
@@ -631,10 +644,14 @@ mod tests {
     }
 
     #[test]
-    fn null_encryption_is_never_taken() {
+    fn null_encryption_is_taken_only_where_the_policy_names_it() {
         let none = refuse(&[]);
         let offer = phase2_offer(&[(11, &[(4, 2), (5, 2)])]);
         assert!(matches!(choose_phase2(&offer, &wanted(&none, false)), Err(Refusal::NoProposal { .. })));
+        let null = |auth| Wanted { preferred: Some(Suite { cipher: EspCipher::Null, auth }), ..wanted(&none, false) };
+        assert_eq!(choose_phase2(&offer, &null(EspAuth::HmacSha1_96)).unwrap().words(), "esp null sha-hmac");
+        let other = choose_phase2(&offer, &null(EspAuth::HmacSha256_128));
+        assert!(matches!(other, Err(Refusal::NoProposal { .. })));
     }
 
     #[test]

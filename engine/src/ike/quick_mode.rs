@@ -2,6 +2,7 @@
 
 use super::initiate::Terms;
 use super::keys::{Cookies, Keys};
+use super::lifetime;
 use super::main_mode::{MOST_REPEATS, NONCE, find};
 use super::natt::Variant;
 use super::proposal::{self, Phase2};
@@ -15,8 +16,8 @@ use crypto::esp::Suite;
 use crypto::{Group, Secret};
 use serde::{Deserialize, Serialize};
 use wire::isakmp::{
-    ExchangeType, Flags, Header, IdType, Identification, NatOa, NotifyType, PayloadType, SecurityAssociation, chain,
-    encode_chain,
+    ExchangeType, Flags, Header, IdType, Identification, NatOa, NotifyType, PayloadType, Protocol, SecurityAssociation,
+    chain, encode_chain,
 };
 
 /// Message 2 is sent again if message 3 stays out: a few times, more slowly each time. RFC 2408 §5.1 leaves the timer
@@ -84,6 +85,10 @@ pub(super) struct Quick {
     nonces: (Vec<u8>, Vec<u8>),
     ids: Vec<Vec<u8>>,
     nat_oa: Vec<(u8, Vec<u8>)>,
+    /// Limits that are narrower than the client's.
+    shortened: lifetime::Limits,
+    /// The client has set the commit bit: it is told that the SAs are installed (clients.md, trap 44).
+    commit: bool,
     iv: Vec<u8>,
     request: Vec<u8>,
     reply: Vec<u8>,
@@ -191,8 +196,12 @@ impl Quick {
             let refusal = Refusal::Unacceptable("the nonce is not 8 to 256 octets long");
             return Err(Failure::Told(refusal, NotifyType::PayloadMalformed));
         }
-        let chosen = proposal::choose_phase2(&request.offer, &policy.wanted)
+        let mut chosen = proposal::choose_phase2(&request.offer, &policy.wanted)
             .map_err(|r| Failure::Told(r, NotifyType::NoProposalChosen))?;
+        let (longest, most) = policy.longest;
+        let life = lifetime::shorten(&mut chosen.life, longest);
+        let kilobytes = lifetime::shorten(chosen.kilobytes.get_or_insert(u64::MAX), most);
+        chosen.kilobytes = chosen.kilobytes.filter(|k| *k < u64::MAX);
         let mut nonce = vec![0; NONCE];
         rng.fill(&mut nonce);
         let mut this = Self {
@@ -205,6 +214,8 @@ impl Quick {
             nonces: (request.nonce, nonce),
             ids: request.ids,
             nat_oa: original_addresses(within.natt, within.endpoint).filter(|_| policy.wanted.udp).unwrap_or_default(),
+            shortened: (life, kilobytes),
+            commit: header.flags.has(Flags::COMMIT),
             iv: request.next_iv,
             request: datagram.to_vec(),
             reply: vec![],
@@ -256,6 +267,11 @@ impl Quick {
         payloads.extend(pfs.map(|(public, _)| (PayloadType::KeyExchange, public)));
         payloads.extend(self.ids.iter().map(|body| (PayloadType::Identification, body.clone())));
         payloads.extend(self.nat_oa.iter().map(|(kind, body)| (PayloadType::from(*kind), body.clone())));
+        if self.shortened != (None, None) {
+            let spi = self.inbound.to_be_bytes().to_vec();
+            let body = lifetime::notification(Protocol::Esp, spi, self.shortened);
+            payloads.push((PayloadType::Notification, body));
+        }
         let hash = keys.message_hash(&[&id.to_be_bytes(), &self.nonces.0, &encode_chain(&payloads)]);
         payloads.insert(0, (PayloadType::Hash, hash));
         let sealed = keys.encrypt(encode_chain(&payloads), &mut self.iv);
@@ -305,6 +321,9 @@ impl Quick {
                 }
                 self.state = State::Done;
                 out.push(Output::Confirmed(self.inbound));
+                if self.commit || header.flags.has(Flags::COMMIT) {
+                    out.push(Output::Connected { id: header.message_id, spi: self.inbound });
+                }
                 Ok(true)
             }
         }

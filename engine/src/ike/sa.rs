@@ -53,11 +53,17 @@ pub struct Birth {
     pub found: Found,
     /// The client does dead peer detection (RFC 3706).
     pub dpd: bool,
+    /// It takes fragments of ISAKMP messages.
+    pub fragments: bool,
+    /// It may cut the ICV of HMAC-SHA-256 to 96 bits.
+    pub truncates: bool,
     /// The client's identity: its type's number and its octets.
     pub identity: (u8, Vec<u8>),
-    /// Message 5 as it came.
+    /// It came about by Aggressive Mode.
+    pub aggressive: bool,
+    /// The client's last message of phase 1 as it came.
     pub last_request: Vec<u8>,
-    /// Message 6.
+    /// Our answer to that; empty if there is none.
     pub last_reply: Vec<u8>,
     /// The moment.
     pub now: Instant,
@@ -84,7 +90,10 @@ pub struct Sa {
     pub(super) natt: Option<Variant>,
     pub(super) found: Found,
     dpd: bool,
+    fragments: bool,
+    truncates: bool,
     identity: (u8, Vec<u8>),
+    aggressive: bool,
     last_request: Vec<u8>,
     last_reply: Vec<u8>,
     repeats: u32,
@@ -107,6 +116,13 @@ pub enum Output {
     Install(Box<quick_mode::Agreed>),
     /// The client has confirmed the pair with this inbound SPI: send on it.
     Confirmed(u32),
+    /// The client waits to hear that the pair of this Quick Mode is installed.
+    Connected {
+        /// The message id of the Quick Mode.
+        id: u32,
+        /// Our inbound SPI.
+        spi: u32,
+    },
     /// The client tells something.
     News(News),
     /// A proposal of phase 2 was refused; the client has been told.
@@ -119,6 +135,8 @@ pub struct Policy<'a> {
     pub wanted: proposal::Wanted<'a>,
     /// Whether an `ipsec transport` covers this client's tunnel, and a tunnel is free.
     pub served: Result<(), &'static str>,
+    /// `ipsec ike duration ipsec-sa`: the longest life, and the most kilobytes.
+    pub longest: (Option<Duration>, Option<u64>),
     /// The SPI that the inbound SA would get.
     pub spi: u32,
     /// Names the exchange if something must be computed.
@@ -141,7 +159,10 @@ impl Sa {
             natt: b.natt,
             found: b.found,
             dpd: b.dpd,
+            fragments: b.fragments,
+            truncates: b.truncates,
             identity: b.identity,
+            aggressive: b.aggressive,
             last_request: b.last_request,
             last_reply: b.last_reply,
             repeats: 0,
@@ -218,12 +239,28 @@ impl Sa {
         self.expires
     }
 
+    /// Whether the client takes fragments of ISAKMP messages.
+    pub fn takes_fragments(&self) -> bool {
+        self.fragments
+    }
+
+    /// Whether the client may cut the ICV of HMAC-SHA-256 to 96 bits.
+    pub fn truncates(&self) -> bool {
+        self.truncates
+    }
+
     /// Whether the client answers dead peer detection.
     pub fn has_dpd(&self) -> bool {
         self.dpd
     }
 
-    /// Message 6 of Main Mode.
+    /// It came about by Aggressive Mode: the server does not renew it, since clients that named themselves take no Main
+    /// Mode.
+    pub fn is_aggressive(&self) -> bool {
+        self.aggressive
+    }
+
+    /// Message 6 of Main Mode; Aggressive Mode ends with the client's own message, and this is empty.
     pub fn last_reply(&self) -> &[u8] {
         &self.last_reply
     }
@@ -248,8 +285,9 @@ impl Sa {
     ) -> Result<(), Refusal> {
         let Message { header, body, datagram, .. } = message;
         match header.exchange {
-            ExchangeType::MainMode => {
-                if self.last_request == datagram && self.repeats < MOST_REPEATS {
+            ExchangeType::MainMode | ExchangeType::Aggressive => {
+                let repeated = self.last_request == datagram && !self.last_reply.is_empty();
+                if repeated && self.repeats < MOST_REPEATS {
                     self.repeats += 1;
                     out.push(Output::Send(self.last_reply.clone()));
                 }
@@ -259,7 +297,6 @@ impl Sa {
             ExchangeType::Informational => self.on_informational(header, body, rng, out),
             ExchangeType::Base
             | ExchangeType::AuthenticationOnly
-            | ExchangeType::Aggressive
             | ExchangeType::Transaction
             | ExchangeType::NewGroupMode
             | ExchangeType::Unknown(_) => Err(Refusal::Exchange(header.exchange.into())),
@@ -280,9 +317,16 @@ impl Sa {
             return Err(Refusal::Unacceptable("Quick Mode with message id 0"));
         }
         if let Some(quick) = self.quick.get_mut(&id) {
-            let done = quick.handle(&self.keys, message, out)?;
+            let mut told = vec![];
+            let done = quick.handle(&self.keys, message, &mut told)?;
             if done {
                 self.endpoint = endpoint;
+            }
+            for output in told {
+                out.push(match output {
+                    Output::Connected { id, spi } => Output::Send(self.connected(id, spi)),
+                    other => other,
+                });
             }
             return Ok(());
         }
@@ -468,12 +512,23 @@ impl Sa {
 
     /// An encrypted message of an Informational exchange with one payload.
     pub fn informational(&self, kind: PayloadType, body: Vec<u8>, rng: &mut Rng) -> Vec<u8> {
-        let id = rng.u32().max(1);
+        self.informational_as(rng.u32().max(1), kind, body)
+    }
+
+    fn informational_as(&self, id: u32, kind: PayloadType, body: Vec<u8>) -> Vec<u8> {
         let rest = encode_chain(&[(kind, body.clone())]);
         let hash = self.keys.message_hash(&[&id.to_be_bytes(), &rest]);
         let mut iv = self.keys.exchange_iv(&self.last_block, id);
         let sealed = self.keys.encrypt(encode_chain(&[(PayloadType::Hash, hash), (kind, body)]), &mut iv);
         encrypted(&self.cookies, ExchangeType::Informational, id, PayloadType::Hash, &sealed)
+    }
+
+    /// CONNECTED for a Quick Mode whose client has set the commit bit: under that exchange's own message id, since "the
+    /// Message ID field of the Informational Exchange MUST contain the Message ID of the original ISAKMP Phase 2 SA
+    /// negotiation" (RFC 2408 §3.1).
+    fn connected(&self, id: u32, spi: u32) -> Vec<u8> {
+        let body = informational::connected(spi);
+        self.informational_as(id, PayloadType::Notification, body)
     }
 
     /// A Delete for ESP SAs of ours.

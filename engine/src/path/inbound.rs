@@ -157,7 +157,10 @@ impl Worker {
 
     /// What happens to one packet after its ICV has been checked.
     fn receive(&mut self, found: &Found, arrival: &mut Arrival<'_>, now: Instant) -> Result<Verdict, Drop> {
-        let (start, len, next_header) = match &found.opened {
+        // A shorter ICV leaves what is not whole blocks, or is compared with the wrong octets.
+        let failed = matches!(found.opened, Err(OpenError::BadIcv | OpenError::BadLength));
+        let again = if failed { self.table.shortened(found.sa, arrival.bytes, &mut self.notes) } else { None };
+        let (start, len, next_header) = match again.map_or(found.opened, Ok) {
             Ok(opened) => (opened.start, opened.len, opened.next_header),
             Err(OpenError::BadIcv) => return Err(Drop::BadIcv),
             Err(OpenError::BadPadding) => return Err(Drop::BadPadding),

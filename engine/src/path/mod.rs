@@ -218,12 +218,17 @@ pub enum Update {
         /// The packet, IPv4 or IPv6, no larger than the client's MRU.
         packet: Vec<u8>,
     },
-    /// Tell, once, when an inbound SA and the outbound one paired with it have carried so much.
+    /// Tell, once, when an inbound SA or the outbound one paired with it has carried so much.
     VolumeLimit {
         /// Our SPI of the inbound SA.
         spi: Spi,
-        /// Octets of ESP, both ways together.
+        /// Octets of ESP in one direction.
         octets: u64,
+    },
+    /// The client may cut the ICV of HMAC-SHA-256 to 96 bits: try that on the first packets of this inbound SA.
+    MayShorten {
+        /// Our SPI of the inbound SA.
+        spi: Spi,
     },
 }
 
@@ -328,8 +333,16 @@ pub enum Note {
         client: ClientId,
         /// Our SPI of the inbound SA.
         spi: Spi,
-        /// Octets of ESP, both ways together.
+        /// Octets of ESP, of the direction that carried more.
         octets: u64,
+    },
+    /// The first packet of a pair of SAs has shown that the client cuts the ICV of HMAC-SHA-256 to 96 bits: so do we on
+    /// this pair.
+    Shortened {
+        /// Whose SAs.
+        client: ClientId,
+        /// Our SPI of the inbound SA.
+        spi: Spi,
     },
 }
 
@@ -523,8 +536,9 @@ impl Worker {
     fn obey(&mut self, update: Update) -> bool {
         match update {
             Update::InstallInbound { client, spi, suite, keymat, anti_replay, replay, encap } => {
-                let (used, octets, volume) = (false, 0, u64::MAX);
-                let state = InboundState { spi, suite, keymat, anti_replay, replay, encap, used, octets, volume };
+                let (used, octets, volume, shorten) = (false, 0, u64::MAX, 0);
+                let state =
+                    InboundState { spi, suite, keymat, anti_replay, replay, encap, used, octets, volume, shorten };
                 self.table.install_inbound(client, state)
             }
             Update::InstallOutbound { client, spi, suite, keymat, first_sequence, active, paired } => {
@@ -559,6 +573,7 @@ impl Worker {
             Update::SealFrame { client, ppp } => self.seal_frame(client, &ppp),
             Update::SealIp { client, packet } => self.seal_ip(client, &packet),
             Update::VolumeLimit { spi, octets } => self.table.limit_volume(spi, octets),
+            Update::MayShorten { spi } => self.table.may_shorten(spi),
         }
     }
 

@@ -46,6 +46,8 @@ pub struct InboundState {
     pub octets: u64,
     /// Where a note of volume is due; `u64::MAX` for never.
     pub volume: u64,
+    /// On how many more packets a shorter ICV is tried.
+    pub shorten: u8,
 }
 
 /// An outbound SA.

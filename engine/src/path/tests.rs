@@ -693,7 +693,7 @@ fn control_messages_and_frames_are_sealed_on_the_active_sa() {
 fn the_volume_of_a_pair_of_sas_is_told_once() {
     let (mut worker, mut mirror) = worker();
     worker.apply(Update::VolumeLimit { spi: Spi(mirror.spi), octets: 1_000 }, NOW);
-    depart(&mut worker, &[to_client(800)]);
+    depart(&mut worker, &[to_client(1000)]);
     let mut told = vec![];
     for _ in 0..5 {
         arrive_one(&mut worker, mirror.send_ip(&udp4(b"hello")));

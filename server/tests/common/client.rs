@@ -7,7 +7,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, ipproto};
 use sim::{Carrier, Manner, Outer, Peer, Stage, packet};
 use std::collections::BTreeSet;
-use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV4, UdpSocket};
 use std::os::fd::OwnedFd;
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ const NAP: Duration = Duration::from_millis(20);
 /// One client and its sockets.
 pub(crate) struct Client {
     pub(crate) peer: Peer,
-    address: Ipv4Addr,
+    address: IpAddr,
     udp: Vec<UdpSocket>,
     esp: OwnedFd,
     start: std::time::Instant,
@@ -29,7 +29,7 @@ pub(crate) struct Client {
 
 /// A socket on an address and port. An earlier client's may be held for a moment by a process that another test is just
 /// about to start, so this is tried for a while.
-fn bind(address: Ipv4Addr, port: u16) -> UdpSocket {
+fn bind(address: IpAddr, port: u16) -> UdpSocket {
     let give_up = std::time::Instant::now() + Duration::from_secs(5);
     loop {
         match UdpSocket::bind((address, port)) {
@@ -44,19 +44,24 @@ fn bind(address: Ipv4Addr, port: u16) -> UdpSocket {
 impl Client {
     /// A client at an address of a namespace; its seed tells it from others.
     pub(crate) fn new(place: &Namespace, address: Ipv4Addr, manner: Manner, seed: u64) -> Self {
+        Self::dialling(place, address.into(), SERVER.into(), manner, seed)
+    }
+
+    /// A client that dials some address of the server, of either family.
+    pub(crate) fn dialling(place: &Namespace, address: IpAddr, server: IpAddr, manner: Manner, seed: u64) -> Self {
+        let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
         let (udp, esp) = place.enter(|| {
             let udp: Vec<UdpSocket> = [500, 4500].into_iter().map(|port| bind(address, port)).collect();
             let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
-            let esp =
-                rustix::net::socket_with(AddressFamily::INET, SocketType::RAW, flags, Some(ipproto::ESP)).unwrap();
-            rustix::net::bind(&esp, &SocketAddrV4::new(address, 0)).unwrap();
+            let esp = rustix::net::socket_with(family, SocketType::RAW, flags, Some(ipproto::ESP)).unwrap();
+            rustix::net::bind(&esp, &SocketAddr::new(address, 0)).unwrap();
             (udp, esp)
         });
         for socket in &udp {
             socket.set_nonblocking(true).unwrap();
         }
         Self {
-            peer: Peer::new(manner, address.into(), SERVER.into(), seed),
+            peer: Peer::new(manner, address, server, seed),
             address,
             udp,
             esp,
@@ -149,7 +154,8 @@ impl Client {
             let Some(Ok(from)) = from.map(SocketAddr::try_from) else {
                 continue;
             };
-            let header = usize::from(buffer[0] & 15) * 4;
+            // A raw socket of IPv6 gives no header.
+            let header = if self.address.is_ipv4() { usize::from(buffer[0] & 15) * 4 } else { 0 };
             let to = SocketAddr::from((self.address, 0));
             self.take(Carrier::Esp, SocketAddr::new(from.ip(), 0), to, &buffer[header..length]);
         }

@@ -1,5 +1,6 @@
-//! The client's side of IKEv1: Main Mode, Quick Mode, Delete, fragments, NAT detection.
+//! The client's side of IKEv1: Main and Aggressive Mode, Quick Mode, Delete, fragments, NAT detection.
 
+mod aggressive_mode;
 mod informational;
 mod main_mode;
 mod quick_mode;
@@ -81,9 +82,13 @@ pub(super) struct Ike {
     quick: Option<Quick>,
     called: Option<responder::Called>,
     answer: Option<responder::Answer>,
+    /// Message 2 of Aggressive Mode, and where to and how it was answered.
+    third: Option<(Vec<u8>, u16, Vec<u8>)>,
     /// When each phase is to be renewed.
     plan: (Option<Instant>, Option<Instant>),
     fragment_id: u16,
+    /// Fragments that have come, by the id of their message.
+    fragments: std::collections::BTreeMap<u16, std::collections::BTreeMap<u8, (bool, Vec<u8>)>>,
 }
 
 impl Ike {
@@ -197,7 +202,11 @@ fn header(cookies: ([u8; 8], [u8; 8]), next: PayloadType, exchange: ExchangeType
 }
 
 fn clear(cookies: ([u8; 8], [u8; 8]), payloads: &[(PayloadType, Vec<u8>)]) -> Vec<u8> {
-    header(cookies, payloads[0].0, ExchangeType::MainMode, 0, 0).encode(&encode_chain(payloads))
+    clear_of(ExchangeType::MainMode, cookies, payloads)
+}
+
+fn clear_of(exchange: ExchangeType, cookies: ([u8; 8], [u8; 8]), payloads: &[(PayloadType, Vec<u8>)]) -> Vec<u8> {
+    header(cookies, payloads[0].0, exchange, 0, 0).encode(&encode_chain(payloads))
 }
 
 /// A payload chain that begins with its hash.
@@ -249,12 +258,35 @@ impl Peer {
         let Ok((head, body)) = Header::decode(bytes) else {
             return;
         };
+        if head.next == PayloadType::Fragment {
+            if let Some(whole) = self.assembled(&head, body) {
+                self.on_isakmp(&whole, port);
+            }
+            return;
+        }
         match head.exchange {
             ExchangeType::MainMode => self.on_main_mode(&head, body, bytes, port),
+            ExchangeType::Aggressive => self.on_aggressive_mode(&head, body, bytes),
             ExchangeType::QuickMode => self.on_quick_mode(&head, body, bytes),
             ExchangeType::Informational => self.on_informational(&head, body),
             _ => {}
         }
+    }
+
+    /// The message of which this fragment was the last that was missing.
+    fn assembled(&mut self, head: &Header, body: &[u8]) -> Option<Vec<u8>> {
+        assert!(self.manner.takes_fragments, "a fragment for a client that has not said that it takes them");
+        let payloads = chain(head.next, body).ok()?;
+        let part = Fragment::decode(payloads.first()?.body).ok()?;
+        self.say(format!("<- fragment {}", part.number));
+        let parts = self.ike.fragments.entry(part.id).or_default();
+        parts.insert(part.number, (part.last, part.data));
+        let count = parts.iter().find(|(_, (last, _))| *last).map(|(number, _)| usize::from(*number))?;
+        if parts.len() < count {
+            return None;
+        }
+        let parts = self.ike.fragments.remove(&part.id)?;
+        Some(parts.into_values().flat_map(|(_, data)| data).collect())
     }
 
     pub(super) fn ike_timeout(&mut self) {

@@ -20,6 +20,10 @@ pub struct Manner {
     pub user: String,
     /// Password.
     pub password: String,
+    /// It uses Aggressive Mode and gives itself this name: the number of its type, and its octets.
+    pub aggressive: Option<(u8, Vec<u8>)>,
+    /// It sends message 3 of Aggressive Mode in the clear (Android).
+    pub clear_proof: bool,
     /// NAT traversal is offered.
     pub natt: bool,
     /// It says that it is behind a NAT though it is not.
@@ -50,6 +54,16 @@ pub struct Manner {
     pub answers: bool,
     /// Lives of phase 1 and 2 that it asks for, in seconds.
     pub lives: (u16, u16),
+    /// Kilobytes that an SA may carry, as it asks for them.
+    pub kilobytes: Option<u32>,
+    /// It sends the vendor IDs of an Android of old.
+    pub android: bool,
+    /// It cuts the ICV of HMAC-SHA-256 to 96 bits (Android 6 and 7).
+    pub short_icv: bool,
+    /// It sets the commit bit in Quick Mode.
+    pub commit: bool,
+    /// It says that it takes fragments of ISAKMP messages.
+    pub takes_fragments: bool,
     /// Name in its own messages.
     pub host_name: String,
     /// It speaks L2TP as old Android does: host name first, asynchronous framing alone, no CDN when it leaves.
@@ -65,6 +79,8 @@ impl Default for Manner {
             psk: b"sim-psk".to_vec(),
             user: "vpnuser".to_owned(),
             password: "vpn-Passw0rd".to_owned(),
+            aggressive: None,
+            clear_proof: false,
             natt: true,
             pretends_nat: false,
             l2tp_port: 1701,
@@ -80,6 +96,11 @@ impl Default for Manner {
             renews: false,
             answers: true,
             lives: (28_800, 3600),
+            kilobytes: None,
+            android: false,
+            short_icv: false,
+            commit: false,
+            takes_fragments: false,
             host_name: "sim".to_owned(),
             android: false,
         }

@@ -3,28 +3,15 @@
 use super::*;
 
 impl Peer {
+    /// Main Mode, or Aggressive Mode by its manner.
     pub(in crate::peer) fn begin_main_mode(&mut self) {
-        let cky_i = self.rng.array::<8>();
-        let transforms = self.manner.phase1.iter().enumerate().map(|(i, (enc, bits, hash, group))| {
-            let mut attributes = vec![short(1, *enc)];
-            attributes.extend(bits.map(|b| short(14, b)));
-            attributes.extend([
-                short(2, *hash),
-                short(4, *group),
-                short(3, 1),
-                short(11, 1),
-                short(12, self.manner.lives.0),
-            ]);
-            Transform { number: i as u8 + 1, id: 1, attributes }
-        });
-        let proposals =
-            vec![Proposal { number: 1, protocol: Protocol::Isakmp, spi: vec![], transforms: transforms.collect() }];
-        let sa_body = SecurityAssociation { doi: 1, situation: 1, proposals }.encode();
-        let mut payloads = vec![(PayloadType::Sa, sa_body.clone())];
-        payloads.push((PayloadType::VendorId, vendor::DPD.to_vec()));
-        if self.manner.natt {
-            payloads.push((PayloadType::VendorId, vendor::NAT_T_RFC3947.to_vec()));
+        if self.manner.aggressive.is_some() {
+            return self.begin_aggressive_mode();
         }
+        let cky_i = self.rng.array::<8>();
+        let sa_body = self.phase1_offer();
+        let mut payloads = vec![(PayloadType::Sa, sa_body.clone())];
+        payloads.extend(self.announced());
         let message = clear((cky_i, [0; 8]), &payloads);
         let port = if self.manner.rekeys_on_500 { 500 } else { self.ike_port() };
         self.ike.phase1 = Some(Phase1 {
@@ -44,6 +31,40 @@ impl Peer {
         });
         self.say(format!("-> main mode 1: {}", names(&payloads)));
         self.send_ike(port, &message);
+    }
+
+    /// The vendor IDs of its first message.
+    pub(super) fn announced(&self) -> Vec<(PayloadType, Vec<u8>)> {
+        let mut ids = vec![vendor::DPD.to_vec()];
+        if self.manner.natt {
+            ids.push(vendor::NAT_T_RFC3947.to_vec());
+        }
+        if self.manner.takes_fragments || self.manner.android {
+            ids.push([&vendor::FRAGMENTATION[..], &[0x80, 0, 0, 0]].concat());
+        }
+        if self.manner.android {
+            ids.push(vendor::NAT_T_DRAFT_00.to_vec());
+        }
+        ids.into_iter().map(|id| (PayloadType::VendorId, id)).collect()
+    }
+
+    /// The body of the SA payload of its first message.
+    pub(super) fn phase1_offer(&self) -> Vec<u8> {
+        let transforms = self.manner.phase1.iter().enumerate().map(|(i, (enc, bits, hash, group))| {
+            let mut attributes = vec![short(1, *enc)];
+            attributes.extend(bits.map(|b| short(14, b)));
+            attributes.extend([
+                short(2, *hash),
+                short(4, *group),
+                short(3, 1),
+                short(11, 1),
+                short(12, self.manner.lives.0),
+            ]);
+            Transform { number: i as u8 + 1, id: 1, attributes }
+        });
+        let proposals =
+            vec![Proposal { number: 1, protocol: Protocol::Isakmp, spi: vec![], transforms: transforms.collect() }];
+        SecurityAssociation { doi: 1, situation: 1, proposals }.encode()
     }
 
     pub(super) fn on_main_mode(&mut self, head: &Header, body: &[u8], bytes: &[u8], port: u16) {
@@ -163,6 +184,11 @@ impl Peer {
         if proof != expected.as_slice() {
             return None;
         }
+        for n in payloads.iter().filter(|p| p.kind == PayloadType::Notification) {
+            if let Ok(n) = Notification::decode(n.body) {
+                self.on_notification(&n);
+            }
+        }
         let identity = Identification::decode(id).ok()?;
         let dialled = address_octets(self.server).1 == identity.data;
         self.say(format!(
@@ -170,6 +196,13 @@ impl Peer {
             if dialled { "is the address dialled" } else { "is another address" }
         ));
         let sa = Sa { cky_i: p1.cky_i, cky_r: p1.cky_r, keys, last_block, nat: p1.nat, last_reply: bytes.to_vec() };
+        self.established(sa);
+        Some(true)
+    }
+
+    /// Phase 1 has come to its end.
+    pub(super) fn established(&mut self, sa: Sa) {
+        let nat = sa.nat;
         let renewed = self.ike.sa.replace(sa).map(|old| self.ike.old.push(old)).is_some();
         if self.manner.renews {
             let life = Duration::from_secs(u64::from(self.manner.lives.0));
@@ -178,7 +211,7 @@ impl Peer {
         if self.stage == Stage::Phase1 {
             self.stage = Stage::Phase2;
         }
-        if p1.nat && self.keepalive.is_none() {
+        if nat && self.keepalive.is_none() {
             self.keepalive = Some(self.now.after(Duration::from_secs(20)));
         }
         if renewed && self.manner.phase1_alone {
@@ -186,6 +219,5 @@ impl Peer {
         } else {
             self.begin_quick_mode();
         }
-        Some(true)
     }
 }

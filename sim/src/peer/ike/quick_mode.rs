@@ -11,11 +11,12 @@ impl Peer {
         let nonce = self.rng.bytes(16);
         let Some(sa) = &self.ike.sa else { return };
         let mode = if sa.nat { 4 } else { 2 };
-        let (pfs, life) = (self.manner.pfs, self.manner.lives.1);
+        let (pfs, life, kilobytes) = (self.manner.pfs, self.manner.lives.1, self.manner.kilobytes);
         let transforms = self.manner.phase2.iter().enumerate().map(|(i, (id, bits, auth))| {
             let mut attributes = vec![short(1, 1), short(2, life), short(4, mode), short(5, *auth)];
             attributes.extend(bits.map(|b| short(6, b)));
             attributes.extend(pfs.map(|g| short(3, g)));
+            attributes.extend(kilobytes.iter().flat_map(|k| [short(1, 2), Attribute::long(2_u16, *k)]));
             Transform { number: i as u8 + 1, id: *id, attributes }
         });
         let proposals = vec![Proposal {
@@ -43,8 +44,10 @@ impl Peer {
         let Some(sa) = &self.ike.sa else { return };
         let proof = sa.keys.hash.mac(&sa.keys.a, &[&id.to_be_bytes(), &rest]);
         let (sealed, iv) = sa.keys.seal(hashed(PayloadType::Sa, &proof, &rest), &sa.keys.iv_for(&sa.last_block, id));
-        let message = header((sa.cky_i, sa.cky_r), PayloadType::Hash, ExchangeType::QuickMode, Flags::ENCRYPTION.0, id)
-            .encode(&sealed);
+        let commit = if self.manner.commit { Flags::COMMIT.0 } else { 0 };
+        let flags = Flags::ENCRYPTION.0 | commit;
+        let message =
+            header((sa.cky_i, sa.cky_r), PayloadType::Hash, ExchangeType::QuickMode, flags, id).encode(&sealed);
         let repeat = Repeat::new(self.now, FIRST_PAUSE, TRIES);
         self.ike.quick = Some(Quick { id, spi, nonce, pair, iv, last: message.clone(), reply: None, repeat });
         let port = self.ike_port();
@@ -93,7 +96,7 @@ impl Peer {
         let proposal = answer.proposals.first()?;
         let t = proposal.transforms.first()?;
         let n = |kind: u16| t.attribute(kind).and_then(Attribute::as_u64).and_then(|v| u16::try_from(v).ok());
-        let suite = Suite::from_ike(t.id, n(6), n(5))?;
+        let suite = self.esp_suite(Suite::from_ike(t.id, n(6), n(5))?);
         let outbound = u32::from_be_bytes(proposal.spi.as_slice().try_into().ok()?);
         let gxy = match &q.pair {
             Some((_, pair)) => pair.shared(find(&payloads, PayloadType::KeyExchange)?).ok()?.expose().clone(),
@@ -110,10 +113,20 @@ impl Peer {
             header((sa.cky_i, sa.cky_r), PayloadType::Hash, ExchangeType::QuickMode, Flags::ENCRYPTION.0, q.id)
                 .encode(&sealed);
         self.esp.install(q.spi, outbound, suite, (&keys_in, &keys_out), udp);
+        for n in payloads.iter().filter(|p| p.kind == PayloadType::Notification) {
+            if let Ok(n) = Notification::decode(n.body) {
+                self.on_notification(&n);
+            }
+        }
         let words = crate::peer::words::raw_names(&payloads);
         let in_udp = if udp { " in UDP" } else { "" };
         self.say(format!("<- quick mode 2: {words} ({:?} {:?}{in_udp})", suite.cipher, suite.auth));
         Some(message)
+    }
+
+    /// The suite as its kernel has it.
+    pub(super) fn esp_suite(&self, agreed: Suite) -> Suite {
+        agreed.shortened().filter(|_| self.manner.short_icv).unwrap_or(agreed)
     }
 
     /// Notes when the newest pair is to be renewed.

@@ -227,7 +227,7 @@ impl Peer {
         let answer = first_of(&offer, &spi.to_be_bytes())?;
         let outbound = u32::from_be_bytes(offer.proposals.first()?.spi.as_slice().try_into().ok()?);
         let t = answer.proposals.first()?.transforms.first()?.clone();
-        let suite = Suite::from_ike(t.id, number(&t, 6), number(&t, 5))?;
+        let suite = self.esp_suite(Suite::from_ike(t.id, number(&t, 6), number(&t, 5))?);
         let nonce = find(&payloads, PayloadType::Nonce)?.to_vec();
         let mut out = vec![(PayloadType::Sa, answer.encode()), (PayloadType::Nonce, ours.clone())];
         let mut gxy = vec![];

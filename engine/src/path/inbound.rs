@@ -2,7 +2,7 @@
 
 use super::sum::{long_at, word_at};
 use super::table::Seen as Traffic;
-use super::{ClientId, Drop, Encap, L2TP_PORT, NOTE_EVERY, Note, Seen, SessionPath, Worker};
+use super::{ClientId, Drop, Encap, L2TP_PORT, NOTE_EVERY, Note, Seen, Spi, Worker};
 use crate::time::Instant;
 use core::net::{IpAddr, Ipv4Addr, SocketAddr};
 use core::ops::Range;
@@ -130,7 +130,7 @@ impl Worker {
             && self.notes.has_room_for_chatter()
             && self.unknown.take(UNKNOWN_EVERY, UNKNOWN_BURST, now)
         {
-            let spi = super::Spi(long_at(arrival.bytes, 0));
+            let spi = Spi(long_at(arrival.bytes, 0));
             self.notes.tell(Note::UnknownSpi { spi, peer: arrival.peer });
         }
         Verdict::Dropped(why)
@@ -173,22 +173,20 @@ impl Worker {
             Inner::Control { peer_port, message } => {
                 self.allow_control(client, now)?;
                 let id = self.id_of(client)?;
-                let spi = super::Spi(long_at(arrival.bytes, 0));
+                let spi = Spi(long_at(arrival.bytes, 0));
                 let l2tp = arrival.bytes.get(shifted(message, start)).unwrap_or_default().to_vec();
                 self.note_control(Note::Control { client: id, spi, peer_port, l2tp })
             }
             Inner::Data { tunnel_id, session_id, frame } => {
-                let known = self.table.clients.get(client);
-                let session = known.and_then(|client| client.session.as_ref());
-                // A client sends its first frames right behind ICCN, before the engine can have told of the session: they
-                // follow ICCN to it.
-                let is_other = |session: &SessionPath| {
-                    session.local_tunnel_id != tunnel_id || session.local_session_id != session_id
-                };
-                if session.is_some_and(is_other) {
-                    return Err(Drop::WrongSession);
+                let (ids, frame) = ((tunnel_id, session_id), shifted(frame, start));
+                if self.table.inbound.get(found.sa).is_some_and(|sa| sa.trusted) && self.has_session(client) {
+                    return self.receive_data(client, ids, arrival.bytes, frame, now);
                 }
-                self.receive_frame(client, arrival.bytes, shifted(frame, start), now)
+                // A client sends its first frames right behind ICCN, before the engine can have told of the session: they
+                // follow ICCN to it. Others belong to a session that this SA does not carry, or not yet.
+                let spi = Spi(long_at(arrival.bytes, 0));
+                let frame = arrival.bytes.get(frame).ok_or(Drop::BadL2tp)?;
+                self.stray(client, (spi, (arrival.peer, arrival.local)), ids, frame, now)
             }
         }
     }
@@ -201,10 +199,12 @@ impl Worker {
             return Err(Drop::Replayed);
         }
         sa.octets += arrival.bytes.len() as u64;
-        let (at, spi, used) = (sa.client, sa.spi, sa.used);
+        let (at, spi, used, trusted) = (sa.client, sa.spi, sa.used, sa.trusted);
         let client = self.table.clients.get_mut(at).ok_or(Drop::UnknownSpi)?;
         let id = client.id;
-        if seen == Seen::Newest
+        // Who has shown nothing but the group's key moves nobody and keeps nobody alive.
+        if trusted
+            && seen == Seen::Newest
             && let Some(endpoint) = client.endpoint
             && endpoint.encap == arrival.encap
             && !same_place(endpoint.peer, arrival.peer, arrival.encap)
@@ -222,16 +222,22 @@ impl Worker {
             self.table.activate_paired(at, spi);
         }
         self.table.check_volume(found.sa, &mut self.notes);
-        self.table.saw(at, Traffic::Alive);
+        if trusted {
+            self.table.saw(at, Traffic::Alive);
+        }
         Ok(at)
     }
 
-    fn id_of(&self, client: usize) -> Result<ClientId, Drop> {
+    fn has_session(&self, client: usize) -> bool {
+        self.table.clients.get(client).is_some_and(|client| client.session.is_some())
+    }
+
+    pub(super) fn id_of(&self, client: usize) -> Result<ClientId, Drop> {
         self.table.clients.get(client).map(|client| client.id).ok_or(Drop::UnknownSpi)
     }
 
     /// Whether the client may have one more note of its making.
-    fn allow_control(&mut self, client: usize, now: Instant) -> Result<(), Drop> {
+    pub(super) fn allow_control(&mut self, client: usize, now: Instant) -> Result<(), Drop> {
         if !self.notes.has_room_for_chatter() {
             return Err(Drop::QueueFull);
         }
@@ -239,9 +245,26 @@ impl Worker {
         if client.control.take(CONTROL_EVERY, CONTROL_BURST, now) { Ok(()) } else { Err(Drop::ControlFlood) }
     }
 
-    fn note_control(&mut self, note: Note) -> Result<Verdict, Drop> {
+    pub(super) fn note_control(&mut self, note: Note) -> Result<Verdict, Drop> {
         self.totals.control_in += 1;
         if self.notes.tell(note) { Ok(Verdict::Noted) } else { Err(Drop::QueueFull) }
+    }
+
+    /// A frame that names this tunnel and session, on an SA that carries the client's.
+    pub(super) fn receive_data(
+        &mut self,
+        client: usize,
+        ids: (u16, u16),
+        bytes: &mut [u8],
+        frame: Range<usize>,
+        now: Instant,
+    ) -> Result<Verdict, Drop> {
+        let known = self.table.clients.get(client).ok_or(Drop::UnknownSpi)?;
+        let session = known.session.as_ref().ok_or(Drop::WrongSession)?;
+        if (session.local_tunnel_id, session.local_session_id) != ids {
+            return Err(Drop::WrongSession);
+        }
+        self.receive_frame(client, bytes, frame, now)
     }
 
     /// A PPP frame of the client's session, at `frame` in the bytes.
@@ -296,7 +319,7 @@ impl Worker {
             return self.note_control(note);
         }
         let packet = packet.get_mut(..len).ok_or(Drop::BadIp)?;
-        if let Some(mss) = session.mss {
+        if let Some(mss) = self.table.mss(client, false) {
             clamp_mss(packet, mss);
         }
         Ok(self.forward(client, start..start + len))
@@ -330,7 +353,7 @@ impl Worker {
             return Err(Drop::SpoofedSource);
         }
         let packet = packet.get_mut(..len).ok_or(Drop::BadIp)?;
-        if let Some(mss) = ipv6.mss {
+        if let Some(mss) = self.table.mss(client, true) {
             clamp_mss(packet, mss);
         }
         Ok(self.forward(client, start..start + len))

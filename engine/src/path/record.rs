@@ -1,7 +1,9 @@
 //! The data path's part of a session record: everything by which another worker can go on with a client.
 
+use super::Held;
 use super::table::Endpoint;
 use super::{ClientId, Counters, Encap, ReplayState, SessionPath, Spi, Worker};
+use crate::time::Instant;
 use crypto::Secret;
 use crypto::esp::Suite;
 use serde::{Deserialize, Serialize};
@@ -21,6 +23,8 @@ pub struct PathState {
     pub outbound: Vec<OutboundState>,
     /// What has passed.
     pub counters: Counters,
+    /// Packets that wait for an SA to be trusted.
+    pub held: Vec<(Instant, Held)>,
 }
 
 /// An inbound SA.
@@ -44,6 +48,8 @@ pub struct InboundState {
     pub octets: u64,
     /// Where a note of volume is due; `u64::MAX` for never.
     pub volume: u64,
+    /// Whether it carries the client's session.
+    pub trusted: bool,
 }
 
 /// An outbound SA.
@@ -69,7 +75,7 @@ impl Worker {
     /// Everything about a client, to be handed to another worker.
     #[must_use]
     pub fn snapshot(&self, client: ClientId) -> Option<PathState> {
-        self.table.snapshot(client)
+        self.table.snapshot(client).map(|state| PathState { held: self.hold.snapshot(client), ..state })
     }
 
     /// Takes over a client, in place of what was known of it.
@@ -80,6 +86,7 @@ impl Worker {
         for sa in &mut state.outbound {
             sa.next = if sa.next == 0 { 0 } else { sa.next.checked_add(jump).unwrap_or(0) };
         }
+        self.hold.restore(state.client, core::mem::take(&mut state.held));
         if !self.table.restore(state) {
             self.totals.refused_updates += 1;
         }

@@ -224,6 +224,12 @@ impl Authenticator {
         rng: &mut Rng,
         now: Instant,
     ) -> (Self, AuthStep) {
+        let retry = Retry { first: limits.restart, factor: 1, cap: limits.restart, tries: limits.tries };
+        Self::ask(method, name, retry, rng, now)
+    }
+
+    /// The same with this patience.
+    pub(super) fn ask(method: Method, name: &str, retry: Retry, rng: &mut Rng, now: Instant) -> (Self, AuthStep) {
         let challenge = match method {
             Method::Pap => Vec::new(),
             Method::MsChapV1 => rng.array::<8>().to_vec(),
@@ -238,7 +244,6 @@ impl Authenticator {
             }
         };
         let step = if packet.is_empty() { AuthStep::Nothing } else { AuthStep::Send(packet.clone()) };
-        let retry = Retry { first: limits.restart, factor: 1, cap: limits.restart, tries: limits.tries };
         (Self { method, id, challenge, state: Progress::Waiting(Retransmit::new(packet, retry, now)) }, step)
     }
 

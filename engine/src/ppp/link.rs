@@ -8,7 +8,7 @@ use super::ipcp::Ipcp;
 use super::ipv6cp::{self, Ipv6cp};
 use super::lcp::{AUTH_OPTION, Extra, Lcp, Wishes};
 use super::negotiation::{Fault, Negotiation, State, Step};
-use super::{Keepalive, Log, Output, Settings, Up};
+use super::{Keepalive, Log, Output, Rechallenge, Settings, Up};
 use crate::rng::Rng;
 use crate::time::{Instant, earliest};
 use core::net::Ipv4Addr;
@@ -210,6 +210,37 @@ impl Link {
         }
     }
 
+    /// Asks the client once more who it is, for a way that the question takes outside the link; nothing if the client has
+    /// not come in, or came in by its password alone.
+    pub fn rechallenge(&self, rng: &mut Rng, now: Instant) -> Option<(Rechallenge, Vec<u8>)> {
+        let Stage::Network { auth, .. } = &self.stage else { return None };
+        Rechallenge::start(auth.method(), self.challenge_name(), rng, now)
+    }
+
+    /// The client has answered that question rightly.
+    pub fn proved_again(&mut self, asked: Rechallenge) {
+        if let Stage::Network { auth, .. } = &mut self.stage {
+            *auth = asked.into_authenticator();
+        }
+    }
+
+    /// Whether the client has been let in.
+    pub fn is_let_in(&self) -> bool {
+        matches!(self.stage, Stage::Network { .. })
+    }
+
+    /// An Echo-Request, to see whether the client lives.
+    pub fn ask_for_life(&mut self) {
+        if self.lcp.is_opened() {
+            let packet = self.lcp.echo_request();
+            self.send(Protocol::Lcp, &packet);
+        }
+    }
+
+    fn challenge_name(&self) -> &str {
+        if self.settings.challenge_name.is_empty() { CHALLENGE_NAME } else { &self.settings.challenge_name }
+    }
+
     /// The answer to [`Output::NeedAddress`]; without an address the call ends.
     pub fn assign(&mut self, address: Option<Ipv4Addr>, now: Instant) {
         let Stage::Address { auth, user } = &self.stage else {
@@ -368,9 +399,8 @@ impl Link {
         };
         // Whatever the client said goodbye to before, it has come back.
         self.farewell = None;
-        let name = if self.settings.challenge_name.is_empty() { CHALLENGE_NAME } else { &self.settings.challenge_name };
         let limits = if method == Method::Pap { self.settings.pap } else { self.settings.chap };
-        let (auth, step) = Authenticator::start(method, name, limits, rng, now);
+        let (auth, step) = Authenticator::start(method, self.challenge_name(), limits, rng, now);
         self.stage = Stage::Authenticate(auth);
         self.echo = self.settings.keepalive.map(|keepalive| Echo {
             keepalive,

@@ -50,6 +50,8 @@ pub struct Manner {
     pub answers: bool,
     /// Lives of phase 1 and 2 that it asks for, in seconds.
     pub lives: (u16, u16),
+    /// It makes SAs and opens no tunnel on them.
+    pub stops_at_esp: bool,
     /// Name in its own messages.
     pub host_name: String,
 }
@@ -78,6 +80,7 @@ impl Default for Manner {
             renews: false,
             answers: true,
             lives: (28_800, 3600),
+            stops_at_esp: false,
             host_name: "sim".to_owned(),
         }
     }

@@ -8,7 +8,7 @@ use crate::time::Instant;
 use core::net::{IpAddr, SocketAddr};
 use core::ops::Range;
 use core::time::Duration;
-use crypto::esp::Seal;
+use crypto::esp::{Seal, Suite};
 use wire::inside::icmpv6;
 use wire::ip::{Ipv4, Ipv6, clamp_mss, fragment_ipv4, icmp_too_big, version};
 
@@ -33,6 +33,12 @@ const EXHAUSTION_NEAR: u32 = 0xf000_0000;
 const ICMP_EVERY: Duration = Duration::from_millis(20);
 const ICMP_BURST: u32 = 50;
 const UDP: u8 = 17;
+/// The MTU of a path to a client, in octets, as long as nothing else is known of it: what is made to fit it leaves in one
+/// piece on an Ethernet.
+const OUTER_MTU: usize = 1500;
+/// Headers of IPv4 and TCP, and of IPv6 and TCP, without options, in octets.
+const IPV4_AND_TCP: u16 = 40;
+const IPV6_AND_TCP: u16 = 60;
 /// The last octet of PPP's protocol field for IPv6; the one before it, if there is one, is 0 as it is for IPv4.
 const PPP_IPV6: u8 = 0x57;
 
@@ -137,7 +143,7 @@ impl Template {
         self.octets.get(..self.len).unwrap_or_default()
     }
 
-    fn headers_without_ppp(&self) -> &[u8] {
+    pub(super) fn headers_without_ppp(&self) -> &[u8] {
         self.octets.get(..self.ppp).unwrap_or_default()
     }
 
@@ -151,7 +157,7 @@ impl Template {
     }
 
     /// Sets the lengths in headers that begin `payload`.
-    fn set_lengths(&self, payload: &mut [u8]) {
+    pub(super) fn set_lengths(&self, payload: &mut [u8]) {
         let len = payload.len() as u16;
         put(payload, 4, len.to_be_bytes());
         if self.length_bit {
@@ -230,16 +236,23 @@ impl Worker {
         let client = self.table.clients.get_mut(place).ok_or(Drop::NoClient)?;
         let session = client.session.as_ref().ok_or(Drop::NoClient)?;
         let endpoint = client.endpoint.ok_or(Drop::NoSa)?;
-        let at = client.active.ok_or(Drop::NoSa)?;
+        let Some(at) = client.active else {
+            let id = client.id;
+            if self.table.clients.get(place).is_some_and(|client| self.table.waits_for_trust(client)) {
+                let packet = departure.buf.get(start..start.saturating_add(len)).unwrap_or_default().to_vec();
+                self.wait_for_trust(id, &packet, now);
+            }
+            return Err(Drop::NoSa);
+        };
         let sa = self.table.outbound.get_mut(at).ok_or(Drop::NoSa)?;
-        let mss = if is_ipv6 { session.ipv6.and_then(|ipv6| ipv6.mss) } else { session.mss };
-        if let Some(mss) = mss {
+        let fit = fit(sa.suite, endpoint, client.template.len);
+        if let Some(mss) = mss_of(session, is_ipv6, fit) {
             clamp_mss(packet, mss);
         }
         let limit = if is_ipv6 {
-            session.ipv6_mtu().min(MAX_LIMIT)
+            session.ipv6_mtu().min(fit.max(super::ipv6::LEAST_MTU)).min(MAX_LIMIT)
         } else {
-            session.mru.min(session.mtu).clamp(MIN_LIMIT, MAX_LIMIT)
+            session.mru.min(session.mtu).min(fit).clamp(MIN_LIMIT, MAX_LIMIT)
         };
         if len > usize::from(limit) && !may_fragment {
             let packet = packet.get(..len).unwrap_or_default();
@@ -402,6 +415,18 @@ impl Worker {
             self.totals.count(Drop::NoSa);
             return false;
         };
+        self.seal_at(id, at, endpoint, finish, parts)
+    }
+
+    /// Seals a message of our own on this outbound SA.
+    pub(super) fn seal_at(
+        &mut self,
+        id: ClientId,
+        at: usize,
+        endpoint: Endpoint,
+        finish: impl FnOnce(&mut [u8]),
+        parts: &[&[u8]],
+    ) -> bool {
         let Some(sa) = self.table.outbound.get(at) else {
             return false;
         };
@@ -416,6 +441,34 @@ impl Worker {
         self.totals.control_out += 1;
         self.seal_owned();
         true
+    }
+}
+
+/// The largest IP packet that leaves in one piece, behind so many octets of UDP, L2TP and PPP in front of it.
+fn fit(suite: Suite, endpoint: Endpoint, headers: usize) -> u16 {
+    let ip = if endpoint.peer.is_ipv4() { 20 } else { 40 };
+    let udp = if endpoint.encap == Encap::Udp { 8 } else { 0 };
+    let payload = suite.max_payload(OUTER_MTU.saturating_sub(ip + udp));
+    u16::try_from(payload.saturating_sub(headers)).unwrap_or(u16::MAX)
+}
+
+/// The MSS that a connection is lowered to, where the session wants that: no segment needs more than one packet outside.
+fn mss_of(session: &SessionPath, is_ipv6: bool, fit: u16) -> Option<u16> {
+    if is_ipv6 {
+        let fit = fit.max(super::ipv6::LEAST_MTU);
+        return session.ipv6.and_then(|ipv6| ipv6.mss).map(|mss| mss.min(fit.saturating_sub(IPV6_AND_TCP)));
+    }
+    session.mss.map(|mss| mss.min(fit.saturating_sub(IPV4_AND_TCP)))
+}
+
+impl Table {
+    /// The MSS for connections of a client, whose packets go out on the SA that is active.
+    pub(super) fn mss(&self, client: usize, is_ipv6: bool) -> Option<u16> {
+        let client = self.clients.get(client)?;
+        let session = client.session.as_ref()?;
+        let sa = client.active.and_then(|at| self.outbound.get(at));
+        let fit = sa.zip(client.endpoint).map_or(u16::MAX, |(sa, place)| fit(sa.suite, place, client.template.len));
+        mss_of(session, is_ipv6, fit)
     }
 }
 

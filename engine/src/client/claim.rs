@@ -132,7 +132,7 @@ impl Client {
         };
         let Some(claim) = self.claims.get_mut(at) else { return };
         claim.place = place;
-        let asked = frame.map(|frame| claim.asked.receive(frame));
+        let asked = frame.map(|frame| claim.asked.receive(frame, cx.rng, cx.now));
         match asked {
             None | Some(Asked::Nothing | Asked::GaveUp) => {}
             Some(Asked::Send(ppp)) => self.seal_on(spi, place, ppp, cx),
@@ -168,7 +168,7 @@ impl Client {
         if !matches!(&verdict, Verdict::Accept { user, .. } if Some(user) == call.user.as_ref()) {
             return self.refuse_claim(from, spi, Unproven::WrongAnswer, cx);
         }
-        let told = claim.asked.tell(&verdict, cx.rng);
+        let told = claim.asked.tell(&verdict, cx.rng, cx.now);
         call.link.proved_again(claim.asked);
         if let Some(ppp) = told {
             self.seal_on(spi, place, ppp, cx);

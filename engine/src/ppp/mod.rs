@@ -85,7 +85,7 @@ impl Settings {
             Some(AuthRequest::Pap) => vec![Method::Pap],
             Some(AuthRequest::Chap) => vec![Method::ChapMd5],
             Some(AuthRequest::MsChap) => vec![Method::MsChapV1],
-            Some(AuthRequest::MsChapV2) => vec![Method::MsChapV2],
+            Some(AuthRequest::MsChapV2) => vec![Method::MsChapV2, Method::EapMsChapV2],
             Some(AuthRequest::ChapPap) => vec![Method::ChapMd5, Method::Pap],
         };
         Self {

@@ -39,19 +39,19 @@ impl Rechallenge {
     }
 
     /// A frame of the client.
-    pub fn receive(&mut self, frame: &[u8]) -> Asked {
+    pub fn receive(&mut self, frame: &[u8], rng: &mut Rng, now: Instant) -> Asked {
         let Ok((protocol, payload)) = decode_frame(frame) else { return Asked::Nothing };
         if protocol != self.auth.method().protocol() {
             return Asked::Nothing;
         }
         let Ok(packet) = Packet::decode(payload) else { return Asked::Nothing };
-        let step = self.auth.receive(&packet);
+        let step = self.auth.receive(&packet, rng, now);
         self.asked(step)
     }
 
     /// The judgement: a frame that tells the client.
-    pub fn tell(&mut self, verdict: &Verdict, rng: &mut Rng) -> Option<Vec<u8>> {
-        let packet = self.auth.tell(verdict, rng)?;
+    pub fn tell(&mut self, verdict: &Verdict, rng: &mut Rng, now: Instant) -> Option<Vec<u8>> {
+        let packet = self.auth.tell(verdict, rng, now)?;
         Some(encode_frame(self.auth.method().protocol(), &packet))
     }
 
@@ -74,9 +74,11 @@ impl Rechallenge {
     fn asked(&self, step: AuthStep) -> Asked {
         match step {
             AuthStep::Nothing => Asked::Nothing,
-            AuthStep::Send(packet) => Asked::Send(encode_frame(self.auth.method().protocol(), &packet)),
+            AuthStep::Send(packet) | AuthStep::Done(packet) => {
+                Asked::Send(encode_frame(self.auth.method().protocol(), &packet))
+            }
             AuthStep::Judge(attempt) => Asked::Judge(attempt),
-            AuthStep::NoAnswer => Asked::GaveUp,
+            AuthStep::NoAnswer | AuthStep::OtherType(_) => Asked::GaveUp,
         }
     }
 }

@@ -733,6 +733,7 @@ impl Client {
             acfc: up.is_some_and(|u| u.acfc),
             pfc: up.is_some_and(|u| u.pfc),
             length_bit: true,
+            sequencing: t.sequencing_required(),
             ipv6: inside.and_then(|inside| inside.path(mss)),
         }));
     }

@@ -116,7 +116,7 @@ impl Worker {
                 Held::In { tunnel_id, session_id, mut frame, .. } => {
                     let Some(at) = self.table.place_of(client) else { continue };
                     let whole = 0..frame.len();
-                    let passed = self.receive_data(at, (tunnel_id, session_id), &mut frame, whole, now);
+                    let passed = self.receive_data(at, (tunnel_id, session_id, None), &mut frame, whole, now);
                     if let Ok(Verdict::Ip(place)) = passed
                         && let Some(packet) = frame.get(place)
                     {
@@ -178,8 +178,7 @@ impl Worker {
 
     /// Seals a PPP frame of `session`'s owner on the pair that this SPI of ours belongs to, whoever has made it.
     pub(super) fn seal_on(&mut self, session: ClientId, spi: Spi, place: (SocketAddr, IpAddr), ppp: &[u8]) -> bool {
-        let known = self.table.client(session).filter(|client| client.session.is_some());
-        let Some(template) = known.map(|client| client.template) else { return false };
+        let Some(template) = self.table.next_template(session) else { return false };
         // The pair may have ended while the frame was under way.
         let Some((id, at, endpoint)) = self.table.pair_of(spi) else { return true };
         let endpoint = Endpoint { peer: place.0, local: place.1, ..endpoint };

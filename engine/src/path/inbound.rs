@@ -80,7 +80,7 @@ pub(super) struct Found {
 #[derive(PartialEq, Eq, Debug)]
 enum Inner {
     Control { peer_port: u16, message: Range<usize> },
-    Data { tunnel_id: u16, session_id: u16, frame: Range<usize> },
+    Data { tunnel_id: u16, session_id: u16, ns: Option<u16>, frame: Range<usize> },
 }
 
 impl Worker {
@@ -177,16 +177,17 @@ impl Worker {
                 let l2tp = arrival.bytes.get(shifted(message, start)).unwrap_or_default().to_vec();
                 self.note_control(Note::Control { client: id, spi, peer_port, l2tp })
             }
-            Inner::Data { tunnel_id, session_id, frame } => {
-                let (ids, frame) = ((tunnel_id, session_id), shifted(frame, start));
+            Inner::Data { tunnel_id, session_id, ns, frame } => {
+                let frame = shifted(frame, start);
                 if self.table.inbound.get(found.sa).is_some_and(|sa| sa.trusted) && self.has_session(client) {
+                    let ids = (tunnel_id, session_id, ns);
                     return self.receive_data(client, ids, arrival.bytes, frame, now);
                 }
                 // A client sends its first frames right behind ICCN, before the engine can have told of the session: they
                 // follow ICCN to it. Others belong to a session that this SA does not carry, or not yet.
                 let spi = Spi(long_at(arrival.bytes, 0));
                 let frame = arrival.bytes.get(frame).ok_or(Drop::BadL2tp)?;
-                self.stray(client, (spi, (arrival.peer, arrival.local)), ids, frame, now)
+                self.stray(client, (spi, (arrival.peer, arrival.local)), (tunnel_id, session_id), frame, now)
             }
         }
     }
@@ -254,15 +255,22 @@ impl Worker {
     pub(super) fn receive_data(
         &mut self,
         client: usize,
-        ids: (u16, u16),
+        (tunnel_id, session_id, ns): (u16, u16, Option<u16>),
         bytes: &mut [u8],
         frame: Range<usize>,
         now: Instant,
     ) -> Result<Verdict, Drop> {
-        let known = self.table.clients.get(client).ok_or(Drop::UnknownSpi)?;
+        let known = self.table.clients.get_mut(client).ok_or(Drop::UnknownSpi)?;
         let session = known.session.as_ref().ok_or(Drop::WrongSession)?;
-        if (session.local_tunnel_id, session.local_session_id) != ids {
+        if (session.local_tunnel_id, session.local_session_id) != (tunnel_id, session_id) {
             return Err(Drop::WrongSession);
+        }
+        if let Some(ns) = ns.filter(|_| session.sequencing) {
+            // RFC 2661 §5.8 tells what lies behind: the number before the one that is due, and the 32767 before it.
+            if ns.wrapping_sub(known.expected) >= 0x8000 {
+                return Err(Drop::OutOfSequence);
+            }
+            known.expected = ns.wrapping_add(1);
         }
         self.receive_frame(client, bytes, frame, now)
     }
@@ -425,7 +433,9 @@ fn unwrap_l2tp(payload: &[u8]) -> Result<Inner, Drop> {
     }
     let (tunnel_id, session_id) = (word_at(payload, at), word_at(payload, at + 2));
     at += 4;
+    let mut ns = None;
     if flags & SEQUENCE != 0 {
+        ns = Some(word_at(payload, at));
         at += 4;
     }
     if flags & OFFSET != 0 {
@@ -437,7 +447,7 @@ fn unwrap_l2tp(payload: &[u8]) -> Result<Inner, Drop> {
     if at > end {
         return Err(Drop::BadL2tp);
     }
-    Ok(Inner::Data { tunnel_id, session_id, frame: at..end })
+    Ok(Inner::Data { tunnel_id, session_id, ns, frame: at..end })
 }
 
 #[cfg(test)]
@@ -468,7 +478,8 @@ mod tests {
         for form in forms {
             let packet = udp(&[form, &[0xaa]].concat());
             let frame = packet.len() - 1..packet.len();
-            assert_eq!(unwrap_l2tp(&packet), Ok(Inner::Data { tunnel_id: 5, session_id: 6, frame }), "{form:x?}");
+            let ns = (form[0] & 0x08 != 0).then_some(0);
+            assert_eq!(unwrap_l2tp(&packet), Ok(Inner::Data { tunnel_id: 5, session_id: 6, ns, frame }), "{form:x?}");
         }
     }
 
@@ -476,7 +487,7 @@ mod tests {
     fn what_lies_behind_the_udp_length_or_the_l2tp_length_is_cut_off() {
         let mut packet = udp(&[0x40, 0x02, 0, 9, 0, 5, 0, 6, 0xaa, 0xbb]);
         packet.extend([1, 2, 3]);
-        assert_eq!(unwrap_l2tp(&packet), Ok(Inner::Data { tunnel_id: 5, session_id: 6, frame: 16..17 }));
+        assert_eq!(unwrap_l2tp(&packet), Ok(Inner::Data { tunnel_id: 5, session_id: 6, ns: None, frame: 16..17 }));
     }
 
     #[test]

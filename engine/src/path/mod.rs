@@ -97,6 +97,8 @@ pub struct SessionPath {
     pub pfc: bool,
     /// Data headers carry their length (RFC 2661 §3.1).
     pub length_bit: bool,
+    /// Data messages are numbered both ways, and those of the client that come late are dropped (RFC 2661 §5.4).
+    pub sequencing: bool,
     /// IPv6, once IPV6CP is open; till then its packets go to the engine like any frame.
     pub ipv6: Option<Ipv6Path>,
 }
@@ -403,6 +405,8 @@ drops! {
     BadL2tp = "bad_l2tp",
     /// The tunnel or session id is not the client's.
     WrongSession = "wrong_session",
+    /// A numbered data message came after a later one.
+    OutOfSequence = "out_of_sequence",
     /// The PPP frame has no whole protocol field.
     BadPpp = "bad_ppp",
     /// IP before the client has an address.

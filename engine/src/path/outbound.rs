@@ -1,7 +1,7 @@
 //! From IP to ESP: client by destination, MSS, size, then PPP, L2TP, UDP and ESP headers written before the packet, sealed in place.
 
 use super::ipv6::upper_half;
-use super::sum::put;
+use super::sum::{put, word_at};
 use super::table::{Endpoint, OutboundSa, Seen, Table};
 use super::{ClientId, Drop, Encap, L2TP_PORT, MAX_REPLIES, Note, Notes, SessionPath, Worker};
 use crate::time::Instant;
@@ -108,11 +108,13 @@ impl<'a> Departure<'a> {
 /// The headers between ESP and IP, with zeros where the lengths go.
 #[derive(Clone, Copy, Default)]
 pub(super) struct Template {
-    octets: [u8; 20],
+    octets: [u8; 24],
     len: usize,
     /// Where PPP begins.
     ppp: usize,
     length_bit: bool,
+    /// Where Ns stands, if data messages are numbered.
+    ns: Option<usize>,
 }
 
 impl Template {
@@ -122,15 +124,41 @@ impl Template {
         template.add(&L2TP_PORT.to_be_bytes());
         template.add(&session.peer_port.to_be_bytes());
         template.add(&[0, 0, 0, 0]);
-        template.add(if session.length_bit { &[0x40, 0x02, 0, 0] } else { &[0x00, 0x02] });
+        let sequence = if session.sequencing { 0x08 } else { 0 };
+        template.add(&[sequence | if session.length_bit { 0x40 } else { 0 }, 0x02]);
+        if session.length_bit {
+            template.add(&[0, 0]);
+        }
         template.add(&session.peer_tunnel_id.to_be_bytes());
         template.add(&session.peer_session_id.to_be_bytes());
+        if session.sequencing {
+            template.ns = Some(template.len);
+            // Nr is reserved in data messages (RFC 2661 §3.1).
+            template.add(&[0, 0, 0, 0]);
+        }
         template.ppp = template.len;
         if !session.acfc {
             template.add(&[0xff, 0x03]);
         }
         template.add(if session.pfc { &[0x21] } else { &[0x00, 0x21] });
         template
+    }
+
+    /// The number of the next data message.
+    pub(super) fn next_ns(&self) -> u16 {
+        self.ns.map_or(0, |at| word_at(&self.octets, at))
+    }
+
+    /// Goes on with this number.
+    pub(super) fn set_next_ns(&mut self, ns: u16) {
+        if let Some(at) = self.ns {
+            put(&mut self.octets, at, ns.to_be_bytes());
+        }
+    }
+
+    /// A data message has been written.
+    fn advance(&mut self) {
+        self.set_next_ns(self.next_ns().wrapping_add(1));
     }
 
     fn add(&mut self, octets: &[u8]) {
@@ -269,6 +297,7 @@ impl Worker {
             self.fragment(departure, place, at, endpoint, usize::from(limit))
         } else {
             let (range, payload_len) = write_headers(departure, &client.template, sa, (len, is_ipv6))?;
+            client.template.advance();
             let sequence = take_sequence(sa, client.id, &mut self.notes)?;
             put(departure.buf, range.start + 4, sequence.to_be_bytes());
             sa.octets += range.len() as u64;
@@ -318,7 +347,7 @@ impl Worker {
         let Table { clients, outbound, .. } = table;
         let packet = departure.buf.get(departure.start..).unwrap_or_default();
         let packet = packet.get(..departure.len).unwrap_or_default();
-        let (Some(client), Some(sa)) = (clients.get(place), outbound.get(at)) else {
+        let (Some(client), Some(sa)) = (clients.get_mut(place), outbound.get(at)) else {
             return Out::Fragmented;
         };
         fragment_ipv4(packet, limit, &mut |header, data| {
@@ -331,6 +360,7 @@ impl Worker {
             let (mut bytes, payload_len) = lay_out(buffer, sa, &parts);
             let payload = sa.suite.payload_offset()..sa.suite.payload_offset() + payload_len;
             client.template.set_lengths(bytes.get_mut(payload).unwrap_or_default());
+            client.template.advance();
             owned.push(Owned { client: client.id, sa: at, bytes, payload_len, endpoint });
         });
         totals.fragmented += 1;
@@ -382,10 +412,7 @@ impl Worker {
 
     /// Seals a PPP frame as a data packet of the client's session.
     pub(super) fn seal_frame(&mut self, client: ClientId, ppp: &[u8]) -> bool {
-        let known = self.table.client(client).filter(|client| client.session.is_some());
-        let Some(template) = known.map(|client| client.template) else {
-            return false;
-        };
+        let Some(template) = self.table.next_template(client) else { return false };
         if ppp.len() > usize::from(MAX_LIMIT) {
             return false;
         }
@@ -395,10 +422,7 @@ impl Worker {
 
     /// Seals an IP packet of our own making as a data packet of the client's session.
     pub(super) fn seal_ip(&mut self, client: ClientId, packet: &[u8]) -> bool {
-        let known = self.table.client(client).filter(|client| client.session.is_some());
-        let Some(template) = known.map(|client| client.template) else {
-            return false;
-        };
+        let Some(template) = self.table.next_template(client) else { return false };
         if packet.len() > usize::from(MAX_LIMIT) {
             return false;
         }
@@ -462,6 +486,14 @@ fn mss_of(session: &SessionPath, is_ipv6: bool, fit: u16) -> Option<u16> {
 }
 
 impl Table {
+    /// The headers of a client's next data message.
+    pub(super) fn next_template(&mut self, id: ClientId) -> Option<Template> {
+        let client = self.clients.get_mut(self.place_of(id)?).filter(|client| client.session.is_some())?;
+        let template = client.template;
+        client.template.advance();
+        Some(template)
+    }
+
     /// The MSS for connections of a client, whose packets go out on the SA that is active.
     pub(super) fn mss(&self, client: usize, is_ipv6: bool) -> Option<u16> {
         let client = self.clients.get(client)?;
@@ -642,6 +674,7 @@ mod tests {
             acfc,
             pfc,
             length_bit,
+            sequencing: false,
             ipv6: None,
         };
         let plain = Template::of(&session(false, false, false));

@@ -23,6 +23,8 @@ pub struct PathState {
     pub outbound: Vec<OutboundState>,
     /// What has passed.
     pub counters: Counters,
+    /// Numbers of the next data messages of a session that counts them, ours and the client's.
+    pub numbers: (u16, u16),
     /// Packets that wait for an SA to be trusted.
     pub held: Vec<(Instant, Held)>,
 }

@@ -156,6 +156,8 @@ pub(super) struct Client {
     pub(super) endpoint: Option<Endpoint>,
     pub(super) session: Option<SessionPath>,
     pub(super) template: Template,
+    /// The number that the client's next data message should have.
+    pub(super) expected: u16,
     pub(super) counters: Counters,
     pub(super) control: Bucket,
     pub(super) icmp: Bucket,
@@ -194,6 +196,7 @@ impl Client {
             endpoint: None,
             session: None,
             template: Template::default(),
+            expected: 0,
             counters: Counters::default(),
             control: Bucket::default(),
             icmp: Bucket::default(),
@@ -436,7 +439,15 @@ impl Table {
             self.prefixes.insert(upper_half(prefix), at);
         }
         if let Some(client) = self.clients.get_mut(at) {
-            client.template = Template::of(&session);
+            let mut template = Template::of(&session);
+            // Told once more, a session goes on counting.
+            let ids = |session: &SessionPath| (session.local_tunnel_id, session.local_session_id);
+            if client.session.as_ref().is_some_and(|old| ids(old) == ids(&session)) {
+                template.set_next_ns(client.template.next_ns());
+            } else {
+                client.expected = 0;
+            }
+            client.template = template;
             client.session = Some(session);
         }
     }
@@ -579,12 +590,13 @@ impl Table {
             inbound: inbound.collect(),
             outbound: outbound.collect(),
             counters: client.counters,
+            numbers: (client.template.next_ns(), client.expected),
             held: Vec::new(),
         })
     }
 
     pub(super) fn restore(&mut self, state: PathState) -> bool {
-        let PathState { client: id, endpoint, session, inbound, outbound, counters, held: _ } = state;
+        let PathState { client: id, endpoint, session, inbound, outbound, counters, numbers, held: _ } = state;
         let _replaced = self.remove(id);
         let at = self.place_or_new(id);
         let mut whole = true;
@@ -604,6 +616,8 @@ impl Table {
         if let Some(client) = self.clients.get_mut(at) {
             client.endpoint = endpoint;
             client.counters = counters;
+            client.template.set_next_ns(numbers.0);
+            client.expected = numbers.1;
         }
         whole
     }

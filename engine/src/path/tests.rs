@@ -137,6 +137,7 @@ fn session() -> SessionPath {
         acfc: false,
         pfc: false,
         length_bit: false,
+        sequencing: false,
         ipv6: None,
     }
 }
@@ -655,6 +656,47 @@ fn the_mss_of_a_connection_is_lowered_both_ways() {
     assert_eq!(mirror.receive_ip(&esp), syn(HOST, CLIENT, 1_200));
     let esp = depart(&mut worker, &[syn(HOST, CLIENT, 900)]).remove(0).unwrap();
     assert_eq!(mirror.receive_ip(&esp), syn(HOST, CLIENT, 900));
+}
+
+#[test]
+fn numbered_data_is_numbered_both_ways_and_what_comes_late_is_dropped() {
+    let numbered = SessionPath { sequencing: true, length_bit: true, ..session() };
+    let (mut worker, mut mirror) = worker_with(AES_SHA1, numbered.clone());
+    let ns_of = |mirror: &Mirror, esp: &[u8]| {
+        let payload = mirror.receive(esp).2;
+        assert_eq!(payload[8..10], [0x48, 0x02], "{payload:x?}");
+        assert_eq!(usize::from(word_at(&payload, 10)) + 8, payload.len());
+        assert_eq!(word_at(&payload, 18), 0);
+        word_at(&payload, 16)
+    };
+    let packets: Vec<_> = (0..3).map(|_| to_client(60)).collect();
+    let sent: Vec<u16> = depart(&mut worker, &packets).iter().map(|p| ns_of(&mirror, p.as_ref().unwrap())).collect();
+    assert_eq!(sent, [0, 1, 2]);
+    // Frames of PPP count as well, and a session that is told again goes on counting.
+    worker.apply(Update::SealFrame { client: FIRST, ppp: vec![0xff, 3, 0xc0, 0x21, 9, 1, 0, 4] }, NOW);
+    assert_eq!(ns_of(&mirror, &worker.poll_sealed().unwrap().bytes), 3);
+    worker.apply(Update::Session(SessionPath { mru: 600, ..numbered }), NOW);
+    assert_eq!(depart(&mut worker, &[to_client(1_000)]), [Err(Out::Fragmented)]);
+    let fragments: Vec<u16> = core::iter::from_fn(|| worker.poll_sealed()).map(|p| ns_of(&mirror, &p.bytes)).collect();
+    assert_eq!(fragments, [4, 5]);
+    let ip = udp4(b"x");
+    let mut numbered = |ns: u16| {
+        let header = [&[0x08, 0x02, 0, 11, 0, 12][..], &ns.to_be_bytes(), &[0, 0, 0xff, 3, 0, 0x21]].concat();
+        mirror.send_l2tp(&[&header, &ip[..]].concat())
+    };
+    for (ns, passes) in
+        [(0, true), (1, true), (5, true), (3, false), (4, false), (6, true), (0x8006, true), (0x8006, false)]
+    {
+        let packet = numbered(ns);
+        let verdict = arrive_one(&mut worker, packet);
+        let expected =
+            if passes { matches!(verdict, Verdict::Ip(_)) } else { verdict == Verdict::Dropped(Drop::OutOfSequence) };
+        assert!(expected, "{ns}: {verdict:?}");
+    }
+    // Without the client's wish, numbers are read over.
+    worker.apply(Update::Session(session()), NOW);
+    let packet = numbered(1);
+    assert!(matches!(arrive_one(&mut worker, packet), Verdict::Ip(_)));
 }
 
 #[test]

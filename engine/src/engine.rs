@@ -593,7 +593,11 @@ impl Engine {
 
     fn on_established(&mut self, id: u32, cookies: Cookies, message: Message<'_>, now: Instant, out: &mut Outbox) {
         let Message { endpoint, .. } = message;
-        let tunnel = self.tunnel_for(id);
+        let mut tunnel = self.tunnel_for(id);
+        if tunnel.is_none() && message.header.exchange == ExchangeType::QuickMode {
+            self.free_a_tunnel(id, now, out);
+            tunnel = self.tunnel_for(id);
+        }
         let spi = free_spi(id, &self.spis, &mut self.rng);
         let ticket = self.tickets.draw();
         let Some(client) = self.clients.get_mut(&id) else {

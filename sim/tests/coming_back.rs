@@ -128,6 +128,25 @@ fn where_a_user_may_be_in_once_a_living_device_keeps_its_place_and_a_dead_one_do
 }
 
 #[test]
+fn where_all_tunnels_are_taken_one_whose_client_has_missed_a_keepalive_makes_room() {
+    let mut w = World::new(config(1, &[]), 17);
+    let old = w.add_natted(true, manner(false));
+    w.connect(old);
+    let address = w.peers[old].inside();
+    let other = w.add(Manner { user: "second".into(), password: "Second-2".into(), ..manner(false) });
+    w.dial(other);
+    w.run_for(Duration::from_secs(20));
+    assert!(w.told("no free tunnel") && w.reaches(old), "{}", w.story(other));
+    w.vanish(old);
+    w.vanish(other);
+    w.run_for(Duration::from_secs(30));
+    let new = w.add_natted(true, manner(true));
+    comes_up(&mut w, new);
+    assert_eq!(w.peers[new].inside(), address, "{}", w.story(new));
+    assert!(w.told("the client is silent, and its tunnel was needed"), "{}", w.story(new));
+}
+
+#[test]
 fn a_wrong_password_replaces_nothing() {
     let (mut w, old) = connected(15, true);
     w.vanish(old);

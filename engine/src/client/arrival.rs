@@ -63,16 +63,19 @@ impl Client {
         Some((since, times >= ASKED.len() && now.reached(until)))
     }
 
+    /// Whether it has missed a keepalive.
+    pub(crate) fn is_silent(&self, now: Instant) -> bool {
+        let beat = self.l2tp.as_ref().and_then(Tunnel::keepalive).map(|interval| interval + LATE);
+        beat.is_some_and(|beat| now.since(self.last_heard) > beat)
+    }
+
     /// What is to become of this session, whose user has come in once more as `newer`, and may perhaps be in only once.
     pub(crate) fn beside(&self, newer: &Client, alone: bool, now: Instant) -> Older {
-        let heard = now.since(self.last_heard);
-        let beat = self.l2tp.as_ref().and_then(Tunnel::keepalive).map(|interval| interval + LATE);
         if !self.carries() {
             return Older::Ends;
         }
-        let is_silent = beat.is_some_and(|beat| heard > beat);
         let name = |c: &Client| c.l2tp.as_ref().map(|t| (t.peer_hostname().to_owned(), t.peer_vendor().to_owned()));
-        if !alone && !is_silent && name(self) != name(newer) {
+        if !alone && !self.is_silent(now) && name(self) != name(newer) {
             return Older::Stays;
         }
         match newer.has_asked(now) {

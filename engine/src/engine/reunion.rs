@@ -109,6 +109,23 @@ impl Engine {
         true
     }
 
+    /// All tunnels are taken: the client that has been silent for longest, and has missed a keepalive, makes room.
+    pub(super) fn free_a_tunnel(&mut self, id: u32, now: Instant, out: &mut Outbox) {
+        let Some(client) = self.clients.get(&id) else { return };
+        let serves = |number: &u32| self.tunnels.get(number).is_some_and(|t| client.gateways.contains(&t.gateway.id));
+        let taken = self.by_tunnel.iter().filter(|(number, _)| serves(number));
+        let silent = taken.filter_map(|(_, owner)| self.clients.get(owner)).filter(|c| c.is_silent(now));
+        if let Some(older) = silent.min_by_key(|c| c.last_heard).map(|c| c.id) {
+            self.end_older(older, "the client is silent, and its tunnel was needed", now, out);
+        }
+    }
+
+    /// Ends a client's session, should it still be there to hear of it.
+    fn end_older(&mut self, id: u32, why: &str, now: Instant, out: &mut Outbox) {
+        self.with_client(id, now, out, |c, cx| c.shut_down(why, cx));
+        self.remove_client(id, why, now, out);
+    }
+
     /// A user has proved who it is. Older sessions of what looks like the same device end; a device that shows signs of
     /// life on its own is another one.
     fn on_arrived(&mut self, id: u32, now: Instant, out: &mut Outbox) {
@@ -129,8 +146,7 @@ impl Engine {
         }
         for (older, _) in judged.iter().filter(|(_, o)| *o == Older::Ends) {
             let why = format!("the client came back from {peer}");
-            self.with_client(*older, now, out, |c, cx| c.shut_down(&why, cx));
-            self.remove_client(*older, &why, now, out);
+            self.end_older(*older, &why, now, out);
         }
         let stays = judged.iter().any(|(_, o)| *o == Older::Stays);
         self.with_client(id, now, out, |c, cx| if alone && stays { c.turn_away(cx) } else { c.let_in(cx) });

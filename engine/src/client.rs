@@ -137,6 +137,8 @@ pub(crate) struct Client {
     claims: Vec<Claim>,
     /// Pairs that will never carry the tunnel.
     refused: Vec<u32>,
+    /// When that was told.
+    unproven_told: Option<Instant>,
 }
 
 /// What a client works with: all of it belongs to the engine.
@@ -247,6 +249,7 @@ impl Client {
             owners: vec![],
             claims: vec![],
             refused: vec![],
+            unproven_told: None,
         }
     }
 
@@ -324,7 +327,9 @@ impl Client {
             ike,
             trusted,
         });
-        self.idle_since = cx.now;
+        if trusted {
+            self.idle_since = cx.now;
+        }
         cx.event(Event::RespondIpsec { peer: self.endpoint.peer.ip(), algorithms: agreed.words.clone() });
         if first {
             cx.event(Event::TunnelUp { tunnel });
@@ -395,7 +400,7 @@ impl Client {
             return;
         }
         let is_known = self.l2tp.iter().chain(&self.ending).any(|t| t.local_id() == header.tunnel_id);
-        if !is_known || !self.is_trusted(spi) {
+        if !is_known || !(self.is_trusted(spi) || self.takes_over_unused(spi, cx)) {
             cx.affairs.push(Affair::Stray { spi, tunnel_id: header.tunnel_id });
             return;
         }
@@ -537,8 +542,11 @@ impl Client {
 
     /// When a client that is no use any more is given up.
     fn patience(&self) -> Option<Instant> {
-        if self.pairs.is_empty() || (self.l2tp.is_some() && !self.carries()) {
-            Some(self.idle_since.after(WITHOUT_SA))
+        let is_stranded = self.l2tp.is_some() && !self.carries();
+        if self.pairs.is_empty() || is_stranded {
+            // Where the user cannot be asked again, no new SA will ever carry the tunnel.
+            let is_lost = is_stranded && self.cannot_be_asked();
+            Some(self.idle_since.after(if is_lost { Duration::ZERO } else { WITHOUT_SA }))
         } else if self.l2tp.is_none() && self.ending.is_empty() {
             let silent = Duration::ZERO;
             Some(self.idle_since.after(if self.silent { silent } else { WITHOUT_TUNNEL }))

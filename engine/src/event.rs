@@ -303,8 +303,8 @@ impl fmt::Display for Event {
                         "nobody answered the CHAP challenge on them; the old ones go on until they end"
                     }
                     Unproven::Pap => {
-                        "the user came in by PAP, which cannot be asked again; the old ones go on until they end, \
-                         then the client must connect again; 'pp auth request mschap-v2' avoids this"
+                        "the user came in by PAP, which cannot be asked again; when the old ones end, \
+                         the client must connect again; 'pp auth request mschap-v2' avoids this"
                     }
                 })
             }

@@ -205,12 +205,22 @@ fn a_user_who_came_in_by_pap_keeps_the_old_sas_and_never_gets_new_ones_for_the_t
     w.act(c, |p, now| p.rekey_ike(now));
     w.run_for(Duration::from_secs(2));
     assert_eq!(w.lines("came in by PAP").len(), 1, "{}", w.story(c));
+    assert!(w.reaches(c), "{}", w.story(c));
     let other = w.add_nat();
     w.move_behind(c, other);
     w.act(c, |p, now| p.renew_all(now));
     w.run_for(Duration::from_secs(2));
     assert!(!w.reaches(c), "{}", w.story(c));
-    assert!(w.lines("came in by PAP").len() >= 2, "{}", w.story(c));
+    assert_eq!(w.lines("came in by PAP").len(), 1, "{}", w.story(c));
+}
+
+#[test]
+fn a_session_by_pap_whose_last_sa_is_deleted_ends_at_once_and_the_client_is_told() {
+    let (mut w, _, c) = connected(10, &[PAP]);
+    w.act(c, |p, now| p.rekey_ike(now));
+    w.run_for(Duration::from_secs(1));
+    assert!(w.routes.is_empty() && w.told("Disconnected"), "{}", w.story(c));
+    assert!(w.peers[c].dialogue().iter().any(|(_, l)| l.contains("<- delete Isakmp")), "{}", w.story(c));
 }
 
 #[test]

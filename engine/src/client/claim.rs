@@ -14,12 +14,15 @@ use crate::path::{Spi, Update};
 use crate::ppp::{Asked, Attempt, Rechallenge, Verdict};
 use crate::time::{Instant, earliest};
 use core::net::{IpAddr, SocketAddr};
+use core::time::Duration;
 use serde::{Deserialize, Serialize};
 
 /// Questions that may be open for one call; the oldest goes first.
 const MOST_CLAIMS: usize = 4;
 /// Pairs that are remembered as refused, so that each is told of once.
 const MOST_REFUSED: usize = 16;
+/// A refusal is told once for a client within this time.
+const TELL_AGAIN: Duration = Duration::from_secs(60);
 /// Pairs of one client that nobody has vouched for.
 const MOST_DISTRUSTED: usize = 2;
 
@@ -95,6 +98,17 @@ impl Client {
             let old = self.pairs.remove(at);
             self.retire(&old, cx);
         }
+    }
+
+    /// As long as nobody has come in by the tunnel there is nothing to take: whoever goes on with it owns it from here on,
+    /// alone. A client that dials twice at once does so.
+    pub(crate) fn takes_over_unused(&mut self, spi: u32, cx: &mut Context<'_>) -> bool {
+        let is_unused = self.call.as_ref().is_none_or(|call| call.user.is_none() && call.arrival.is_none());
+        let is_own = self.pairs.iter().any(|p| p.inbound == spi);
+        if is_unused && is_own {
+            self.take_ownership(spi, cx);
+        }
+        is_unused && is_own
     }
 
     /// An SCCRQ has opened a tunnel on this pair: whoever has made it owns the tunnel, and nobody else.
@@ -182,8 +196,11 @@ impl Client {
             self.refused.remove(0);
         }
         self.refused.push(spi);
-        let user = self.call.as_ref().and_then(|call| call.user.clone()).unwrap_or_default();
-        cx.out.push(Output::Event(Event::Unproven { tunnel: self.tunnel.unwrap_or(0), user, why }));
+        if self.unproven_told.is_none_or(|told| cx.now.since(told) >= TELL_AGAIN) {
+            self.unproven_told = Some(cx.now);
+            let user = self.call.as_ref().and_then(|call| call.user.clone()).unwrap_or_default();
+            cx.out.push(Output::Event(Event::Unproven { tunnel: self.tunnel.unwrap_or(0), user, why }));
+        }
         cx.affairs.push(Affair::Unproven { from, spi });
     }
 
@@ -204,6 +221,11 @@ impl Client {
         }
         self.last_heard = cx.now;
         self.idle_since = cx.now;
+    }
+
+    /// Whether its user came in by PAP.
+    pub(super) fn cannot_be_asked(&self) -> bool {
+        self.call.as_ref().is_some_and(|call| call.link.came_by_pap())
     }
 
     /// Nobody answered for this pair of ours: it is taken down, and the client is told.

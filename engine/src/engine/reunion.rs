@@ -36,9 +36,12 @@ impl Engine {
     ) {
         let Some(client) = self.clients.get(&id) else { return };
         if client.has_call(tunnel_id, session_id) {
-            let trusted = client.is_trusted(spi);
             return self.with_client(id, now, out, |c, cx| {
-                if trusted { c.on_frame(ppp, cx) } else { c.on_claim((id, spi), place, Some(ppp), cx) }
+                if c.is_trusted(spi) || c.takes_over_unused(spi, cx) {
+                    c.on_frame(ppp, cx);
+                } else {
+                    c.on_claim((id, spi), place, Some(ppp), cx);
+                }
             });
         }
         let owner = self.of_the_same_group(client).find(|c| c.has_call(tunnel_id, session_id)).map(|c| c.id);

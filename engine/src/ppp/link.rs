@@ -246,6 +246,11 @@ impl Link {
         matches!(self.stage, Stage::Network { .. })
     }
 
+    /// Whether the client was let in by its password alone.
+    pub fn came_by_pap(&self) -> bool {
+        matches!(&self.stage, Stage::Network { auth, .. } if auth.method() == Method::Pap)
+    }
+
     /// An Echo-Request, to see whether the client lives.
     pub fn ask_for_life(&mut self) {
         if self.lcp.is_opened() {

@@ -253,7 +253,13 @@ impl Client {
                 self.is_in = true;
                 self.request_ipcp();
             }
-            (Protocol::Chap, 4) | (Protocol::Pap, 3) => self.refused = Some(data),
+            (Protocol::Chap, 4) | (Protocol::Pap, 3) => {
+                // Its user does not try again, though it might.
+                if data.windows(3).any(|w| w == b"R=1") {
+                    self.out.push_back(packet(Protocol::Lcp, 5, 99, b""));
+                }
+                self.refused = Some(data);
+            }
             (Protocol::Eap, 1) if self.is_open() => self.on_eap(id, &data),
             (Protocol::Eap, 3) if self.response.take().is_some() => {
                 self.is_in = true;
@@ -628,8 +634,14 @@ fn chap_pap_goes_on_to_pap_and_follows_a_hint() {
 fn a_client_that_refuses_every_method_is_told_apart() {
     let outcome = converse(settings(&[Method::MsChapV2]), Client::new(&[], "himitsu"), Fate::Nothing);
     let cause = outcome.cause.unwrap();
-    assert_eq!(cause, Cause::MethodRefused { wanted: vec!["EAP".to_owned()], allowed: vec!["MS-CHAPv2".to_owned()] });
-    assert_eq!(cause.to_string(), "Authentication failed, the client wants EAP, 'pp auth request' allows MS-CHAPv2");
+    assert_eq!(
+        cause,
+        Cause::MethodRefused { wanted: vec!["EAP-MSCHAPv2".to_owned()], allowed: vec!["MS-CHAPv2".to_owned()] }
+    );
+    assert_eq!(
+        cause.to_string(),
+        "Authentication failed, the client wants EAP-MSCHAPv2, 'pp auth request' allows MS-CHAPv2"
+    );
 }
 
 #[test]

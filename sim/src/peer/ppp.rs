@@ -263,7 +263,13 @@ impl Peer {
                 }
                 self.on_verdict(true);
             }
-            4 => self.on_verdict(false),
+            4 => {
+                // Its user does not try again, though it might: it hangs up.
+                if data.windows(3).any(|w| w == b"R=1") {
+                    self.send_ppp(Protocol::Lcp, &Packet::encode(Code::TerminateRequest, 251, &[]));
+                }
+                self.on_verdict(false);
+            }
             _ => {}
         }
     }

@@ -1,9 +1,14 @@
 //! One client from its first SA to its last packet: joins IKE, ESP, L2TP and PPP, which do not know one another.
 
+mod arrival;
+mod claim;
 mod inside;
 
+use self::arrival::Arrival;
+pub(crate) use self::arrival::Older;
+use self::claim::Claim;
+pub(crate) use self::claim::{Affair, Place};
 use self::inside::Inside;
-use crate::aaa;
 use crate::event::{Event, Instance, Summary};
 use crate::ike::initiate::{self, Renewal, Terms};
 use crate::ike::keys::Cookies;
@@ -67,6 +72,10 @@ pub(crate) struct Pair {
     /// Octets of ESP in one direction at which it is renewed next.
     volume: Option<u64>,
     terms: Terms,
+    /// The ISAKMP SA that has made it.
+    ike: Cookies,
+    /// It carries the tunnel.
+    trusted: bool,
 }
 
 impl Pair {
@@ -87,6 +96,8 @@ pub(crate) struct Call {
     pub(crate) address: Option<Ipv4Addr>,
     pub(crate) up: Option<ppp::Up>,
     pub(crate) inside: Inside,
+    /// The user has proved who it is, and is let in when older sessions of the same user are settled.
+    pub(crate) arrival: Option<Arrival>,
     cause: Option<String>,
     base: Counters,
 }
@@ -120,6 +131,8 @@ pub(crate) struct Client {
     pub(crate) call: Option<Call>,
     pub(crate) traffic: Counters,
     pub(crate) last_heard: Instant,
+    /// The last control message or frame; unlike data, it is told of at once.
+    last_said: Instant,
     idle_since: Instant,
     keepalive_due: Option<Instant>,
     dpd: Option<(Instant, u32)>,
@@ -130,6 +143,13 @@ pub(crate) struct Client {
     /// It may cut the ICV of HMAC-SHA-256 to 96 bits, and it has been seen to.
     truncates: bool,
     shortens: bool,
+    /// ISAKMP SAs of whoever owns the tunnel.
+    owners: Vec<Cookies>,
+    claims: Vec<Claim>,
+    /// Pairs that will never carry the tunnel.
+    refused: Vec<u32>,
+    /// When that was told.
+    unproven_told: Option<Instant>,
 }
 
 /// What a client works with: all of it belongs to the engine.
@@ -147,6 +167,8 @@ pub(crate) struct Context<'a> {
     pub(crate) spis: &'a mut BTreeSet<u32>,
     /// What ISAKMP SAs want done: the engine does it when the client has settled.
     pub(crate) ike: Vec<(Cookies, ike::sa::Output)>,
+    /// What concerns more clients than this one: the engine sees to it when this one has settled.
+    pub(crate) affairs: Vec<Affair>,
 }
 
 /// Who waits for a computation.
@@ -229,6 +251,7 @@ impl Client {
             call: None,
             traffic: Counters::default(),
             last_heard: now,
+            last_said: now,
             idle_since: now,
             keepalive_due: None,
             dpd: None,
@@ -237,6 +260,10 @@ impl Client {
             renewal: None,
             truncates: false,
             shortens: false,
+            owners: vec![],
+            claims: vec![],
+            refused: vec![],
+            unproven_told: None,
         }
     }
 
@@ -251,20 +278,27 @@ impl Client {
     /// An ISAKMP SA of this client was established.
     pub(crate) fn add_ike(&mut self, sa: ike::sa::Sa, cx: &mut Context<'_>) {
         if self.ikes.len() >= MOST_IKE {
-            self.ikes.remove(0);
+            let stranger = self.ikes.iter().position(|old| !self.owns(old.cookies()));
+            self.ikes.remove(stranger.unwrap_or(0));
         }
         self.last_heard = cx.now;
         self.truncates |= sa.truncates();
         if let Some(interval) = self.dpd_interval(cx) {
             self.dpd = sa.has_dpd().then_some((cx.now.after(interval), 0));
         }
+        let cookies = sa.cookies();
         self.ikes.push(sa);
+        self.note_owner(cookies);
     }
 
     /// A pair of ESP SAs was agreed on.
-    pub(crate) fn install(&mut self, agreed: &Agreed, cx: &mut Context<'_>) {
+    pub(crate) fn install(&mut self, agreed: &Agreed, ike: Cookies, cx: &mut Context<'_>) {
         let Some(tunnel) = self.tunnel else { return };
         let first = self.pairs.is_empty();
+        let trusted = self.owns(ike);
+        if !trusted {
+            self.make_room_for_distrusted(cx);
+        }
         while self.pairs.len() >= MOST_PAIRS {
             let old = self.pairs.remove(0);
             self.retire(&old, cx);
@@ -287,6 +321,9 @@ impl Client {
             replay: ReplayState::default(),
             encap,
         });
+        if !trusted {
+            cx.path(Update::Distrust { spi: Spi(agreed.inbound) });
+        }
         cx.path(Update::InstallOutbound {
             client,
             spi: Spi(agreed.outbound),
@@ -294,7 +331,7 @@ impl Client {
             suite,
             keymat: agreed.keys_out.clone(),
             first_sequence: 1,
-            active: first,
+            active: first && trusted,
         });
         if self.truncates && !self.shortens && suite.shortened().is_some() {
             cx.path(Update::MayShorten { spi: Spi(agreed.inbound) });
@@ -312,8 +349,12 @@ impl Client {
             renew_at: cx.now.after(ike::sa::near_end(agreed.life)),
             volume,
             terms: agreed.terms.clone(),
+            ike,
+            trusted,
         });
-        self.idle_since = cx.now;
+        if trusted {
+            self.idle_since = cx.now;
+        }
         cx.event(Event::RespondIpsec { peer: self.endpoint.peer.ip(), algorithms: agreed.words.clone() });
         if first {
             cx.event(Event::TunnelUp { tunnel });
@@ -343,7 +384,11 @@ impl Client {
     /// The client confirmed a pair, or has used it: send on it from here on.
     pub(crate) fn confirmed(&mut self, inbound: u32, cx: &mut Context<'_>) {
         if let Some(p) = self.pairs.iter().find(|p| p.inbound == inbound) {
-            cx.path(Update::Activate { client: self.client_id(), spi: Spi(p.outbound) });
+            if p.trusted {
+                cx.path(Update::Activate { client: self.client_id(), spi: Spi(p.outbound) });
+            } else {
+                self.on_claim((self.id, inbound), self.place(), None, cx);
+            }
         }
         for sa in &mut self.ikes {
             sa.saw_use(inbound);
@@ -356,7 +401,7 @@ impl Client {
             core::mem::take(&mut self.pairs).into_iter().partition(|p| outbound.contains(&p.outbound));
         self.pairs = kept;
         // The newest that is left carries on, should the deleted one have been in use.
-        if let (false, Some(p)) = (gone.is_empty(), self.pairs.last()) {
+        if let (false, Some(p)) = (gone.is_empty(), self.pairs.iter().rfind(|p| p.trusted)) {
             cx.path(Update::Activate { client: self.client_id(), spi: Spi(p.outbound) });
         }
         for p in &gone {
@@ -368,8 +413,7 @@ impl Client {
     }
 
     /// An L2TP control message came through ESP.
-    pub(crate) fn on_l2tp(&mut self, peer_port: u16, message: &[u8], cx: &mut Context<'_>) {
-        self.last_heard = cx.now;
+    pub(crate) fn on_l2tp(&mut self, spi: u32, peer_port: u16, message: &[u8], cx: &mut Context<'_>) {
         let Ok((header, _)) = wire::l2tp::Header::decode(message) else {
             return;
         };
@@ -377,9 +421,15 @@ impl Client {
             return;
         }
         if header.tunnel_id == 0 {
-            self.on_sccrq(peer_port, message, cx);
+            self.on_sccrq(spi, peer_port, message, cx);
             return;
         }
+        let is_known = self.l2tp.iter().chain(&self.ending).any(|t| t.local_id() == header.tunnel_id);
+        if !is_known || !(self.is_trusted(spi) || self.takes_over_unused(spi, cx)) {
+            cx.affairs.push(Affair::Stray { spi, tunnel_id: header.tunnel_id });
+            return;
+        }
+        (self.last_heard, self.last_said) = (cx.now, cx.now);
         if let Some(t) = self.l2tp.as_mut().filter(|t| t.local_id() == header.tunnel_id) {
             t.handle_control(message, cx.rng, cx.now);
         } else if let Some(t) = self.ending.iter_mut().find(|t| t.local_id() == header.tunnel_id) {
@@ -388,32 +438,35 @@ impl Client {
     }
 
     /// A message for tunnel 0 is an SCCRQ, a repetition of one, or Apple's Hello that only wakes IPsec.
-    fn on_sccrq(&mut self, peer_port: u16, message: &[u8], cx: &mut Context<'_>) {
+    fn on_sccrq(&mut self, spi: u32, peer_port: u16, message: &[u8], cx: &mut Context<'_>) {
         let Some(tunnel) = self.tunnel.and_then(|n| cx.tunnels.get(&n)) else {
             return;
         };
         if self.closing {
             return;
         }
+        let trusted = self.is_trusted(spi);
         let settings = l2tp_settings(tunnel, self.endpoint);
         let Some(assigned) = l2tp::assigned_tunnel_id(message, settings.secret.as_ref()) else {
             // A StopCCN may come this way before the client has learned our id.
-            if let Some(t) = &mut self.l2tp {
+            if let Some(t) = self.l2tp.as_mut().filter(|_| trusted) {
                 t.handle_control(message, cx.rng, cx.now);
             }
             return;
         };
-        if let Some(t) = self.l2tp.as_mut().filter(|t| t.repeats(assigned, cx.now)) {
+        if let Some(t) = self.l2tp.as_mut().filter(|t| trusted && t.repeats(assigned, cx.now)) {
             t.handle_control(message, cx.rng, cx.now);
             return;
         }
         let local = self.free_tunnel_id(cx.rng);
         match Tunnel::accept(message, local, peer_port, settings, cx.rng, cx.now) {
             Ok(t) => {
+                self.last_heard = cx.now;
                 self.end_call("the client dialled again", cx);
+                self.take_ownership(spi, cx);
                 // What still goes to an old tunnel of the same id would reach the new one.
                 self.ending.retain(|t| t.peer_id() != assigned);
-                if let Some(mut old) = self.l2tp.replace(t).filter(|old| old.peer_id() != assigned) {
+                if let Some(mut old) = self.l2tp.replace(t).filter(|old| trusted && old.peer_id() != assigned) {
                     old.close(l2tp::stop::GENERAL, 0, "dialled again", cx.now);
                     self.keep_ending(old);
                 }
@@ -422,7 +475,7 @@ impl Client {
                 for line in refusal.log {
                     cx.event(Event::L2tp(line));
                 }
-                if let Some(message) = refusal.reply {
+                if let Some(message) = refusal.reply.filter(|_| trusted) {
                     self.seal(peer_port, message, cx);
                 }
             }
@@ -448,7 +501,7 @@ impl Client {
 
     /// A PPP frame that is not IP came through the session.
     pub(crate) fn on_frame(&mut self, frame: &[u8], cx: &mut Context<'_>) {
-        self.last_heard = cx.now;
+        (self.last_heard, self.last_said) = (cx.now, cx.now);
         if let Some(call) = &mut self.call {
             call.link.handle_frame(frame, cx.rng, cx.now);
         }
@@ -480,7 +533,7 @@ impl Client {
     /// Sends an L2TP message through ESP.
     fn seal(&self, peer_port: u16, l2tp: Vec<u8>, cx: &mut Context<'_>) {
         // Between two SAs nothing can be sent; what matters is repeated.
-        if !self.pairs.is_empty() {
+        if self.carries() {
             cx.path(Update::Seal { client: self.client_id(), source_port: L2TP_PORT, peer_port, l2tp });
         }
     }
@@ -514,8 +567,11 @@ impl Client {
 
     /// When a client that is no use any more is given up.
     fn patience(&self) -> Option<Instant> {
-        if self.pairs.is_empty() {
-            Some(self.idle_since.after(WITHOUT_SA))
+        let is_stranded = self.l2tp.is_some() && !self.carries();
+        if self.pairs.is_empty() || is_stranded {
+            // Where the user cannot be asked again, no new SA will ever carry the tunnel.
+            let is_lost = is_stranded && self.cannot_be_asked();
+            Some(self.idle_since.after(if is_lost { Duration::ZERO } else { WITHOUT_SA }))
         } else if self.l2tp.is_none() && self.ending.is_empty() {
             let silent = Duration::ZERO;
             Some(self.idle_since.after(if self.silent { silent } else { WITHOUT_TUNNEL }))
@@ -575,9 +631,13 @@ impl Client {
 
     /// The pp that serves this client's tunnel.
     fn pp<'c>(&self, cx: &Context<'c>) -> Option<&'c Pp> {
-        match cx.tunnels.get(&self.tunnel?)?.pp {
-            PpRef::Anonymous => Some(&cx.config.anonymous),
-            PpRef::Number(n) => cx.config.pps.get(&n),
+        self.pp_of(cx.config, cx.tunnels)
+    }
+
+    pub(crate) fn pp_of<'c>(&self, config: &'c Config, tunnels: &BTreeMap<u32, L2tpTunnel>) -> Option<&'c Pp> {
+        match tunnels.get(&self.tunnel?)?.pp {
+            PpRef::Anonymous => Some(&config.anonymous),
+            PpRef::Number(n) => config.pps.get(&n),
         }
     }
 
@@ -607,6 +667,7 @@ impl Client {
             address: None,
             up: None,
             inside: Inside::default(),
+            arrival: None,
             cause: None,
             base: self.traffic,
         });
@@ -615,6 +676,8 @@ impl Client {
     /// Ends the call, whoever wanted it: address, route and instance are given back, and it is told.
     fn end_call(&mut self, why: &str, cx: &mut Context<'_>) {
         let Some(call) = self.call.take() else { return };
+        self.claims.clear();
+        self.refused.clear();
         cx.path(Update::SessionGone { client: self.client_id() });
         cx.instances.remove(&call.instance);
         inside::give_back(&call.inside, cx);
@@ -644,7 +707,7 @@ impl Client {
         while let Some(output) = self.call.as_mut().and_then(|c| c.link.poll_output()) {
             moved = true;
             match output {
-                ppp::Output::Send(_) if self.pairs.is_empty() => {}
+                ppp::Output::Send(_) if !self.carries() => {}
                 ppp::Output::Send(ppp) => cx.path(Update::SealFrame { client: self.client_id(), ppp }),
                 ppp::Output::Log(log) => self.tell_ppp(log, cx),
                 ppp::Output::Authenticate(attempt) => self.authenticate(&attempt, cx),
@@ -711,28 +774,9 @@ impl Client {
             acfc: up.is_some_and(|u| u.acfc),
             pfc: up.is_some_and(|u| u.pfc),
             length_bit: true,
+            sequencing: t.sequencing_required(),
             ipv6: inside.and_then(|inside| inside.path(mss)),
         }));
-    }
-
-    fn authenticate(&mut self, attempt: &ppp::Attempt, cx: &mut Context<'_>) {
-        let Some(pp) = self.pp(cx) else { return };
-        let mut verdict = aaa::check(&pp.users, attempt);
-        if let ppp::Verdict::Accept { user, .. } = &verdict
-            && pp.multi_connect_prohibit
-            && cx.pool.has(user)
-        {
-            verdict = ppp::Verdict::Reject { why: ppp::Why::AlreadyConnected };
-        }
-        let Some(call) = &mut self.call else { return };
-        match &verdict {
-            ppp::Verdict::Accept { user, .. } => call.user = Some(user.clone()),
-            ppp::Verdict::Reject { why } => {
-                let user: String = String::from_utf8_lossy(&attempt.user).chars().filter(|c| !c.is_control()).collect();
-                cx.out.push(Output::Event(Event::AuthFailed { instance: call.instance, user, why: *why }));
-            }
-        }
-        call.link.authorise(verdict, cx.rng, cx.now);
     }
 
     fn lend(&mut self, user: &str, asked: Option<Ipv4Addr>, cx: &mut Context<'_>) {
@@ -872,6 +916,8 @@ impl Client {
         }
         next = earliest(next, self.call.as_ref().and_then(|c| c.link.poll_timeout()));
         next = earliest(next, self.inside_due());
+        next = earliest(next, self.claims_due());
+        next = earliest(next, self.arrival_due());
         next = earliest(next, self.keepalive_due);
         earliest(next, self.dpd.filter(|_| !self.ikes.is_empty()).map(|d| d.0))
     }
@@ -897,6 +943,8 @@ impl Client {
             call.link.handle_timeout(cx.rng, cx.now);
         }
         self.on_inside_timer(cx);
+        self.on_claims_timer(cx);
+        self.on_arrival_timer(cx);
         if self.keepalive_due.is_some_and(|due| cx.now.reached(due)) {
             self.keepalive_due = self.nat_keepalive(cx).map(|i| cx.now.after(i));
             cx.out.push(Output::Keepalive { endpoint: self.endpoint });
@@ -1016,7 +1064,7 @@ impl Client {
         for p in gone {
             self.retire(p, cx);
         }
-        if let Some(p) = self.pairs.last() {
+        if let Some(p) = self.pairs.iter().rfind(|p| p.trusted) {
             cx.path(Update::Activate { client: self.client_id(), spi: Spi(p.outbound) });
         } else {
             self.idle_since = cx.now;
@@ -1064,6 +1112,7 @@ impl Client {
     /// INITIAL-CONTACT: the client remembers nothing but the exchange that it says this in, the newest.
     pub(crate) fn begin_anew(&mut self, cx: &mut Context<'_>) {
         if let Some(newest) = self.ikes.pop() {
+            self.owners = vec![newest.cookies()];
             self.ikes = vec![newest];
         }
         self.end_call("the client began anew", cx);

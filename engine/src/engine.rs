@@ -1,5 +1,7 @@
 //! The door: one input, its outputs, the next wake-up. Only this file holds clients.
 
+mod reunion;
+
 use crate::client::{Client, Context, Fate, Tickets, Waiting, free_spi};
 use crate::event::{Event, Instance};
 use crate::ike::aggressive::{self, Party};
@@ -102,6 +104,7 @@ macro_rules! context {
             tickets: &mut $engine.tickets,
             spis: &mut $engine.spis,
             ike: vec![],
+            affairs: vec![],
         }
     };
 }
@@ -271,7 +274,7 @@ impl Engine {
             self.remove_client(id, "the client has left", now, out);
             return;
         }
-        let wanted = cx.ike;
+        let (wanted, affairs) = (cx.ike, cx.affairs);
         for gone in before.iter().filter(|c| !client.ikes.iter().any(|sa| sa.cookies() == **c)) {
             self.owners.remove(gone);
         }
@@ -288,6 +291,9 @@ impl Engine {
         self.note_deadline(id, next);
         for (cookies, output) in wanted {
             self.apply(id, cookies, endpoint, tunnel, vec![output], now, out);
+        }
+        for affair in affairs {
+            self.on_affair(id, affair, now, out);
         }
     }
 
@@ -312,6 +318,7 @@ impl Engine {
         self.by_peer.retain(|_, owner| *owner != id);
         self.renewals.retain(|_, owner| *owner != id);
         self.by_tunnel.retain(|_, owner| *owner != id);
+        self.clients.values_mut().for_each(|c| c.forget_claims_of(id));
     }
 
     /// Tells why something of this source was not taken, once a minute for each kind.
@@ -713,7 +720,11 @@ impl Engine {
 
     fn on_established(&mut self, id: u32, cookies: Cookies, message: Message<'_>, now: Instant, out: &mut Outbox) {
         let Message { endpoint, .. } = message;
-        let tunnel = self.tunnel_for(id);
+        let mut tunnel = self.tunnel_for(id);
+        if tunnel.is_none() && message.header.exchange == ExchangeType::QuickMode {
+            self.free_a_tunnel(id, now, out);
+            tunnel = self.tunnel_for(id);
+        }
         let spi = free_spi(id, &self.spis, &mut self.rng);
         let ticket = self.tickets.draw();
         let Some(client) = self.clients.get_mut(&id) else {
@@ -811,7 +822,7 @@ impl Engine {
                     }
                     self.with_client(id, now, out, |client, cx| {
                         client.tunnel = client.tunnel.or(tunnel);
-                        client.install(&agreed, cx);
+                        client.install(&agreed, cookies, cx);
                     });
                     self.forget_spis();
                 }
@@ -941,8 +952,11 @@ impl Engine {
 
     fn on_note(&mut self, note: Note, now: Instant, out: &mut Outbox) {
         match note {
-            Note::Control { client, peer_port, l2tp, .. } => {
-                self.with_client(client.0, now, out, |c, cx| c.on_l2tp(peer_port, &l2tp, cx));
+            Note::Control { client, spi, peer_port, l2tp } => {
+                self.with_client(client.0, now, out, |c, cx| c.on_l2tp(spi.0, peer_port, &l2tp, cx));
+            }
+            Note::Stray { client, spi, place, tunnel_id, session_id, ppp } => {
+                self.on_stray((client.0, spi.0), place, (tunnel_id, session_id), &ppp, now, out);
             }
             Note::Frame { client, ppp } => self.with_client(client.0, now, out, |c, cx| c.on_frame(&ppp, cx)),
             Note::Used { client, spi } => self.with_client(client.0, now, out, |c, cx| c.confirmed(spi.0, cx)),

@@ -54,6 +54,17 @@ pub struct Summary {
     pub cause: String,
 }
 
+/// Why a pair was not let carry a tunnel.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Unproven {
+    /// The answer was wrong, or another user's.
+    WrongAnswer,
+    /// No answer came.
+    NoAnswer,
+    /// The user came in by PAP, which cannot be asked again.
+    Pap,
+}
+
 /// Something worth telling.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Event {
@@ -126,6 +137,15 @@ pub enum Event {
         from: SocketAddr,
         /// To where.
         to: SocketAddr,
+    },
+    /// SAs that would go on with a tunnel were not let carry it.
+    Unproven {
+        /// The tunnel interface.
+        tunnel: u32,
+        /// Whose call it is.
+        user: String,
+        /// Why.
+        why: Unproven,
     },
     /// A user has been authenticated.
     CallDetected {
@@ -246,6 +266,7 @@ impl Event {
             | Self::TunnelUp { .. }
             | Self::TunnelDown { .. }
             | Self::Moved { .. }
+            | Self::Unproven { .. }
             | Self::CallDetected { .. }
             | Self::AuthFailed { .. }
             | Self::IpcpUp { .. }
@@ -298,6 +319,19 @@ impl fmt::Display for Event {
             Self::L2tp(line) => write!(f, "[L2TP] {line}"),
             Self::Moved { tunnel, from, to } => {
                 write!(f, "[IKE] TUNNEL[{tunnel}] the client moved from {from} to {to}")
+            }
+            Self::Unproven { tunnel, user, why } => {
+                write!(f, "[L2TP] TUNNEL[{tunnel}] new SAs do not carry the call of user '{user}': ")?;
+                f.write_str(match why {
+                    Unproven::WrongAnswer => "whoever has made them answered the CHAP challenge wrongly",
+                    Unproven::NoAnswer => {
+                        "nobody answered the CHAP challenge on them; the old ones go on until they end"
+                    }
+                    Unproven::Pap => {
+                        "the user came in by PAP, which cannot be asked again; when the old ones end, \
+                         the client must connect again; 'pp auth request mschap-v2' avoids this"
+                    }
+                })
             }
             Self::CallDetected { instance, user } => write!(f, "{instance} Call detected from user '{user}'"),
             Self::AuthFailed { instance, user, why } => {

@@ -68,6 +68,7 @@ fn worker() -> Worker {
         acfc: false,
         pfc: false,
         length_bit: true,
+        sequencing: false,
         ipv6: None,
     };
     worker.apply(Update::Session(session), now);

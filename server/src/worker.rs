@@ -577,6 +577,7 @@ mod tests {
             acfc: false,
             pfc: false,
             length_bit: false,
+            sequencing: false,
             ipv6: None,
         };
         let (spi, keymat) = (Spi(0x1000), Secret::new(keymat()));

@@ -58,8 +58,10 @@ impl World {
             let paired: BTreeSet<Spi> = state.outbound.iter().map(|sa| sa.paired).collect();
             let inbound: BTreeSet<Spi> = state.inbound.iter().map(|sa| sa.spi).collect();
             assert_eq!(paired, inbound, "half a pair");
-            let active = state.outbound.iter().filter(|sa| sa.active).count();
-            assert_eq!(active, usize::from(!state.outbound.is_empty()), "not one active SA");
+            let trusted: BTreeSet<Spi> = state.inbound.iter().filter(|sa| sa.trusted).map(|sa| sa.spi).collect();
+            let active: Vec<Spi> = state.outbound.iter().filter(|sa| sa.active).map(|sa| sa.paired).collect();
+            assert_eq!(active.len(), usize::from(!trusted.is_empty()), "not one active SA");
+            assert!(active.iter().all(|spi| trusted.contains(spi)), "an SA that nobody has vouched for is active");
         }
         assert_eq!(owned, installed, "the engine's pairs and the data path's SAs differ");
         assert!(self.worker.len() <= self.engine.client_ids().count(), "a client that only the data path knows");

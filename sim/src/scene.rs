@@ -38,6 +38,26 @@ impl World {
         n
     }
 
+    /// One client pretends that another's session is its own ([`crate::Peer::pretend`]).
+    pub fn pretend(&mut self, thief: usize, victim: usize, user: Option<(&str, &str)>) {
+        let mut peers = core::mem::take(&mut self.peers);
+        assert_ne!(thief, victim, "a client cannot rob itself");
+        let (front, back) = peers.split_at_mut(thief.max(victim));
+        let (low, high) = (&mut front[thief.min(victim)], &mut back[0]);
+        if thief < victim {
+            low.pretend(high, user)
+        } else {
+            high.pretend(low, user)
+        }
+        self.peers = peers;
+    }
+
+    /// The host behind the server sends a client an IP packet of its own accord.
+    pub fn host_calls(&mut self, inside: core::net::Ipv4Addr) {
+        let ip = packet::udp((HOST, ECHO), (inside, 9), b"from the host");
+        self.tun_receives(&ip);
+    }
+
     /// Asks for an echo and waits for it.
     pub fn reaches(&mut self, who: usize) -> bool {
         let n = self.echo(who, 100);

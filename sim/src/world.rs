@@ -491,12 +491,17 @@ impl World {
             _ => None,
         };
         if let Some(ip) = &ip {
-            self.watch_inner(ip);
-        }
-        if let Some(answer) = ip.and_then(|ip| packet::echo(&ip)) {
-            self.schedule(Duration::from_millis(1), Delivery::Lan(answer));
+            self.tun_takes(ip);
         }
         self.drain_worker();
+    }
+
+    /// An IP packet comes out of the tunnel.
+    fn tun_takes(&mut self, ip: &[u8]) {
+        self.watch_inner(ip);
+        if let Some(answer) = packet::echo(ip) {
+            self.schedule(Duration::from_millis(1), Delivery::Lan(answer));
+        }
     }
 
     /// A packet of the host for a client.
@@ -519,7 +524,9 @@ impl World {
 
     fn drain_worker(&mut self) {
         self.drain_sealed();
-        while self.worker.poll_reply().is_some() {}
+        while let Some(ip) = self.worker.poll_reply() {
+            self.tun_takes(&ip);
+        }
         while let Some(note) = self.worker.poll_note() {
             self.input(Input::Note(note));
         }
@@ -556,6 +563,9 @@ impl World {
                 Output::Path(update) => {
                     self.worker.apply(update, self.now);
                     self.drain_sealed();
+                    while let Some(ip) = self.worker.poll_reply() {
+                        self.tun_takes(&ip);
+                    }
                 }
                 Output::Event(e) => self.events.push((self.now, e)),
                 Output::Host(HostChange::ClientUp { address, .. }) => {

@@ -44,17 +44,128 @@ fn from_the_same_place_it_is_up_at_once_with_the_same_address() {
     }
 }
 
+/// It is up with the address that it had, and its old session is gone.
+fn has_replaced(w: &mut World, new: usize, address: Option<core::net::Ipv4Addr>) {
+    comes_up(w, new);
+    assert_eq!(w.peers[new].inside(), address, "{}", w.story(new));
+    assert_eq!((w.routes.len(), w.engine.client_ids().count()), (1, 1), "{}", w.story(new));
+    assert_eq!(w.lines("Disconnected, cause [the client came back from").len(), 1, "{}", w.story(new));
+    w.run_for(Duration::from_secs(300));
+    assert!(w.peers[new].is_up() && w.reaches(new), "{}", w.story(new));
+    assert!(!w.told("fell silent"), "{}", w.story(new));
+}
+
 #[test]
-fn from_a_new_port_of_its_nat_it_is_up_at_once_and_the_old_session_is_given_up() {
+fn from_a_new_port_of_its_nat_it_replaces_its_old_session_at_once_and_keeps_its_address() {
     for initial_contact in [false, true] {
         let (mut w, old) = connected(2, true);
+        let address = w.peers[old].inside();
         let new = w.replace(old, manner(initial_contact));
-        comes_up(&mut w, new);
-        w.run_for(Duration::from_secs(180));
-        assert_eq!(w.lines("fell silent").len(), 1, "{}", w.story(new));
-        assert_eq!(w.routes.len(), 1, "{}", w.story(new));
-        assert!(w.reaches(new), "{}", w.story(new));
-        assert_eq!(w.engine.client_ids().count(), 1, "{}", w.story(new));
+        has_replaced(&mut w, new, address);
+    }
+}
+
+#[test]
+fn from_another_network_it_replaces_its_old_session_at_once_and_keeps_its_address() {
+    for pause in [0, 3, 30] {
+        for natted in [false, true] {
+            let (mut w, old) = connected(11, true);
+            let address = w.peers[old].inside();
+            w.vanish(old);
+            w.run_for(Duration::from_secs(pause));
+            let new = w.add_natted(natted, manner(true));
+            has_replaced(&mut w, new, address);
+        }
+    }
+}
+
+#[test]
+fn a_device_that_takes_the_place_of_a_silent_one_gets_its_address_whatever_its_name_is() {
+    let (mut w, old) = connected(12, true);
+    let address = w.peers[old].inside();
+    w.vanish(old);
+    w.run_for(Duration::from_secs(40));
+    let new = w.add(Manner { host_name: "another".into(), ..manner(true) });
+    has_replaced(&mut w, new, address);
+}
+
+#[test]
+fn two_devices_of_one_user_are_in_at_the_same_time_even_if_they_look_alike() {
+    for name in ["sim", "another"] {
+        let (mut w, first) = connected(13, true);
+        for n in 0..2 {
+            let nat = w.add_nat();
+            let more = w.add_behind(nat, Manner { host_name: name.into(), ..manner(n == 0) });
+            comes_up(&mut w, more);
+            assert!(w.reaches(first), "{}", w.story(first));
+        }
+        assert_eq!((w.routes.len(), w.engine.client_ids().count()), (3, 3), "{}", w.story(first));
+        w.run_for(Duration::from_secs(300));
+        assert!((0..3).all(|c| w.reaches(c)), "{}", w.story(first));
+        assert!(!w.told("Disconnected"), "{}", w.story(first));
+    }
+}
+
+#[test]
+fn where_a_user_may_be_in_once_a_living_device_keeps_its_place_and_a_dead_one_does_not() {
+    let once = ["pp select anonymous\n pp auth multi connect prohibit on\n pp select none"];
+    for name in ["sim", "another"] {
+        let mut w = World::new(config(4, &once), 14);
+        let first = w.add_natted(true, manner(false));
+        w.connect(first);
+        let address = w.peers[first].inside();
+        let second = w.add(Manner { host_name: name.into(), ..manner(false) });
+        w.dial(second);
+        w.run_for(SOON);
+        assert!(!w.peers[second].is_up() && w.reaches(first), "{}", w.story(second));
+        assert_eq!(w.lines("connected already, and").len(), 1, "{}", w.story(second));
+        // The one that was turned away is forgotten.
+        w.run_for(Duration::from_secs(240));
+        w.vanish(first);
+        let third = w.add(Manner { host_name: name.into(), ..manner(false) });
+        has_replaced(&mut w, third, address);
+    }
+}
+
+#[test]
+fn where_all_tunnels_are_taken_one_whose_client_has_missed_a_keepalive_makes_room() {
+    let mut w = World::new(config(1, &[]), 17);
+    let old = w.add_natted(true, manner(false));
+    w.connect(old);
+    let address = w.peers[old].inside();
+    let other = w.add(Manner { user: "second".into(), password: "Second-2".into(), ..manner(false) });
+    w.dial(other);
+    w.run_for(Duration::from_secs(20));
+    assert!(w.told("no free tunnel") && w.reaches(old), "{}", w.story(other));
+    w.vanish(old);
+    w.vanish(other);
+    w.run_for(Duration::from_secs(30));
+    let new = w.add_natted(true, manner(true));
+    comes_up(&mut w, new);
+    assert_eq!(w.peers[new].inside(), address, "{}", w.story(new));
+    assert!(w.told("the client is silent, and its tunnel was needed"), "{}", w.story(new));
+}
+
+#[test]
+fn a_wrong_password_replaces_nothing() {
+    let (mut w, old) = connected(15, true);
+    w.vanish(old);
+    let new = w.add(Manner { password: "wrong".into(), ..manner(true) });
+    w.dial(new);
+    w.run_for(SOON);
+    assert_eq!(w.routes.len(), 1, "{}", w.story(new));
+    assert!(!w.told("Disconnected, cause [the client came back"), "{}", w.story(new));
+}
+
+#[test]
+fn thirty_reconnects_in_a_row_from_a_new_port_each_leave_one_session() {
+    let (mut w, mut c) = connected(16, true);
+    let address = w.peers[c].inside();
+    for n in 0..30 {
+        c = w.replace(c, manner(n % 2 == 0));
+        comes_up(&mut w, c);
+        assert_eq!(w.peers[c].inside(), address);
+        assert_eq!((w.routes.len(), w.engine.client_ids().count()), (1, 1), "{}", w.story(c));
     }
 }
 

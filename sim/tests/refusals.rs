@@ -45,7 +45,7 @@ fn a_wrong_password() {
             "PP[ANONYMOUS02] PPP authentication of user 'vpnuser' failed: wrong password; type the one of \
              'pp auth username vpnuser' in the client (mind upper and lower case)",
             "PP[ANONYMOUS02] Disconnected, cause [Authentication failed, wrong password for user 'vpnuser'] \
-             peer=100.64.0.11:500 duration=2s received=0/0 sent=0/0",
+             peer=100.64.0.11:500 duration=3s received=0/0 sent=0/0",
         ]
     );
 }
@@ -62,7 +62,7 @@ fn an_unknown_user() {
             "PP[ANONYMOUS02] PPP authentication of user 'nobody' failed: there is no such user; \
              add 'pp auth username nobody PASSWORD' or correct the name in the client",
             "PP[ANONYMOUS02] Disconnected, cause [Authentication failed, there is no user 'nobody'] \
-             peer=100.64.0.11:500 duration=2s received=0/0 sent=0/0",
+             peer=100.64.0.11:500 duration=3s received=0/0 sent=0/0",
         ]
     );
 }

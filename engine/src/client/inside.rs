@@ -133,12 +133,13 @@ impl Client {
     pub(super) fn settle_inside(&mut self, cx: &mut Context<'_>) -> bool {
         let client = self.client_id();
         let mut moved = false;
+        let carries = self.carries();
         let router = self.call.as_mut().and_then(|call| call.inside.ipv6.as_mut());
         let Some((_, router)) = router else { return false };
         while let Some(packet) = router.poll_output() {
             moved = true;
             // Between two SAs nothing can be sent; what matters is asked for again.
-            if !self.pairs.is_empty() {
+            if carries {
                 cx.path(Update::SealIp { client, packet });
             }
         }

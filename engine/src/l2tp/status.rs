@@ -24,6 +24,11 @@ impl Tunnel {
         self.peer_port
     }
 
+    /// How long the client may be silent before it is asked for a sign of life.
+    pub fn keepalive(&self) -> Option<Duration> {
+        self.settings.keepalive.map(|(interval, _)| interval)
+    }
+
     /// The client's host name, fit for display.
     pub fn peer_hostname(&self) -> &str {
         &self.peer_hostname

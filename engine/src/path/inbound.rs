@@ -3,7 +3,7 @@
 use super::filter::Way;
 use super::sum::{long_at, word_at};
 use super::table::Seen as Traffic;
-use super::{ClientId, Drop, Encap, L2TP_PORT, NOTE_EVERY, Note, Seen, SessionPath, Worker};
+use super::{ClientId, Drop, Encap, L2TP_PORT, NOTE_EVERY, Note, Seen, Spi, Worker};
 use crate::time::Instant;
 use core::net::{IpAddr, Ipv4Addr, SocketAddr};
 use core::ops::Range;
@@ -81,7 +81,7 @@ pub(super) struct Found {
 #[derive(PartialEq, Eq, Debug)]
 enum Inner {
     Control { peer_port: u16, message: Range<usize> },
-    Data { tunnel_id: u16, session_id: u16, frame: Range<usize> },
+    Data { tunnel_id: u16, session_id: u16, ns: Option<u16>, frame: Range<usize> },
 }
 
 impl Worker {
@@ -131,7 +131,7 @@ impl Worker {
             && self.notes.has_room_for_chatter()
             && self.unknown.take(UNKNOWN_EVERY, UNKNOWN_BURST, now)
         {
-            let spi = super::Spi(long_at(arrival.bytes, 0));
+            let spi = Spi(long_at(arrival.bytes, 0));
             self.notes.tell(Note::UnknownSpi { spi, peer: arrival.peer });
         }
         Verdict::Dropped(why)
@@ -177,22 +177,21 @@ impl Worker {
             Inner::Control { peer_port, message } => {
                 self.allow_control(client, now)?;
                 let id = self.id_of(client)?;
-                let spi = super::Spi(long_at(arrival.bytes, 0));
+                let spi = Spi(long_at(arrival.bytes, 0));
                 let l2tp = arrival.bytes.get(shifted(message, start)).unwrap_or_default().to_vec();
                 self.note_control(Note::Control { client: id, spi, peer_port, l2tp })
             }
-            Inner::Data { tunnel_id, session_id, frame } => {
-                let known = self.table.clients.get(client);
-                let session = known.and_then(|client| client.session.as_ref());
-                // A client sends its first frames right behind ICCN, before the engine can have told of the session: they
-                // follow ICCN to it.
-                let is_other = |session: &SessionPath| {
-                    session.local_tunnel_id != tunnel_id || session.local_session_id != session_id
-                };
-                if session.is_some_and(is_other) {
-                    return Err(Drop::WrongSession);
+            Inner::Data { tunnel_id, session_id, ns, frame } => {
+                let frame = shifted(frame, start);
+                if self.table.inbound.get(found.sa).is_some_and(|sa| sa.trusted) && self.has_session(client) {
+                    let ids = (tunnel_id, session_id, ns);
+                    return self.receive_data(client, ids, arrival.bytes, frame, now);
                 }
-                self.receive_frame(client, arrival.bytes, shifted(frame, start), now)
+                // A client sends its first frames right behind ICCN, before the engine can have told of the session: they
+                // follow ICCN to it. Others belong to a session that this SA does not carry, or not yet.
+                let spi = Spi(long_at(arrival.bytes, 0));
+                let frame = arrival.bytes.get(frame).ok_or(Drop::BadL2tp)?;
+                self.stray(client, (spi, (arrival.peer, arrival.local)), (tunnel_id, session_id), frame, now)
             }
         }
     }
@@ -205,10 +204,12 @@ impl Worker {
             return Err(Drop::Replayed);
         }
         sa.octets += arrival.bytes.len() as u64;
-        let (at, spi, used) = (sa.client, sa.spi, sa.used);
+        let (at, spi, used, trusted) = (sa.client, sa.spi, sa.used, sa.trusted);
         let client = self.table.clients.get_mut(at).ok_or(Drop::UnknownSpi)?;
         let id = client.id;
-        if seen == Seen::Newest
+        // Who has shown nothing but the group's key moves nobody and keeps nobody alive.
+        if trusted
+            && seen == Seen::Newest
             && let Some(endpoint) = client.endpoint
             && endpoint.encap == arrival.encap
             && !same_place(endpoint.peer, arrival.peer, arrival.encap)
@@ -226,16 +227,22 @@ impl Worker {
             self.table.activate_paired(at, spi);
         }
         self.table.check_volume(found.sa, &mut self.notes);
-        self.table.saw(at, Traffic::Alive);
+        if trusted {
+            self.table.saw(at, Traffic::Alive);
+        }
         Ok(at)
     }
 
-    fn id_of(&self, client: usize) -> Result<ClientId, Drop> {
+    fn has_session(&self, client: usize) -> bool {
+        self.table.clients.get(client).is_some_and(|client| client.session.is_some())
+    }
+
+    pub(super) fn id_of(&self, client: usize) -> Result<ClientId, Drop> {
         self.table.clients.get(client).map(|client| client.id).ok_or(Drop::UnknownSpi)
     }
 
     /// Whether the client may have one more note of its making.
-    fn allow_control(&mut self, client: usize, now: Instant) -> Result<(), Drop> {
+    pub(super) fn allow_control(&mut self, client: usize, now: Instant) -> Result<(), Drop> {
         if !self.notes.has_room_for_chatter() {
             return Err(Drop::QueueFull);
         }
@@ -243,9 +250,33 @@ impl Worker {
         if client.control.take(CONTROL_EVERY, CONTROL_BURST, now) { Ok(()) } else { Err(Drop::ControlFlood) }
     }
 
-    fn note_control(&mut self, note: Note) -> Result<Verdict, Drop> {
+    pub(super) fn note_control(&mut self, note: Note) -> Result<Verdict, Drop> {
         self.totals.control_in += 1;
         if self.notes.tell(note) { Ok(Verdict::Noted) } else { Err(Drop::QueueFull) }
+    }
+
+    /// A frame that names this tunnel and session, on an SA that carries the client's.
+    pub(super) fn receive_data(
+        &mut self,
+        client: usize,
+        (tunnel_id, session_id, ns): (u16, u16, Option<u16>),
+        bytes: &mut [u8],
+        frame: Range<usize>,
+        now: Instant,
+    ) -> Result<Verdict, Drop> {
+        let known = self.table.clients.get_mut(client).ok_or(Drop::UnknownSpi)?;
+        let session = known.session.as_ref().ok_or(Drop::WrongSession)?;
+        if (session.local_tunnel_id, session.local_session_id) != (tunnel_id, session_id) {
+            return Err(Drop::WrongSession);
+        }
+        if let Some(ns) = ns.filter(|_| session.sequencing) {
+            // RFC 2661 §5.8 tells what lies behind: the number before the one that is due, and the 32767 before it.
+            if ns.wrapping_sub(known.expected) >= 0x8000 {
+                return Err(Drop::OutOfSequence);
+            }
+            known.expected = ns.wrapping_add(1);
+        }
+        self.receive_frame(client, bytes, frame, now)
     }
 
     /// A PPP frame of the client's session, at `frame` in the bytes.
@@ -305,7 +336,7 @@ impl Worker {
             return self.note_control(note);
         }
         let packet = packet.get_mut(..len).ok_or(Drop::BadIp)?;
-        if let Some(mss) = session.mss {
+        if let Some(mss) = self.table.mss(client, false) {
             clamp_mss(packet, mss);
         }
         Ok(self.forward(client, start..start + len))
@@ -339,7 +370,7 @@ impl Worker {
             return Err(Drop::SpoofedSource);
         }
         let packet = packet.get_mut(..len).ok_or(Drop::BadIp)?;
-        if let Some(mss) = ipv6.mss {
+        if let Some(mss) = self.table.mss(client, true) {
             clamp_mss(packet, mss);
         }
         Ok(self.forward(client, start..start + len))
@@ -411,7 +442,9 @@ fn unwrap_l2tp(payload: &[u8]) -> Result<Inner, Drop> {
     }
     let (tunnel_id, session_id) = (word_at(payload, at), word_at(payload, at + 2));
     at += 4;
+    let mut ns = None;
     if flags & SEQUENCE != 0 {
+        ns = Some(word_at(payload, at));
         at += 4;
     }
     if flags & OFFSET != 0 {
@@ -423,7 +456,7 @@ fn unwrap_l2tp(payload: &[u8]) -> Result<Inner, Drop> {
     if at > end {
         return Err(Drop::BadL2tp);
     }
-    Ok(Inner::Data { tunnel_id, session_id, frame: at..end })
+    Ok(Inner::Data { tunnel_id, session_id, ns, frame: at..end })
 }
 
 #[cfg(test)]
@@ -454,7 +487,8 @@ mod tests {
         for form in forms {
             let packet = udp(&[form, &[0xaa]].concat());
             let frame = packet.len() - 1..packet.len();
-            assert_eq!(unwrap_l2tp(&packet), Ok(Inner::Data { tunnel_id: 5, session_id: 6, frame }), "{form:x?}");
+            let ns = (form[0] & 0x08 != 0).then_some(0);
+            assert_eq!(unwrap_l2tp(&packet), Ok(Inner::Data { tunnel_id: 5, session_id: 6, ns, frame }), "{form:x?}");
         }
     }
 
@@ -462,7 +496,7 @@ mod tests {
     fn what_lies_behind_the_udp_length_or_the_l2tp_length_is_cut_off() {
         let mut packet = udp(&[0x40, 0x02, 0, 9, 0, 5, 0, 6, 0xaa, 0xbb]);
         packet.extend([1, 2, 3]);
-        assert_eq!(unwrap_l2tp(&packet), Ok(Inner::Data { tunnel_id: 5, session_id: 6, frame: 16..17 }));
+        assert_eq!(unwrap_l2tp(&packet), Ok(Inner::Data { tunnel_id: 5, session_id: 6, ns: None, frame: 16..17 }));
     }
 
     #[test]

@@ -9,7 +9,7 @@ use wire::inside::icmpv6::Type;
 use wire::ip::Ipv6;
 
 /// The least MTU of an IPv6 link, in octets (RFC 8200 §5): a client that speaks IPv6 takes it, whatever MRU it names.
-const LEAST_MTU: u16 = 1280;
+pub(super) const LEAST_MTU: u16 = 1280;
 const UDP: u8 = 17;
 
 /// What IPV6CP has agreed on, and the prefix that the client was given.

@@ -5,6 +5,7 @@
 
 mod coalesce;
 mod filter;
+mod hold;
 mod inbound;
 mod ipv6;
 mod outbound;
@@ -20,6 +21,7 @@ mod tests;
 
 pub use coalesce::{Coalescer, Piece, Super};
 pub use filter::{Addresses, Dynamic, Filters, Kind, List, Lists, Pattern, Rule, Sight, Timers, Way};
+pub use hold::Held;
 pub use inbound::{Arrival, Verdict};
 pub use ipv6::{ALL_NODES, ALL_ROUTERS, Ipv6Path, link_local};
 pub use outbound::{Departure, HEADROOM, Out, Run, Runs, SealedPacket, TAILROOM, runs};
@@ -97,6 +99,8 @@ pub struct SessionPath {
     pub pfc: bool,
     /// Data headers carry their length (RFC 2661 §3.1).
     pub length_bit: bool,
+    /// Data messages are numbered both ways, and those of the client that come late are dropped (RFC 2661 §5.4).
+    pub sequencing: bool,
     /// IPv6, once IPV6CP is open; till then its packets go to the engine like any frame.
     pub ipv6: Option<Ipv6Path>,
 }
@@ -145,6 +149,24 @@ pub enum Update {
         client: ClientId,
         /// The client's SPI.
         spi: Spi,
+    },
+    /// Nothing of a session passes on this SA and the one paired with it until they are trusted: whoever made them has
+    /// shown the group's key and no more.
+    Distrust {
+        /// Our SPI.
+        spi: Spi,
+    },
+    /// The user was asked on this SA and has answered: it carries the client's session from here on.
+    Trust {
+        /// Our SPI.
+        spi: Spi,
+    },
+    /// All SAs of one client belong to another from here on.
+    Adopt {
+        /// Whose they were.
+        from: ClientId,
+        /// Whose they are.
+        to: ClientId,
     },
     /// Forget an inbound SA.
     Retire {
@@ -210,6 +232,17 @@ pub enum Update {
         /// The PPP frame, from `ff 03` on.
         ppp: Vec<u8>,
     },
+    /// A PPP frame of the client's session to send on the pair of this SA, trusted or not.
+    SealOn {
+        /// Whose session.
+        client: ClientId,
+        /// Our SPI of the pair.
+        spi: Spi,
+        /// Where the client was heard on it, and our address there.
+        place: (SocketAddr, IpAddr),
+        /// The PPP frame, from `ff 03` on.
+        ppp: Vec<u8>,
+    },
     /// An IP packet of our own to send in the client's session like a data packet; it comes out of
     /// [`Worker::poll_sealed`].
     SealIp {
@@ -251,6 +284,22 @@ pub enum Note {
         /// Who sent it.
         client: ClientId,
         /// The frame, from `ff 03` or the protocol field on.
+        ppp: Vec<u8>,
+    },
+    /// A data frame that its SA does not carry: of a session that the client has not, or on an SA that is not trusted.
+    /// IP comes without its packet, which waits for a moment.
+    Stray {
+        /// Who sent it.
+        client: ClientId,
+        /// On which inbound SA.
+        spi: Spi,
+        /// From where, and to which address of ours.
+        place: (SocketAddr, IpAddr),
+        /// The tunnel that it names.
+        tunnel_id: u16,
+        /// The session that it names.
+        session_id: u16,
+        /// The frame.
         ppp: Vec<u8>,
     },
     /// A DHCP message that the client sent inside its link (RFC 2131 §3.4), as an IPv4 packet.
@@ -397,6 +446,8 @@ drops! {
     BadL2tp = "bad_l2tp",
     /// The tunnel or session id is not the client's.
     WrongSession = "wrong_session",
+    /// A numbered data message came after a later one.
+    OutOfSequence = "out_of_sequence",
     /// The PPP frame has no whole protocol field.
     BadPpp = "bad_ppp",
     /// IP before the client has an address.
@@ -498,6 +549,7 @@ pub struct Worker {
     sealed: VecDeque<SealedPacket>,
     spare: Vec<Vec<u8>>,
     replies: VecDeque<Vec<u8>>,
+    hold: hold::Hold,
     found: Vec<inbound::Found>,
     ready: Vec<outbound::Ready>,
     owned: Vec<outbound::Owned>,
@@ -518,6 +570,7 @@ impl Worker {
             sealed: VecDeque::new(),
             spare: Vec::new(),
             replies: VecDeque::new(),
+            hold: hold::Hold::default(),
             found: Vec::with_capacity(128),
             ready: Vec::with_capacity(128),
             owned: Vec::new(),
@@ -527,18 +580,30 @@ impl Worker {
     }
 
     /// Takes in what the engine says; to be done between batches, followed by [`Self::poll_sealed`].
-    pub fn apply(&mut self, update: Update, _now: Instant) {
-        if !self.obey(update) {
+    pub fn apply(&mut self, update: Update, now: Instant) {
+        if !self.obey(update, now) {
             self.totals.refused_updates += 1;
         }
     }
 
-    fn obey(&mut self, update: Update) -> bool {
+    fn obey(&mut self, update: Update, now: Instant) -> bool {
         match update {
             Update::InstallInbound { client, spi, suite, keymat, anti_replay, replay, encap } => {
                 let (used, octets, volume, shorten) = (false, 0, u64::MAX, 0);
-                let state =
-                    InboundState { spi, suite, keymat, anti_replay, replay, encap, used, octets, volume, shorten };
+                let trusted = true;
+                let state = InboundState {
+                    spi,
+                    suite,
+                    keymat,
+                    anti_replay,
+                    replay,
+                    encap,
+                    used,
+                    octets,
+                    volume,
+                    shorten,
+                    trusted,
+                };
                 self.table.install_inbound(client, state)
             }
             Update::InstallOutbound { client, spi, suite, keymat, first_sequence, active, paired } => {
@@ -547,6 +612,9 @@ impl Worker {
                 self.table.install_outbound(client, state)
             }
             Update::Activate { client, spi } => self.table.activate(client, spi),
+            Update::Distrust { spi } => self.distrust(spi),
+            Update::Trust { spi } => self.trust(spi, now),
+            Update::Adopt { from, to } => self.adopt(from, to),
             Update::Retire { spi } => self.table.retire(spi),
             Update::RetireOutbound { client, spi } => self.table.retire_outbound(client, spi),
             Update::Peer { client, peer, local, encap } => {
@@ -566,11 +634,15 @@ impl Worker {
                 true
             }
             Update::SessionGone { client } => self.table.end_session(client),
-            Update::Gone { client } => self.table.remove(client),
+            Update::Gone { client } => {
+                self.hold.forget(client);
+                self.table.remove(client)
+            }
             Update::Seal { client, source_port, peer_port, l2tp } => {
                 self.seal_message(client, source_port, peer_port, &l2tp)
             }
             Update::SealFrame { client, ppp } => self.seal_frame(client, &ppp),
+            Update::SealOn { client, spi, place, ppp } => self.seal_on(client, spi, place, &ppp),
             Update::SealIp { client, packet } => self.seal_ip(client, &packet),
             Update::VolumeLimit { spi, octets } => self.table.limit_volume(spi, octets),
             Update::MayShorten { spi } => self.table.may_shorten(spi),

@@ -2,14 +2,14 @@
 
 use super::filter::Way;
 use super::ipv6::upper_half;
-use super::sum::put;
+use super::sum::{put, word_at};
 use super::table::{Endpoint, OutboundSa, Seen, Table};
 use super::{ClientId, Drop, Encap, L2TP_PORT, MAX_REPLIES, Note, Notes, SessionPath, Worker};
 use crate::time::Instant;
 use core::net::{IpAddr, SocketAddr};
 use core::ops::Range;
 use core::time::Duration;
-use crypto::esp::Seal;
+use crypto::esp::{Seal, Suite};
 use wire::inside::icmpv6;
 use wire::ip::{Ipv4, Ipv6, clamp_mss, fragment_ipv4, icmp_too_big, version};
 
@@ -34,6 +34,12 @@ const EXHAUSTION_NEAR: u32 = 0xf000_0000;
 const ICMP_EVERY: Duration = Duration::from_millis(20);
 const ICMP_BURST: u32 = 50;
 const UDP: u8 = 17;
+/// The MTU of a path to a client, in octets, as long as nothing else is known of it: what is made to fit it leaves in one
+/// piece on an Ethernet.
+const OUTER_MTU: usize = 1500;
+/// Headers of IPv4 and TCP, and of IPv6 and TCP, without options, in octets.
+const IPV4_AND_TCP: u16 = 40;
+const IPV6_AND_TCP: u16 = 60;
 /// The last octet of PPP's protocol field for IPv6; the one before it, if there is one, is 0 as it is for IPv4.
 const PPP_IPV6: u8 = 0x57;
 
@@ -103,11 +109,13 @@ impl<'a> Departure<'a> {
 /// The headers between ESP and IP, with zeros where the lengths go.
 #[derive(Clone, Copy, Default)]
 pub(super) struct Template {
-    octets: [u8; 20],
+    octets: [u8; 24],
     len: usize,
     /// Where PPP begins.
     ppp: usize,
     length_bit: bool,
+    /// Where Ns stands, if data messages are numbered.
+    ns: Option<usize>,
 }
 
 impl Template {
@@ -117,15 +125,41 @@ impl Template {
         template.add(&L2TP_PORT.to_be_bytes());
         template.add(&session.peer_port.to_be_bytes());
         template.add(&[0, 0, 0, 0]);
-        template.add(if session.length_bit { &[0x40, 0x02, 0, 0] } else { &[0x00, 0x02] });
+        let sequence = if session.sequencing { 0x08 } else { 0 };
+        template.add(&[sequence | if session.length_bit { 0x40 } else { 0 }, 0x02]);
+        if session.length_bit {
+            template.add(&[0, 0]);
+        }
         template.add(&session.peer_tunnel_id.to_be_bytes());
         template.add(&session.peer_session_id.to_be_bytes());
+        if session.sequencing {
+            template.ns = Some(template.len);
+            // Nr is reserved in data messages (RFC 2661 §3.1).
+            template.add(&[0, 0, 0, 0]);
+        }
         template.ppp = template.len;
         if !session.acfc {
             template.add(&[0xff, 0x03]);
         }
         template.add(if session.pfc { &[0x21] } else { &[0x00, 0x21] });
         template
+    }
+
+    /// The number of the next data message.
+    pub(super) fn next_ns(&self) -> u16 {
+        self.ns.map_or(0, |at| word_at(&self.octets, at))
+    }
+
+    /// Goes on with this number.
+    pub(super) fn set_next_ns(&mut self, ns: u16) {
+        if let Some(at) = self.ns {
+            put(&mut self.octets, at, ns.to_be_bytes());
+        }
+    }
+
+    /// A data message has been written.
+    fn advance(&mut self) {
+        self.set_next_ns(self.next_ns().wrapping_add(1));
     }
 
     fn add(&mut self, octets: &[u8]) {
@@ -138,7 +172,7 @@ impl Template {
         self.octets.get(..self.len).unwrap_or_default()
     }
 
-    fn headers_without_ppp(&self) -> &[u8] {
+    pub(super) fn headers_without_ppp(&self) -> &[u8] {
         self.octets.get(..self.ppp).unwrap_or_default()
     }
 
@@ -152,7 +186,7 @@ impl Template {
     }
 
     /// Sets the lengths in headers that begin `payload`.
-    fn set_lengths(&self, payload: &mut [u8]) {
+    pub(super) fn set_lengths(&self, payload: &mut [u8]) {
         let len = payload.len() as u16;
         put(payload, 4, len.to_be_bytes());
         if self.length_bit {
@@ -237,16 +271,23 @@ impl Worker {
         let client = self.table.clients.get_mut(place).ok_or(Drop::NoClient)?;
         let session = client.session.as_ref().ok_or(Drop::NoClient)?;
         let endpoint = client.endpoint.ok_or(Drop::NoSa)?;
-        let at = client.active.ok_or(Drop::NoSa)?;
+        let Some(at) = client.active else {
+            let id = client.id;
+            if self.table.clients.get(place).is_some_and(|client| self.table.waits_for_trust(client)) {
+                let packet = departure.buf.get(start..start.saturating_add(len)).unwrap_or_default().to_vec();
+                self.wait_for_trust(id, &packet, now);
+            }
+            return Err(Drop::NoSa);
+        };
         let sa = self.table.outbound.get_mut(at).ok_or(Drop::NoSa)?;
-        let mss = if is_ipv6 { session.ipv6.and_then(|ipv6| ipv6.mss) } else { session.mss };
-        if let Some(mss) = mss {
+        let fit = fit(sa.suite, endpoint, client.template.len);
+        if let Some(mss) = mss_of(session, is_ipv6, fit) {
             clamp_mss(packet, mss);
         }
         let limit = if is_ipv6 {
-            session.ipv6_mtu().min(MAX_LIMIT)
+            session.ipv6_mtu().min(fit.max(super::ipv6::LEAST_MTU)).min(MAX_LIMIT)
         } else {
-            session.mru.min(session.mtu).clamp(MIN_LIMIT, MAX_LIMIT)
+            session.mru.min(session.mtu).min(fit).clamp(MIN_LIMIT, MAX_LIMIT)
         };
         if len > usize::from(limit) && !may_fragment {
             let packet = packet.get(..len).unwrap_or_default();
@@ -263,6 +304,7 @@ impl Worker {
             self.fragment(departure, place, at, endpoint, usize::from(limit))
         } else {
             let (range, payload_len) = write_headers(departure, &client.template, sa, (len, is_ipv6))?;
+            client.template.advance();
             let sequence = take_sequence(sa, client.id, &mut self.notes)?;
             put(departure.buf, range.start + 4, sequence.to_be_bytes());
             sa.octets += range.len() as u64;
@@ -312,7 +354,7 @@ impl Worker {
         let Table { clients, outbound, .. } = table;
         let packet = departure.buf.get(departure.start..).unwrap_or_default();
         let packet = packet.get(..departure.len).unwrap_or_default();
-        let (Some(client), Some(sa)) = (clients.get(place), outbound.get(at)) else {
+        let (Some(client), Some(sa)) = (clients.get_mut(place), outbound.get(at)) else {
             return Out::Fragmented;
         };
         fragment_ipv4(packet, limit, &mut |header, data| {
@@ -325,6 +367,7 @@ impl Worker {
             let (mut bytes, payload_len) = lay_out(buffer, sa, &parts);
             let payload = sa.suite.payload_offset()..sa.suite.payload_offset() + payload_len;
             client.template.set_lengths(bytes.get_mut(payload).unwrap_or_default());
+            client.template.advance();
             owned.push(Owned { client: client.id, sa: at, bytes, payload_len, endpoint });
         });
         totals.fragmented += 1;
@@ -376,10 +419,7 @@ impl Worker {
 
     /// Seals a PPP frame as a data packet of the client's session.
     pub(super) fn seal_frame(&mut self, client: ClientId, ppp: &[u8]) -> bool {
-        let known = self.table.client(client).filter(|client| client.session.is_some());
-        let Some(template) = known.map(|client| client.template) else {
-            return false;
-        };
+        let Some(template) = self.table.next_template(client) else { return false };
         if ppp.len() > usize::from(MAX_LIMIT) {
             return false;
         }
@@ -389,10 +429,7 @@ impl Worker {
 
     /// Seals an IP packet of our own making as a data packet of the client's session.
     pub(super) fn seal_ip(&mut self, client: ClientId, packet: &[u8]) -> bool {
-        let known = self.table.client(client).filter(|client| client.session.is_some());
-        let Some(template) = known.map(|client| client.template) else {
-            return false;
-        };
+        let Some(template) = self.table.next_template(client) else { return false };
         if packet.len() > usize::from(MAX_LIMIT) {
             return false;
         }
@@ -409,6 +446,18 @@ impl Worker {
             self.totals.count(Drop::NoSa);
             return false;
         };
+        self.seal_at(id, at, endpoint, finish, parts)
+    }
+
+    /// Seals a message of our own on this outbound SA.
+    pub(super) fn seal_at(
+        &mut self,
+        id: ClientId,
+        at: usize,
+        endpoint: Endpoint,
+        finish: impl FnOnce(&mut [u8]),
+        parts: &[&[u8]],
+    ) -> bool {
         let Some(sa) = self.table.outbound.get(at) else {
             return false;
         };
@@ -423,6 +472,42 @@ impl Worker {
         self.totals.control_out += 1;
         self.seal_owned();
         true
+    }
+}
+
+/// The largest IP packet that leaves in one piece, behind so many octets of UDP, L2TP and PPP in front of it.
+fn fit(suite: Suite, endpoint: Endpoint, headers: usize) -> u16 {
+    let ip = if endpoint.peer.is_ipv4() { 20 } else { 40 };
+    let udp = if endpoint.encap == Encap::Udp { 8 } else { 0 };
+    let payload = suite.max_payload(OUTER_MTU.saturating_sub(ip + udp));
+    u16::try_from(payload.saturating_sub(headers)).unwrap_or(u16::MAX)
+}
+
+/// The MSS that a connection is lowered to, where the session wants that: no segment needs more than one packet outside.
+fn mss_of(session: &SessionPath, is_ipv6: bool, fit: u16) -> Option<u16> {
+    if is_ipv6 {
+        let fit = fit.max(super::ipv6::LEAST_MTU);
+        return session.ipv6.and_then(|ipv6| ipv6.mss).map(|mss| mss.min(fit.saturating_sub(IPV6_AND_TCP)));
+    }
+    session.mss.map(|mss| mss.min(fit.saturating_sub(IPV4_AND_TCP)))
+}
+
+impl Table {
+    /// The headers of a client's next data message.
+    pub(super) fn next_template(&mut self, id: ClientId) -> Option<Template> {
+        let client = self.clients.get_mut(self.place_of(id)?).filter(|client| client.session.is_some())?;
+        let template = client.template;
+        client.template.advance();
+        Some(template)
+    }
+
+    /// The MSS for connections of a client, whose packets go out on the SA that is active.
+    pub(super) fn mss(&self, client: usize, is_ipv6: bool) -> Option<u16> {
+        let client = self.clients.get(client)?;
+        let session = client.session.as_ref()?;
+        let sa = client.active.and_then(|at| self.outbound.get(at));
+        let fit = sa.zip(client.endpoint).map_or(u16::MAX, |(sa, place)| fit(sa.suite, place, client.template.len));
+        mss_of(session, is_ipv6, fit)
     }
 }
 
@@ -596,6 +681,7 @@ mod tests {
             acfc,
             pfc,
             length_bit,
+            sequencing: false,
             ipv6: None,
         };
         let plain = Template::of(&session(false, false, false));

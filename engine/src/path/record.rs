@@ -1,7 +1,9 @@
 //! The data path's part of a session record: everything by which another worker can go on with a client.
 
+use super::Held;
 use super::table::Endpoint;
 use super::{ClientId, Counters, Encap, ReplayState, SessionPath, Spi, Worker};
+use crate::time::Instant;
 use crypto::Secret;
 use crypto::esp::Suite;
 use serde::{Deserialize, Serialize};
@@ -23,6 +25,10 @@ pub struct PathState {
     pub outbound: Vec<OutboundState>,
     /// What has passed.
     pub counters: Counters,
+    /// Numbers of the next data messages of a session that counts them, ours and the client's.
+    pub numbers: (u16, u16),
+    /// Packets that wait for an SA to be trusted.
+    pub held: Vec<(Instant, Held)>,
 }
 
 /// An inbound SA.
@@ -48,6 +54,8 @@ pub struct InboundState {
     pub volume: u64,
     /// On how many more packets a shorter ICV is tried.
     pub shorten: u8,
+    /// Whether it carries the client's session.
+    pub trusted: bool,
 }
 
 /// An outbound SA.
@@ -73,7 +81,7 @@ impl Worker {
     /// Everything about a client, to be handed to another worker.
     #[must_use]
     pub fn snapshot(&self, client: ClientId) -> Option<PathState> {
-        self.table.snapshot(client)
+        self.table.snapshot(client).map(|state| PathState { held: self.hold.snapshot(client), ..state })
     }
 
     /// Takes over a client, in place of what was known of it.
@@ -84,6 +92,7 @@ impl Worker {
         for sa in &mut state.outbound {
             sa.next = if sa.next == 0 { 0 } else { sa.next.checked_add(jump).unwrap_or(0) };
         }
+        self.hold.restore(state.client, core::mem::take(&mut state.held));
         if !self.table.restore(state) {
             self.totals.refused_updates += 1;
         }

@@ -135,6 +135,8 @@ pub(super) struct InboundSa {
     pub(super) anti_replay: bool,
     /// A valid packet has come, and the engine knows.
     pub(super) used: bool,
+    /// It carries its client's session.
+    pub(super) trusted: bool,
     pub(super) octets: u64,
     /// Where [`Note::Volume`] is due.
     pub(super) volume: u64,
@@ -165,6 +167,8 @@ pub(super) struct Client {
     pub(super) endpoint: Option<Endpoint>,
     pub(super) session: Option<SessionPath>,
     pub(super) template: Template,
+    /// The number that the client's next data message should have.
+    pub(super) expected: u16,
     pub(super) counters: Counters,
     pub(super) control: Bucket,
     pub(super) icmp: Bucket,
@@ -206,6 +210,7 @@ impl Client {
             endpoint: None,
             session: None,
             template: Template::default(),
+            expected: 0,
             counters: Counters::default(),
             control: Bucket::default(),
             icmp: Bucket::default(),
@@ -296,14 +301,28 @@ impl Table {
     }
 
     pub(super) fn install_inbound(&mut self, id: ClientId, state: InboundState) -> bool {
-        let InboundState { spi, suite, keymat, anti_replay, replay, encap, used, octets, volume, shorten } = state;
+        let InboundState { spi, suite, keymat, anti_replay, replay, encap, used, octets, volume, shorten, trusted } =
+            state;
         let Some(key) = OpenKey::new(suite, keymat.expose()) else {
             return false;
         };
         let _replaced = self.retire(spi);
         let client = self.place_or_new(id);
-        let sa =
-            InboundSa { client, spi, key, replay, anti_replay, used, octets, volume, shorten, suite, keymat, encap };
+        let sa = InboundSa {
+            client,
+            spi,
+            key,
+            replay,
+            anti_replay,
+            used,
+            trusted,
+            octets,
+            volume,
+            shorten,
+            suite,
+            keymat,
+            encap,
+        };
         let at = self.inbound.insert(sa);
         self.spis.insert(spi.0, at);
         if let Some(client) = self.clients.get_mut(client) {
@@ -321,7 +340,8 @@ impl Table {
         let client = self.place_or_new(id);
         let sa = OutboundSa { spi, suite, key, next, exhaustion_told: false, octets, paired, keymat };
         let at = self.outbound.insert(sa);
-        let used = self.place_of_spi(paired.0).and_then(|at| self.inbound.get(at)).is_some_and(|sa| sa.used);
+        let used =
+            self.place_of_spi(paired.0).and_then(|at| self.inbound.get(at)).is_some_and(|sa| sa.used && sa.trusted);
         if let Some(client) = self.clients.get_mut(client) {
             client.outbound.push(at);
             if active || used {
@@ -331,7 +351,7 @@ impl Table {
         true
     }
 
-    fn find_outbound(&self, client: &Client, fits: impl Fn(&OutboundSa) -> bool) -> Option<usize> {
+    pub(super) fn find_outbound(&self, client: &Client, fits: impl Fn(&OutboundSa) -> bool) -> Option<usize> {
         client.outbound.iter().copied().find(|at| self.outbound.get(*at).is_some_and(&fits))
     }
 
@@ -343,8 +363,72 @@ impl Table {
         found.is_some()
     }
 
+    /// Who made the inbound SA with this SPI of ours.
+    pub(super) fn owner_of(&self, spi: Spi) -> Option<ClientId> {
+        let sa = self.inbound.get(self.place_of_spi(spi.0)?)?;
+        self.clients.get(sa.client).map(|client| client.id)
+    }
+
+    fn is_trusted(&self, spi: Spi) -> bool {
+        self.place_of_spi(spi.0).and_then(|at| self.inbound.get(at)).is_some_and(|sa| sa.trusted)
+    }
+
+    /// The latest outbound SA whose pair is trusted.
+    fn latest_trusted(&self, client: &Client) -> Option<usize> {
+        let trusted = |at: &&usize| self.outbound.get(**at).is_some_and(|sa| self.is_trusted(sa.paired));
+        client.outbound.iter().rev().find(trusted).copied()
+    }
+
+    /// Whether the client has an SA that only waits to be trusted.
+    pub(super) fn waits_for_trust(&self, client: &Client) -> bool {
+        client.inbound.iter().any(|at| self.inbound.get(*at).is_some_and(|sa| !sa.trusted))
+    }
+
+    /// Whether an inbound SA and its pair carry their client's session.
+    pub(super) fn set_trust(&mut self, spi: Spi, trusted: bool) -> bool {
+        let Some(sa) = self.place_of_spi(spi.0).and_then(|at| self.inbound.get_mut(at)) else {
+            return false;
+        };
+        sa.trusted = trusted;
+        let (at, used) = (sa.client, sa.used);
+        if trusted && used {
+            self.activate_paired(at, spi);
+        }
+        let Some(client) = self.clients.get(at) else { return false };
+        let paired = self.find_outbound(client, |sa| sa.paired == spi);
+        let instead = self.latest_trusted(client);
+        if let Some(client) = self.clients.get_mut(at) {
+            let is_lost = !trusted && paired.is_some() && client.active == paired;
+            if is_lost || client.active.is_none() {
+                client.active = instead;
+            }
+        }
+        true
+    }
+
+    /// All SAs of one client go over to another.
+    pub(super) fn adopt(&mut self, from: ClientId, to: ClientId) -> bool {
+        let (Some(old), Some(new)) = (self.place_of(from), self.place_of(to)) else { return false };
+        let Some(client) = self.clients.get_mut(old).filter(|_| old != new) else { return false };
+        client.active = None;
+        let (inbound, outbound) = (core::mem::take(&mut client.inbound), core::mem::take(&mut client.outbound));
+        for at in &inbound {
+            if let Some(sa) = self.inbound.get_mut(*at) {
+                sa.client = new;
+            }
+        }
+        if let Some(client) = self.clients.get_mut(new) {
+            client.inbound.extend(inbound);
+            client.outbound.extend(outbound);
+        }
+        true
+    }
+
     /// The first packet on an inbound SA shows that the client has installed the pair: send on it too.
     pub(super) fn activate_paired(&mut self, client: usize, paired: Spi) {
+        if !self.is_trusted(paired) {
+            return;
+        }
         let found = self.clients.get(client).and_then(|client| self.find_outbound(client, |sa| sa.paired == paired));
         if let (Some(at), Some(client)) = (found, self.clients.get_mut(client)) {
             client.active = Some(at);
@@ -369,9 +453,10 @@ impl Table {
         self.outbound.remove(at);
         if let Some(client) = self.client_mut(id) {
             client.outbound.retain(|other| *other != at);
-            if client.active == Some(at) {
-                client.active = client.outbound.last().copied();
-            }
+        }
+        let instead = self.client(id).and_then(|client| self.latest_trusted(client));
+        if let Some(client) = self.client_mut(id).filter(|client| client.active == Some(at)) {
+            client.active = instead;
         }
         true
     }
@@ -435,7 +520,15 @@ impl Table {
             self.prefixes.insert(upper_half(prefix), at);
         }
         if let Some(client) = self.clients.get_mut(at) {
-            client.template = Template::of(&session);
+            let mut template = Template::of(&session);
+            // Told once more, a session goes on counting.
+            let ids = |session: &SessionPath| (session.local_tunnel_id, session.local_session_id);
+            if client.session.as_ref().is_some_and(|old| ids(old) == ids(&session)) {
+                template.set_next_ns(client.template.next_ns());
+            } else {
+                client.expected = 0;
+            }
+            client.template = template;
             client.session = Some(session);
         }
     }
@@ -592,6 +685,7 @@ impl Table {
             octets: sa.octets,
             volume: sa.volume,
             shorten: sa.shorten,
+            trusted: sa.trusted,
         });
         let outbound = client.outbound.iter().filter_map(|at| Some((at, self.outbound.get(*at)?)));
         let outbound = outbound.map(|(at, sa)| OutboundState {
@@ -611,11 +705,13 @@ impl Table {
             inbound: inbound.collect(),
             outbound: outbound.collect(),
             counters: client.counters,
+            numbers: (client.template.next_ns(), client.expected),
+            held: Vec::new(),
         })
     }
 
     pub(super) fn restore(&mut self, state: PathState) -> bool {
-        let PathState { client: id, endpoint, session, guard, inbound, outbound, counters } = state;
+        let PathState { client: id, endpoint, session, guard, inbound, outbound, counters, numbers, held: _ } = state;
         let _replaced = self.remove(id);
         let at = self.place_or_new(id);
         let mut whole = true;
@@ -638,6 +734,8 @@ impl Table {
         if let Some(client) = self.clients.get_mut(at) {
             client.endpoint = endpoint;
             client.counters = counters;
+            client.template.set_next_ns(numbers.0);
+            client.expected = numbers.1;
         }
         whole
     }

@@ -1,4 +1,4 @@
-//! How a client proves who it is: PAP (RFC 1334), CHAP (RFC 1994), MS-CHAP (RFC 2433) and MS-CHAPv2 (RFC 2759).
+//! How a client proves who it is: PAP (RFC 1334), CHAP (RFC 1994), MS-CHAP (RFC 2433), MS-CHAPv2 (RFC 2759), and that in EAP.
 
 use crate::rng::Rng;
 use crate::time::{Fire, Instant, Retransmit, Retry};
@@ -6,7 +6,7 @@ use core::net::Ipv4Addr;
 use core::time::Duration;
 use crypto::Secret;
 use serde::{Deserialize, Serialize};
-use wire::ppp::{ChapValue, Code, Packet, PapReply, PapRequest, Protocol};
+use wire::ppp::{ChapValue, Code, Eap, EapMsChap, EapType, MsChapOp, Packet, PapReply, PapRequest, Protocol};
 
 /// Longest user name taken, in octets: the operator's language has names of 64 characters, and a domain may stand before.
 pub(super) const MAX_NAME: usize = 256;
@@ -20,10 +20,25 @@ mod code {
     pub(super) const PAP_REQUEST: u8 = 1;
     pub(super) const PAP_ACK: u8 = 2;
     pub(super) const PAP_NAK: u8 = 3;
+    /// RFC 2759 §7.
+    pub(super) const CHANGE_PASSWORD: u8 = 7;
+    pub(super) const EAP_REQUEST: u8 = 1;
+    pub(super) const EAP_RESPONSE: u8 = 2;
+    pub(super) const EAP_SUCCESS: u8 = 3;
+    pub(super) const EAP_FAILURE: u8 = 4;
 }
 
 const REFUSED: &str = "Authentication failed";
 const WELCOME: &str = "Authentication succeeded";
+
+/// How often a client may try again in the same call after a wrong answer (RFC 2759 §6, `R=1`), and how long its user has
+/// to type (clients.md, trap 84).
+const RETRIES: u8 = 2;
+const RETRY_WITHIN: Duration = Duration::from_secs(60);
+/// An EAP request is repeated so (RFC 3748 §4.3 leaves the numbers to us).
+const EAP_AGAIN: Retry = Retry { first: Duration::from_secs(3), factor: 1, cap: Duration::from_secs(3), tries: 5 };
+/// The password cannot be changed here: the configuration is the operator's (RFC 2759 §6, ERROR_CHANGING_PASSWORD).
+const NO_CHANGE: &str = "E=709 R=0 C=";
 
 /// A way to authenticate.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
@@ -36,6 +51,8 @@ pub enum Method {
     MsChapV1,
     /// MS-CHAP of the second version, where the server proves itself too.
     MsChapV2,
+    /// MS-CHAPv2 in EAP; never asked for unless the client suggests it (clients.md, trap 80).
+    EapMsChapV2,
 }
 
 impl Method {
@@ -46,6 +63,7 @@ impl Method {
             Self::ChapMd5 => vec![0xc2, 0x23, 5],
             Self::MsChapV1 => vec![0xc2, 0x23, 0x80],
             Self::MsChapV2 => vec![0xc2, 0x23, 0x81],
+            Self::EapMsChapV2 => vec![0xc2, 0x27],
         }
     }
 
@@ -56,6 +74,7 @@ impl Method {
             [0xc2, 0x23, 5] => Some(Self::ChapMd5),
             [0xc2, 0x23, 0x80] => Some(Self::MsChapV1),
             [0xc2, 0x23, 0x81] => Some(Self::MsChapV2),
+            [0xc2, 0x27] => Some(Self::EapMsChapV2),
             _ => None,
         }
     }
@@ -67,6 +86,7 @@ impl Method {
             Self::ChapMd5 => "CHAP",
             Self::MsChapV1 => "MS-CHAP",
             Self::MsChapV2 => "MS-CHAPv2",
+            Self::EapMsChapV2 => "EAP-MSCHAPv2",
         }
     }
 
@@ -75,6 +95,7 @@ impl Method {
         match self {
             Self::Pap => Protocol::Pap,
             Self::ChapMd5 | Self::MsChapV1 | Self::MsChapV2 => Protocol::Chap,
+            Self::EapMsChapV2 => Protocol::Eap,
         }
     }
 }
@@ -83,7 +104,6 @@ impl Method {
 pub(crate) fn describe(data: &[u8]) -> String {
     match (Method::from_option(data), data) {
         (Some(method), _) => method.name().to_owned(),
-        (None, [0xc2, 0x27, ..]) => "EAP".to_owned(),
         (None, [0xc2, 0x23, algorithm, ..]) => format!("CHAP with algorithm {algorithm}"),
         (None, &[high, low, ..]) => format!("protocol 0x{high:02x}{low:02x}"),
         (None, _) => "nothing readable".to_owned(),
@@ -191,6 +211,10 @@ pub(super) enum AuthStep {
     Send(Vec<u8>),
     /// Have this judged.
     Judge(Attempt),
+    /// Send this; the client has heard that it may come in.
+    Done(Vec<u8>),
+    /// The client wants another type of EAP, with this number.
+    OtherType(u8),
     /// The client does not answer.
     NoAnswer,
 }
@@ -201,6 +225,8 @@ pub(super) struct Authenticator {
     method: Method,
     id: u8,
     challenge: Vec<u8>,
+    name: Vec<u8>,
+    retries: u8,
     state: Progress,
 }
 
@@ -209,9 +235,20 @@ enum Progress {
     /// Waits for the client; what waits for an answer is the challenge (in PAP, nothing is sent).
     Waiting(Retransmit<Vec<u8>>),
     /// The proof is being judged.
-    Judging { id: u8, user: Vec<u8> },
+    Judging { id: u8, user: Vec<u8>, answer: Vec<u8> },
+    /// The answer was wrong, and the user may type another one; the first answer and the outcome, for who repeats it.
+    Retrying { answer: Vec<u8>, told: Vec<u8>, until: Instant },
+    /// EAP: the outcome is told and must be confirmed before EAP itself ends.
+    Confirming { request: Retransmit<Vec<u8>>, op: MsChapOutcome },
     /// The outcome, to be told again to whoever asks again.
     Told { code: u8, data: Vec<u8> },
+}
+
+/// What MS-CHAPv2 inside EAP has come to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+enum MsChapOutcome {
+    Success,
+    Failure,
 }
 
 impl Authenticator {
@@ -224,22 +261,29 @@ impl Authenticator {
         rng: &mut Rng,
         now: Instant,
     ) -> (Self, AuthStep) {
+        let retry = Retry { first: limits.restart, factor: 1, cap: limits.restart, tries: limits.tries };
+        Self::ask(method, name, retry, rng, now)
+    }
+
+    /// The same with this patience.
+    pub(super) fn ask(method: Method, name: &str, retry: Retry, rng: &mut Rng, now: Instant) -> (Self, AuthStep) {
         let challenge = match method {
             Method::Pap => Vec::new(),
             Method::MsChapV1 => rng.array::<8>().to_vec(),
-            Method::ChapMd5 | Method::MsChapV2 => rng.array::<16>().to_vec(),
+            Method::ChapMd5 | Method::MsChapV2 | Method::EapMsChapV2 => rng.array::<16>().to_vec(),
         };
         let [id] = rng.array::<1>();
         let packet = match method {
             Method::Pap => Vec::new(),
-            _ => {
+            Method::EapMsChapV2 => eap_request(id, EapType::Identity, Vec::new()),
+            Method::ChapMd5 | Method::MsChapV1 | Method::MsChapV2 => {
                 let body = ChapValue { value: challenge.clone(), name: name.as_bytes().to_vec() };
                 encode(code::CHALLENGE, id, &body.encode())
             }
         };
         let step = if packet.is_empty() { AuthStep::Nothing } else { AuthStep::Send(packet.clone()) };
-        let retry = Retry { first: limits.restart, factor: 1, cap: limits.restart, tries: limits.tries };
-        (Self { method, id, challenge, state: Progress::Waiting(Retransmit::new(packet, retry, now)) }, step)
+        let state = Progress::Waiting(Retransmit::new(packet, retry, now));
+        (Self { method, id, challenge, name: name.as_bytes().to_vec(), retries: RETRIES, state }, step)
     }
 
     /// The method.
@@ -251,13 +295,47 @@ impl Authenticator {
     pub(super) fn judging(&self) -> Option<&[u8]> {
         match &self.state {
             Progress::Judging { user, .. } => Some(user),
-            Progress::Waiting(_) | Progress::Told { .. } => None,
+            Progress::Waiting(_) | Progress::Retrying { .. } | Progress::Confirming { .. } | Progress::Told { .. } => {
+                None
+            }
         }
     }
 
+    /// Whether the client may try again.
+    pub(super) fn is_retrying(&self) -> bool {
+        matches!(self.state, Progress::Retrying { .. })
+    }
+
+    /// Whether the client still has to say that it has heard the outcome.
+    pub(super) fn is_confirming(&self) -> bool {
+        matches!(self.state, Progress::Confirming { .. })
+    }
+
     /// A packet of the method's protocol arrived.
-    pub(super) fn receive(&mut self, packet: &Packet<'_>) -> AuthStep {
+    pub(super) fn receive(&mut self, packet: &Packet<'_>, rng: &mut Rng, now: Instant) -> AuthStep {
+        if self.method == Method::EapMsChapV2 {
+            return self.receive_eap(packet, now);
+        }
         let number = u8::from(packet.code);
+        if number == code::CHANGE_PASSWORD && matches!(self.method, Method::MsChapV1 | Method::MsChapV2) {
+            let version = if self.method == Method::MsChapV1 { 2 } else { 3 };
+            let data = format!("{NO_CHANGE}{} V={version}", upper_hex(&rng.array::<16>()));
+            return AuthStep::Send(encode(code::FAILURE, packet.id, data.as_bytes()));
+        }
+        if let Progress::Retrying { answer, told, .. } = &self.state {
+            if number != code::RESPONSE {
+                return AuthStep::Nothing;
+            }
+            // RFC 2759 §9.1: the identifier is incremented for each retry; what is the same was sent again.
+            if packet.id == self.id && packet.data == answer.as_slice() {
+                return AuthStep::Send(encode(code::FAILURE, packet.id, told));
+            }
+            if packet.id != self.id && packet.id != self.id.wrapping_add(1) {
+                return AuthStep::Nothing;
+            }
+            self.id = packet.id;
+            return self.judge(packet);
+        }
         let expected = match self.method {
             Method::Pap => number == code::PAP_REQUEST,
             _ => number == code::RESPONSE && packet.id == self.id,
@@ -268,14 +346,60 @@ impl Authenticator {
         match &self.state {
             Progress::Judging { .. } => AuthStep::Nothing,
             Progress::Told { code, data } => AuthStep::Send(encode(*code, packet.id, data)),
-            Progress::Waiting(_) => {
-                let Some(attempt) = self.attempt(packet) else {
+            Progress::Retrying { .. } | Progress::Confirming { .. } => AuthStep::Nothing,
+            Progress::Waiting(_) => self.judge(packet),
+        }
+    }
+
+    fn judge(&mut self, packet: &Packet<'_>) -> AuthStep {
+        let Some(attempt) = self.attempt(packet) else { return AuthStep::Nothing };
+        // Only MS-CHAP lets a client try again; a password of PAP is not kept.
+        let repeats = matches!(self.method, Method::MsChapV1 | Method::MsChapV2);
+        let answer = if repeats { packet.data.to_vec() } else { Vec::new() };
+        let user = attempt.user.clone();
+        self.state = Progress::Judging { id: packet.id, user, answer };
+        AuthStep::Judge(attempt)
+    }
+
+    /// A packet of EAP (RFC 3748 §4).
+    fn receive_eap(&mut self, packet: &Packet<'_>, now: Instant) -> AuthStep {
+        if u8::from(packet.code) != code::EAP_RESPONSE || packet.id != self.id {
+            return AuthStep::Nothing;
+        }
+        let Ok(answer) = Eap::decode(packet.data) else { return AuthStep::Nothing };
+        match (&self.state, answer.kind) {
+            (Progress::Waiting(_), EapType::Identity) => {
+                self.id = self.id.wrapping_add(1);
+                let value = ChapValue { value: self.challenge.clone(), name: self.name.clone() }.encode();
+                let request = self.eap_mschap(MsChapOp::Challenge, value);
+                self.state = Progress::Waiting(Retransmit::new(request.clone(), EAP_AGAIN, now));
+                AuthStep::Send(request)
+            }
+            (Progress::Waiting(_), EapType::Nak) => AuthStep::OtherType(answer.data.first().copied().unwrap_or(0)),
+            (Progress::Waiting(_), EapType::MsChapV2) => {
+                let Ok(EapMsChap { op: MsChapOp::Response, body: Some((_, value)) }) = EapMsChap::decode(&answer.data)
+                else {
                     return AuthStep::Nothing;
                 };
-                self.state = Progress::Judging { id: packet.id, user: attempt.user.clone() };
-                AuthStep::Judge(attempt)
+                self.judge(&Packet { code: packet.code, id: packet.id, data: &value })
             }
+            (Progress::Confirming { op, .. }, EapType::MsChapV2) => {
+                let (code, is_done) = match op {
+                    MsChapOutcome::Success => (code::EAP_SUCCESS, true),
+                    MsChapOutcome::Failure => (code::EAP_FAILURE, false),
+                };
+                self.state = Progress::Told { code, data: Vec::new() };
+                let packet = encode(code, self.id, &[]);
+                if is_done { AuthStep::Done(packet) } else { AuthStep::Send(packet) }
+            }
+            (Progress::Told { code, .. }, _) => AuthStep::Send(encode(*code, self.id, &[])),
+            _ => AuthStep::Nothing,
         }
+    }
+
+    fn eap_mschap(&self, op: MsChapOp, value: Vec<u8>) -> Vec<u8> {
+        let data = EapMsChap { op, body: Some((self.id, value)) }.encode();
+        eap_request(self.id, EapType::MsChapV2, data)
     }
 
     fn attempt(&self, packet: &Packet<'_>) -> Option<Attempt> {
@@ -304,7 +428,7 @@ impl Authenticator {
                 };
                 Attempt { user: body.name, proof }
             }
-            Method::MsChapV2 => {
+            Method::MsChapV2 | Method::EapMsChapV2 => {
                 // Peer challenge of 16 octets, 8 of zero, NT answer of 24, one octet of flags (RFC 2759 §4).
                 let body = ChapValue::decode(packet.data).ok()?;
                 let value: [u8; 49] = body.value.try_into().ok()?;
@@ -321,16 +445,36 @@ impl Authenticator {
     }
 
     /// The verdict is there: the packet that tells the client. Nothing if no verdict was waited for.
-    pub(super) fn tell(&mut self, verdict: &Verdict, rng: &mut Rng) -> Option<Vec<u8>> {
-        let Progress::Judging { id, .. } = self.state else {
+    pub(super) fn tell(&mut self, verdict: &Verdict, rng: &mut Rng, now: Instant) -> Option<Vec<u8>> {
+        let Progress::Judging { id, answer, .. } = &self.state else {
             return None;
         };
+        let (id, answer) = (*id, answer.clone());
+        if self.method == Method::EapMsChapV2 {
+            return Some(self.tell_eap(verdict, rng, now));
+        }
+        if let Verdict::Reject { why: Why::WrongPassword | Why::UnknownUser } = verdict
+            && self.retries > 0
+            && matches!(self.method, Method::MsChapV1 | Method::MsChapV2)
+        {
+            self.retries -= 1;
+            let told = if self.method == Method::MsChapV1 {
+                self.challenge = rng.array::<8>().to_vec();
+                format!("E=691 R=1 C={} V=2", upper_hex(&self.challenge))
+            } else {
+                self.challenge = rng.array::<16>().to_vec();
+                format!("E=691 R=1 C={} V=3 M={REFUSED}", upper_hex(&self.challenge))
+            };
+            let told = told.into_bytes();
+            let packet = encode(code::FAILURE, id, &told);
+            self.state = Progress::Retrying { answer, told, until: now.after(RETRY_WITHIN) };
+            return Some(packet);
+        }
         let (code, data) = match (self.method, verdict) {
             (Method::Pap, Verdict::Accept { .. }) => (code::PAP_ACK, PapReply { message: WELCOME.into() }.encode()),
             (Method::Pap, Verdict::Reject { .. }) => (code::PAP_NAK, PapReply { message: REFUSED.into() }.encode()),
-            (Method::MsChapV2, Verdict::Accept { authenticator_response, .. }) => {
-                let proof = authenticator_response.as_deref().unwrap_or_default();
-                (code::SUCCESS, format!("{proof} M={WELCOME}").into_bytes())
+            (Method::MsChapV2 | Method::EapMsChapV2, Verdict::Accept { authenticator_response, .. }) => {
+                (code::SUCCESS, welcome(authenticator_response.as_deref()))
             }
             (Method::ChapMd5 | Method::MsChapV1, Verdict::Accept { .. }) => (code::SUCCESS, WELCOME.into()),
             (Method::ChapMd5, Verdict::Reject { .. }) => (code::FAILURE, REFUSED.into()),
@@ -338,7 +482,7 @@ impl Authenticator {
             (Method::MsChapV1, Verdict::Reject { .. }) => {
                 (code::FAILURE, format!("E=691 R=0 C={} V=2", upper_hex(&rng.array::<8>())).into_bytes())
             }
-            (Method::MsChapV2, Verdict::Reject { .. }) => {
+            (Method::MsChapV2 | Method::EapMsChapV2, Verdict::Reject { .. }) => {
                 let challenge = upper_hex(&rng.array::<16>());
                 (code::FAILURE, format!("E=691 R=0 C={challenge} V=3 M={REFUSED}").into_bytes())
             }
@@ -348,12 +492,30 @@ impl Authenticator {
         Some(packet)
     }
 
+    /// The outcome within EAP; EAP's own follows when the client has confirmed it.
+    fn tell_eap(&mut self, verdict: &Verdict, rng: &mut Rng, now: Instant) -> Vec<u8> {
+        let (op, outcome, text) = match verdict {
+            Verdict::Accept { authenticator_response, .. } => {
+                (MsChapOp::Success, MsChapOutcome::Success, welcome(authenticator_response.as_deref()))
+            }
+            Verdict::Reject { .. } => {
+                let text = format!("E=691 R=0 C={} V=3 M={REFUSED}", upper_hex(&rng.array::<16>()));
+                (MsChapOp::Failure, MsChapOutcome::Failure, text.into_bytes())
+            }
+        };
+        self.id = self.id.wrapping_add(1);
+        let packet = self.eap_mschap(op, text);
+        self.state = Progress::Confirming { request: Retransmit::new(packet.clone(), EAP_AGAIN, now), op: outcome };
+        packet
+    }
+
     /// What a CHAP client was told, once more for one that may not have heard it; a PAP client asks again by itself.
     pub(super) fn repeat(&self) -> Option<Vec<u8>> {
         match (&self.state, self.method) {
-            (Progress::Told { code, data }, Method::ChapMd5 | Method::MsChapV1 | Method::MsChapV2) => {
-                Some(encode(*code, self.id, data))
-            }
+            (
+                Progress::Told { code, data },
+                Method::ChapMd5 | Method::MsChapV1 | Method::MsChapV2 | Method::EapMsChapV2,
+            ) => Some(encode(*code, self.id, data)),
             _ => None,
         }
     }
@@ -361,17 +523,20 @@ impl Authenticator {
     /// When [`Self::handle_timeout`] wants to be called.
     pub(super) fn poll_timeout(&self) -> Option<Instant> {
         match &self.state {
-            Progress::Waiting(challenge) => Some(challenge.due()),
+            Progress::Waiting(request) | Progress::Confirming { request, .. } => Some(request.due()),
+            Progress::Retrying { until, .. } => Some(*until),
             Progress::Judging { .. } | Progress::Told { .. } => None,
         }
     }
 
     /// The challenge may have to be sent again.
     pub(super) fn handle_timeout(&mut self, now: Instant) -> AuthStep {
-        let Progress::Waiting(challenge) = &mut self.state else {
-            return AuthStep::Nothing;
+        let request = match &mut self.state {
+            Progress::Waiting(request) | Progress::Confirming { request, .. } => request,
+            Progress::Retrying { until, .. } if now.reached(*until) => return AuthStep::NoAnswer,
+            Progress::Retrying { .. } | Progress::Judging { .. } | Progress::Told { .. } => return AuthStep::Nothing,
         };
-        match challenge.fire(now) {
+        match request.fire(now) {
             Fire::NotYet => AuthStep::Nothing,
             Fire::Again(packet) if packet.is_empty() => AuthStep::Nothing,
             Fire::Again(packet) => AuthStep::Send(packet.clone()),
@@ -382,6 +547,15 @@ impl Authenticator {
 
 fn encode(number: u8, id: u8, data: &[u8]) -> Vec<u8> {
     super::negotiation::encode(Code::from(number), id, data)
+}
+
+/// What a client is told that may come in: the server's own proof first (RFC 2759 §5).
+fn welcome(proof: Option<&str>) -> Vec<u8> {
+    format!("{} M={WELCOME}", proof.unwrap_or_default()).into_bytes()
+}
+
+fn eap_request(id: u8, kind: EapType, data: Vec<u8>) -> Vec<u8> {
+    encode(code::EAP_REQUEST, id, &Eap { kind, data }.encode())
 }
 
 fn upper_hex(octets: &[u8]) -> String {
@@ -428,7 +602,7 @@ mod tests {
                 Authenticator::start(Method::MsChapV2, "RTX", LIMITS, &mut Rng::new([1; 32]), Instant(0));
             let data = ChapValue { value, name }.encode();
             let packet = Packet { code: Code::from(code::RESPONSE), id: auth.id, data: &data };
-            assert!(matches!(auth.receive(&packet), AuthStep::Nothing));
+            assert!(matches!(auth.receive(&packet, &mut Rng::new([2; 32]), Instant(0)), AuthStep::Nothing));
         }
     }
 
@@ -441,10 +615,10 @@ mod tests {
 
     #[test]
     fn every_method_survives_its_option() {
-        for method in [Method::Pap, Method::ChapMd5, Method::MsChapV1, Method::MsChapV2] {
+        for method in [Method::Pap, Method::ChapMd5, Method::MsChapV1, Method::MsChapV2, Method::EapMsChapV2] {
             assert_eq!(Method::from_option(&method.to_option()), Some(method));
         }
-        assert_eq!(describe(&[0xc2, 0x27]), "EAP");
+        assert_eq!(describe(&[0xc2, 0x27]), "EAP-MSCHAPv2");
         assert_eq!(describe(&[0xc2, 0x23, 6]), "CHAP with algorithm 6");
         assert_eq!(describe(&[0x12, 0x34]), "protocol 0x1234");
     }

@@ -118,7 +118,8 @@ impl Lcp {
         self.refused.extend(self.method.take());
         let is_free = |m: &Method| self.wishes.methods.contains(m) && !self.refused.contains(m);
         let suggested = suggested.and_then(Method::from_option).filter(is_free);
-        self.method = suggested.or_else(|| self.wishes.methods.iter().copied().find(is_free));
+        self.method =
+            suggested.or_else(|| self.wishes.methods.iter().copied().find(|m| *m != Method::EapMsChapV2 && is_free(m)));
         if self.method.is_some() { Ok(()) } else { Err(Fault::Refused(kind::AUTH)) }
     }
 

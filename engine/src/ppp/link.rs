@@ -8,7 +8,7 @@ use super::ipcp::Ipcp;
 use super::ipv6cp::{self, Ipv6cp};
 use super::lcp::{AUTH_OPTION, Extra, Lcp, Wishes};
 use super::negotiation::{Fault, Negotiation, State, Step};
-use super::{Keepalive, Log, Output, Settings, Up};
+use super::{Keepalive, Log, Output, Rechallenge, Settings, Up};
 use crate::rng::Rng;
 use crate::time::{Instant, earliest};
 use core::net::Ipv4Addr;
@@ -45,6 +45,8 @@ pub struct Link {
     farewell: Option<Cause>,
     echo: Option<Echo>,
     set_up_until: Option<Instant>,
+    /// Who may come in as soon as the client has confirmed that it has heard so (EAP).
+    admitted: Option<(String, Option<Ipv4Addr>)>,
     identifications: u8,
     outputs: VecDeque<Output>,
 }
@@ -112,6 +114,7 @@ impl Link {
             farewell: None,
             echo: None,
             set_up_until: Some(now.after(SET_UP)),
+            admitted: None,
             identifications: 0,
             outputs: VecDeque::new(),
         };
@@ -156,7 +159,7 @@ impl Link {
         };
         match protocol {
             Protocol::Lcp => self.on_lcp(payload, rng, now),
-            Protocol::Pap | Protocol::Chap => self.on_auth(protocol, payload),
+            Protocol::Pap | Protocol::Chap | Protocol::Eap => self.on_auth(protocol, payload, rng, now),
             Protocol::Ipcp => self.on_ipcp(payload, rng, now),
             Protocol::Ipv4 => self.on_data(now),
             Protocol::Ipv6cp | Protocol::Ipv6 => self.on_ipv6_frame(protocol, payload, rng, now),
@@ -180,34 +183,84 @@ impl Link {
             return;
         };
         let protocol = auth.method().protocol();
-        let Some(packet) = auth.tell(&verdict, rng) else { return };
+        let Some(packet) = auth.tell(&verdict, rng, now) else { return };
         let auth = auth.clone();
         self.send(protocol, &packet);
         match verdict {
             Verdict::Reject { why } => {
                 self.cause.get_or_insert_with(|| Cause::rejected(why, &name));
+                if auth.is_retrying() {
+                    return;
+                }
                 self.stage = Stage::Refused { auth, until: now.after(AFTER_FAILURE) };
             }
             Verdict::Accept { user, address, .. } => {
-                let user = printable(user.as_bytes());
-                self.log(Log::CallDetected { user: user.clone() });
-                match &self.granted {
-                    // LCP was negotiated anew: the client keeps its address.
-                    Some(granted) if granted.user == user => {
-                        let address = granted.address;
-                        self.begin_network(auth, address, now);
-                    }
-                    Some(_) => {
-                        let why = "the client came back as another user".to_owned();
-                        self.fail(Cause::Closed { why }, now);
-                    }
-                    None => {
-                        self.stage = Stage::Address { auth, user: user.clone() };
-                        self.outputs.push_back(Output::NeedAddress { user, asked: address });
-                    }
+                // It may have mistyped before.
+                self.cause = None;
+                if auth.is_confirming() {
+                    self.admitted = Some((user, address));
+                    return;
                 }
+                self.admit(auth, user, address, now);
             }
         }
+    }
+
+    /// The client comes in.
+    fn admit(&mut self, auth: Authenticator, user: String, address: Option<Ipv4Addr>, now: Instant) {
+        let user = printable(user.as_bytes());
+        self.log(Log::CallDetected { user: user.clone() });
+        match &self.granted {
+            // LCP was negotiated anew: the client keeps its address.
+            Some(granted) if granted.user == user => {
+                let address = granted.address;
+                self.begin_network(auth, address, now);
+            }
+            Some(_) => {
+                let why = "the client came back as another user".to_owned();
+                self.fail(Cause::Closed { why }, now);
+            }
+            None => {
+                self.stage = Stage::Address { auth, user: user.clone() };
+                self.outputs.push_back(Output::NeedAddress { user, asked: address });
+            }
+        }
+    }
+
+    /// Asks the client once more who it is, for a way that the question takes outside the link; nothing if the client has
+    /// not come in, or came in by its password alone.
+    pub fn rechallenge(&self, rng: &mut Rng, now: Instant) -> Option<(Rechallenge, Vec<u8>)> {
+        let Stage::Network { auth, .. } = &self.stage else { return None };
+        Rechallenge::start(auth.method(), self.challenge_name(), rng, now)
+    }
+
+    /// The client has answered that question rightly.
+    pub fn proved_again(&mut self, asked: Rechallenge) {
+        if let Stage::Network { auth, .. } = &mut self.stage {
+            *auth = asked.into_authenticator();
+        }
+    }
+
+    /// Whether the client has been let in.
+    pub fn is_let_in(&self) -> bool {
+        matches!(self.stage, Stage::Network { .. })
+    }
+
+    /// Whether the client was let in by its password alone.
+    pub fn came_by_pap(&self) -> bool {
+        matches!(&self.stage, Stage::Network { auth, .. } if auth.method() == Method::Pap)
+    }
+
+    /// An Echo-Request, to see whether the client lives.
+    pub fn ask_for_life(&mut self) {
+        if self.lcp.is_opened() {
+            let packet = self.lcp.echo_request();
+            self.send(Protocol::Lcp, &packet);
+        }
+    }
+
+    fn challenge_name(&self) -> &str {
+        if self.settings.challenge_name.is_empty() { CHALLENGE_NAME } else { &self.settings.challenge_name }
     }
 
     /// The answer to [`Output::NeedAddress`]; without an address the call ends.
@@ -263,7 +316,7 @@ impl Link {
                 // A client that does not repeat its Response waits for ever if the Success was lost.
                 let success = if steps.is_empty() || *is_heard { None } else { auth.repeat() };
                 if let Some(packet) = success {
-                    self.send(Protocol::Chap, &packet);
+                    self.send_auth(&packet);
                 }
                 self.settle_ipcp(steps, now);
             }
@@ -368,9 +421,8 @@ impl Link {
         };
         // Whatever the client said goodbye to before, it has come back.
         self.farewell = None;
-        let name = if self.settings.challenge_name.is_empty() { CHALLENGE_NAME } else { &self.settings.challenge_name };
         let limits = if method == Method::Pap { self.settings.pap } else { self.settings.chap };
-        let (auth, step) = Authenticator::start(method, name, limits, rng, now);
+        let (auth, step) = Authenticator::start(method, self.challenge_name(), limits, rng, now);
         self.stage = Stage::Authenticate(auth);
         self.echo = self.settings.keepalive.map(|keepalive| Echo {
             keepalive,
@@ -381,7 +433,7 @@ impl Link {
         self.settle_auth(step, now);
     }
 
-    fn on_auth(&mut self, protocol: Protocol, payload: &[u8]) {
+    fn on_auth(&mut self, protocol: Protocol, payload: &[u8], rng: &mut Rng, now: Instant) {
         let Ok(packet) = Packet::decode(payload) else { return };
         self.log_packet(false, protocol, payload);
         let auth = match &mut self.stage {
@@ -395,24 +447,41 @@ impl Link {
         if auth.method().protocol() != protocol {
             return;
         }
-        match auth.receive(&packet) {
-            AuthStep::Nothing | AuthStep::NoAnswer => {}
-            AuthStep::Send(packet) => self.send(protocol, &packet),
-            AuthStep::Judge(attempt) => self.outputs.push_back(Output::Authenticate(attempt)),
-        }
+        let step = auth.receive(&packet, rng, now);
+        self.settle_auth(step, now);
     }
 
     fn settle_auth(&mut self, step: AuthStep, now: Instant) {
         match step {
             AuthStep::Nothing => {}
-            AuthStep::Send(packet) => {
-                let Stage::Authenticate(auth) = &self.stage else { return };
-                let protocol = auth.method().protocol();
-                self.send(protocol, &packet);
-            }
+            AuthStep::Send(packet) => self.send_auth(&packet),
             AuthStep::Judge(attempt) => self.outputs.push_back(Output::Authenticate(attempt)),
+            AuthStep::Done(packet) => {
+                self.send_auth(&packet);
+                if let (Stage::Authenticate(auth), Some((user, address))) = (&self.stage, self.admitted.take()) {
+                    let auth = auth.clone();
+                    self.admit(auth, user, address, now);
+                }
+            }
+            AuthStep::OtherType(number) => {
+                let allowed = self.settings.auth.iter().map(|method| method.name().to_owned()).collect();
+                let wanted = vec![format!("EAP type {number}")];
+                self.fail(Cause::MethodRefused { wanted, allowed }, now);
+            }
             AuthStep::NoAnswer => self.fail(Cause::NoAnswer { phase: Phase::Authentication }, now),
         }
+    }
+
+    /// Sends a packet of the method by which the client came, or is to come, in.
+    fn send_auth(&mut self, packet: &[u8]) {
+        let protocol = match &self.stage {
+            Stage::Establish | Stage::Finished => return,
+            Stage::Authenticate(auth)
+            | Stage::Refused { auth, .. }
+            | Stage::Address { auth, .. }
+            | Stage::Network { auth, .. } => auth.method().protocol(),
+        };
+        self.send(protocol, packet);
     }
 
     fn begin_network(&mut self, auth: Authenticator, address: Ipv4Addr, now: Instant) {

@@ -7,12 +7,14 @@ mod ipv6cp;
 mod lcp;
 mod link;
 mod negotiation;
+mod rechallenge;
 
 pub use auth::{Attempt, AuthLimits, Method, Proof, Verdict, Why};
 pub use cause::{Cause, Phase};
 pub use lcp::DEFAULT_MRU;
 pub use link::Link;
 pub use negotiation::{Action, Cell, Event, Fault, Limits, State, transition};
+pub use rechallenge::{Asked, Rechallenge};
 
 use core::fmt;
 use core::net::{Ipv4Addr, Ipv6Addr};
@@ -83,7 +85,7 @@ impl Settings {
             Some(AuthRequest::Pap) => vec![Method::Pap],
             Some(AuthRequest::Chap) => vec![Method::ChapMd5],
             Some(AuthRequest::MsChap) => vec![Method::MsChapV1],
-            Some(AuthRequest::MsChapV2) => vec![Method::MsChapV2],
+            Some(AuthRequest::MsChapV2) => vec![Method::MsChapV2, Method::EapMsChapV2],
             Some(AuthRequest::ChapPap) => vec![Method::ChapMd5, Method::Pap],
         };
         Self {

@@ -8,12 +8,15 @@ use crate::rng::Rng;
 use crate::time::Instant;
 use crypto::{Secret, chap};
 use std::collections::VecDeque;
-use wire::ppp::{ChapValue, Opt, Packet, PapRequest, decode_frame, decode_options, encode_frame, encode_options};
+use wire::ppp::{
+    ChapValue, Eap, EapMsChap, EapType, MsChapOp, Opt, Packet, PapRequest, decode_frame, decode_options, encode_frame,
+    encode_options,
+};
 
 const OURS: Ipv4Addr = Ipv4Addr::new(192, 168, 100, 1);
 const THEIRS: Ipv4Addr = Ipv4Addr::new(192, 168, 100, 10);
 const DNS: Ipv4Addr = Ipv4Addr::new(192, 168, 100, 53);
-const ALL: [Method; 4] = [Method::MsChapV2, Method::MsChapV1, Method::ChapMd5, Method::Pap];
+const ALL: [Method; 5] = [Method::MsChapV2, Method::MsChapV1, Method::ChapMd5, Method::Pap, Method::EapMsChapV2];
 
 fn seconds(s: u64) -> Duration {
     Duration::from_secs(s)
@@ -250,7 +253,18 @@ impl Client {
                 self.is_in = true;
                 self.request_ipcp();
             }
-            (Protocol::Chap, 4) | (Protocol::Pap, 3) => self.refused = Some(data),
+            (Protocol::Chap, 4) | (Protocol::Pap, 3) => {
+                // Its user does not try again, though it might.
+                if data.windows(3).any(|w| w == b"R=1") {
+                    self.out.push_back(packet(Protocol::Lcp, 5, 99, b""));
+                }
+                self.refused = Some(data);
+            }
+            (Protocol::Eap, 1) if self.is_open() => self.on_eap(id, &data),
+            (Protocol::Eap, 3) if self.response.take().is_some() => {
+                self.is_in = true;
+                self.request_ipcp();
+            }
             (Protocol::Ipcp, 1) if self.is_in => self.out.push_back(packet(protocol, 2, id, &data)),
             _ => {}
         }
@@ -302,29 +316,65 @@ impl Client {
         }
     }
 
+    fn on_eap(&mut self, id: u8, data: &[u8]) {
+        let request = Eap::decode(data).unwrap();
+        let answer = match request.kind {
+            EapType::Identity => Eap { kind: EapType::Identity, data: self.user.into() },
+            EapType::MsChapV2 => {
+                let asked = EapMsChap::decode(&request.data).unwrap();
+                let (number, body) = asked.body.unwrap();
+                let data = match asked.op {
+                    MsChapOp::Challenge => {
+                        let value = self.value_for(number, ChapValue::decode(&body).unwrap().value);
+                        let body = ChapValue { value, name: self.user.into() }.encode();
+                        EapMsChap { op: MsChapOp::Response, body: Some((number, body)) }
+                    }
+                    MsChapOp::Failure => {
+                        self.refused = Some(body);
+                        EapMsChap { op: MsChapOp::Failure, body: None }
+                    }
+                    op => {
+                        assert!(body.starts_with(b"S=") && body.len() > 42, "{body:?}");
+                        EapMsChap { op, body: None }
+                    }
+                };
+                Eap { kind: EapType::MsChapV2, data: data.encode() }
+            }
+            _ => Eap { kind: EapType::Nak, data: vec![26] },
+        };
+        let frame = packet(Protocol::Eap, 2, id, &answer.encode());
+        self.response = Some(frame.clone());
+        self.out.push_back(frame);
+    }
+
     fn on_challenge(&mut self, id: u8, data: &[u8]) {
         let body = ChapValue::decode(data).unwrap();
         assert!(!body.name.is_empty());
-        let value = match self.method.unwrap() {
-            Method::Pap => return,
-            Method::ChapMd5 => chap::md5_response(id, self.password.as_bytes(), &body.value).to_vec(),
-            Method::MsChapV1 => {
-                let hash = chap::nt_password_hash(self.password);
-                let nt = chap::mschapv1_nt_response(&body.value.try_into().unwrap(), &hash);
-                [&[0; 24], nt.as_slice(), &[1]].concat()
-            }
-            Method::MsChapV2 => {
-                let hash = chap::nt_password_hash(self.password);
-                let challenge: [u8; 16] = body.value.try_into().unwrap();
-                let nt = chap::mschapv2_nt_response(&challenge, &[9; 16], self.user.as_bytes(), &hash);
-                [[9; 16].as_slice(), &[0; 8], &nt, &[0]].concat()
-            }
-        };
+        let value = self.value_for(id, body.value);
         let frame = packet(Protocol::Chap, 2, id, &ChapValue { value, name: self.user.into() }.encode());
         if !self.is_in {
             self.response = Some(frame.clone());
         }
         self.out.push_back(frame);
+    }
+
+    /// The answer to a challenge.
+    fn value_for(&self, id: u8, challenge: Vec<u8>) -> Vec<u8> {
+        match self.method.unwrap() {
+            Method::Pap => Vec::new(),
+            Method::ChapMd5 => chap::md5_response(id, self.password.as_bytes(), &challenge).to_vec(),
+            Method::MsChapV1 => {
+                let hash = chap::nt_password_hash(self.password);
+                let nt = chap::mschapv1_nt_response(&challenge.try_into().unwrap(), &hash);
+                [&[0; 24], nt.as_slice(), &[1]].concat()
+            }
+            Method::MsChapV2 | Method::EapMsChapV2 => {
+                let hash = chap::nt_password_hash(self.password);
+                let challenge: [u8; 16] = challenge.try_into().unwrap();
+                let nt = chap::mschapv2_nt_response(&challenge, &[9; 16], self.user.as_bytes(), &hash);
+                [[9; 16].as_slice(), &[0; 8], &nt, &[0]].concat()
+            }
+        }
     }
 }
 
@@ -413,6 +463,107 @@ fn every_method_lets_the_right_password_in() {
     }
 }
 
+/// MS-CHAPv2 up to the answer to a wrong password: the Failure's identifier and text.
+fn mistyped(bench: &mut Bench) -> (u8, String) {
+    let challenge = bench.open_lcp().into_iter().find(|p| p.0 == Protocol::Chap).unwrap();
+    let wrong = response(&ChapValue::decode(&challenge.3).unwrap().value, "wrong");
+    bench.give(&packet(Protocol::Chap, 2, challenge.2, &wrong));
+    assert!(matches!(bench.outputs().as_slice(), [Output::Authenticate(_)]));
+    bench.link.authorise(Verdict::Reject { why: Why::WrongPassword }, &mut bench.rng, bench.now);
+    let failure = bench.sent().remove(0);
+    // What was said before is answered as before.
+    assert_eq!(bench.answer(&packet(Protocol::Chap, 2, challenge.2, &wrong)), [failure.clone()]);
+    (failure.2, String::from_utf8(failure.3).unwrap())
+}
+
+fn response(challenge: &[u8], password: &str) -> Vec<u8> {
+    let hash = chap::nt_password_hash(password);
+    let nt = chap::mschapv2_nt_response(&challenge.try_into().unwrap(), &[9; 16], b"taro", &hash);
+    let value = [[9; 16].as_slice(), &[0; 8], &nt, &[0]].concat();
+    ChapValue { value, name: b"taro".to_vec() }.encode()
+}
+
+fn challenge_in(failure: &str) -> Vec<u8> {
+    let digits = failure.split("C=").nth(1).unwrap().as_bytes();
+    let digit = |d: u8| (d as char).to_digit(16).unwrap() as u8;
+    digits[..32].chunks(2).map(|pair| digit(pair[0]) << 4 | digit(pair[1])).collect()
+}
+
+#[test]
+fn trap_84_who_mistyped_may_try_again_in_the_same_call_with_the_challenge_of_the_failure() {
+    let mut bench = Bench::new(settings(&[Method::MsChapV2]));
+    let (id, failure) = mistyped(&mut bench);
+    assert!(failure.starts_with("E=691 R=1 C="), "{failure}");
+    // The user takes half a minute to type.
+    assert!(cause_in(&bench.wait(seconds(30))).is_none());
+    let right = response(&challenge_in(&failure), "himitsu");
+    bench.give(&packet(Protocol::Chap, 2, id.wrapping_add(1), &right));
+    let outputs = bench.outputs();
+    let [Output::Authenticate(attempt)] = outputs.as_slice() else { panic!("{outputs:?}") };
+    assert!(
+        matches!(&attempt.proof, Proof::MsChapV2 { challenge, .. } if challenge.as_slice() == challenge_in(&failure))
+    );
+    let verdict = Verdict::Accept { user: "taro".to_owned(), authenticator_response: None, address: None };
+    bench.link.authorise(verdict, &mut bench.rng, bench.now);
+    let outputs = bench.outputs();
+    assert!(outputs.iter().any(|o| matches!(o, Output::NeedAddress { .. })), "{outputs:?}");
+    bench.link.assign(Some(THEIRS), bench.now);
+    assert!(cause_in(&bench.wait(seconds(1))).is_none());
+}
+
+#[test]
+fn after_three_wrong_answers_the_call_ends_and_so_it_does_without_another_answer() {
+    let mut bench = Bench::new(settings(&[Method::MsChapV2]));
+    let (mut id, mut failure) = mistyped(&mut bench);
+    for may_retry in [true, false] {
+        id = id.wrapping_add(1);
+        bench.give(&packet(Protocol::Chap, 2, id, &response(&challenge_in(&failure), "wrong")));
+        assert!(matches!(bench.outputs().as_slice(), [Output::Authenticate(_)]));
+        bench.link.authorise(Verdict::Reject { why: Why::WrongPassword }, &mut bench.rng, bench.now);
+        failure = String::from_utf8(bench.sent().remove(0).3).unwrap();
+        assert_eq!(failure.contains(" R=1 "), may_retry, "{failure}");
+    }
+    let wrong = Some(Cause::WrongPassword { user: "taro".to_owned() });
+    assert_eq!(cause_in(&bench.wait(seconds(30))), wrong);
+    let mut bench = Bench::new(settings(&[Method::MsChapV2]));
+    let _ = mistyped(&mut bench);
+    assert_eq!(cause_in(&bench.wait(seconds(120))), wrong);
+}
+
+#[test]
+fn a_password_cannot_be_changed_here_and_the_client_is_told() {
+    for (method, version) in [(Method::MsChapV2, " V=3"), (Method::MsChapV1, " V=2")] {
+        let mut bench = Bench::new(settings(&[method]));
+        bench.open_lcp();
+        let answer = bench.answer(&packet(Protocol::Chap, 7, 9, &[0; 582])).remove(0);
+        assert_eq!((answer.0, answer.1, answer.2), (Protocol::Chap, 4, 9));
+        let text = String::from_utf8(answer.3).unwrap();
+        assert!(text.starts_with("E=709 R=0 C=") && text.ends_with(version), "{text}");
+    }
+}
+
+#[test]
+fn trap_80_eap_is_never_asked_for_first_and_spoken_when_the_client_suggests_it() {
+    let both = [Method::MsChapV2, Method::EapMsChapV2];
+    let outcome = converse(settings(&both), Client::new(&[Method::EapMsChapV2], "himitsu"), Fate::Nothing);
+    assert_eq!((outcome.ups.len(), outcome.client.method), (1, Some(Method::EapMsChapV2)));
+    let outcome = converse(settings(&both), Client::new(&both, "himitsu"), Fate::Nothing);
+    assert_eq!((outcome.ups.len(), outcome.client.method), (1, Some(Method::MsChapV2)));
+    let outcome = converse(settings(&both), Client::new(&[Method::Pap], "himitsu"), Fate::Nothing);
+    let Some(Cause::MethodRefused { wanted, .. }) = outcome.cause else { panic!("{:?}", outcome.cause) };
+    assert_eq!(wanted, ["PAP"]);
+}
+
+#[test]
+fn a_client_that_wants_another_type_of_eap_is_told_off_and_the_cause_names_it() {
+    let mut bench = Bench::new(settings(&[Method::EapMsChapV2]));
+    let identity = bench.open_lcp().into_iter().find(|p| p.0 == Protocol::Eap).unwrap();
+    let challenge = bench.answer(&packet(Protocol::Eap, 2, identity.2, b"\x01taro")).remove(0);
+    bench.give(&packet(Protocol::Eap, 2, challenge.2, &[3, 13]));
+    let Some(Cause::MethodRefused { wanted, .. }) = cause_in(&bench.wait(seconds(30))) else { panic!("no cause") };
+    assert_eq!(wanted, ["EAP type 13"]);
+}
+
 #[test]
 fn every_method_keeps_the_wrong_password_and_the_unknown_user_out() {
     for method in ALL {
@@ -422,10 +573,11 @@ fn every_method_keeps_the_wrong_password_and_the_unknown_user_out() {
         let text = String::from_utf8(outcome.client.refused.unwrap()).unwrap();
         match method {
             Method::MsChapV2 => {
-                assert!(text.starts_with("E=691 R=0 C=") && text.ends_with(" V=3 M=Authentication failed"), "{text}");
-                assert_eq!(text.len(), "E=691 R=0 C= V=3 M=Authentication failed".len() + 32);
+                assert!(text.starts_with("E=691 R=1 C=") && text.ends_with(" V=3 M=Authentication failed"), "{text}");
+                assert_eq!(text.len(), "E=691 R=1 C= V=3 M=Authentication failed".len() + 32);
             }
-            Method::MsChapV1 => assert!(text.starts_with("E=691 R=0 C=") && text.ends_with(" V=2"), "{text}"),
+            Method::EapMsChapV2 => assert!(text.starts_with("E=691 R=0 C="), "{text}"),
+            Method::MsChapV1 => assert!(text.starts_with("E=691 R=1 C=") && text.ends_with(" V=2"), "{text}"),
             Method::ChapMd5 | Method::Pap => assert!(text.ends_with("Authentication failed"), "{text}"),
         }
         let mut client = Client::new(&[method], "himitsu");
@@ -482,8 +634,14 @@ fn chap_pap_goes_on_to_pap_and_follows_a_hint() {
 fn a_client_that_refuses_every_method_is_told_apart() {
     let outcome = converse(settings(&[Method::MsChapV2]), Client::new(&[], "himitsu"), Fate::Nothing);
     let cause = outcome.cause.unwrap();
-    assert_eq!(cause, Cause::MethodRefused { wanted: vec!["EAP".to_owned()], allowed: vec!["MS-CHAPv2".to_owned()] });
-    assert_eq!(cause.to_string(), "Authentication failed, the client wants EAP, 'pp auth request' allows MS-CHAPv2");
+    assert_eq!(
+        cause,
+        Cause::MethodRefused { wanted: vec!["EAP-MSCHAPv2".to_owned()], allowed: vec!["MS-CHAPv2".to_owned()] }
+    );
+    assert_eq!(
+        cause.to_string(),
+        "Authentication failed, the client wants EAP-MSCHAPv2, 'pp auth request' allows MS-CHAPv2"
+    );
 }
 
 #[test]

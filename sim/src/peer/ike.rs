@@ -92,6 +92,11 @@ pub(super) struct Ike {
 }
 
 impl Ike {
+    /// All SAs are forgotten.
+    pub(super) fn forget(&mut self) {
+        *self = Self { fragment_id: self.fragment_id, ..Self::default() };
+    }
+
     /// Nothing is repeated any more.
     pub(super) fn stop(&mut self) {
         self.phase1 = None;

@@ -24,6 +24,12 @@ impl Lac {
         self.repeat.as_ref().map(|r| r.due)
     }
 
+    /// One that has the same ids and nothing under way.
+    pub(super) fn same_ids(&self) -> Self {
+        let &Self { tunnel, session, peer_tunnel, peer_session, ns, nr, .. } = self;
+        Self { tunnel, session, peer_tunnel, peer_session, ns, nr, queue: VecDeque::new(), repeat: None }
+    }
+
     /// Nothing is sent by itself any more; what comes is still acknowledged.
     pub(super) fn stop(&mut self) {
         self.repeat = None;
@@ -74,6 +80,10 @@ impl Peer {
             Avp::u16(AvpType::ReceiveWindowSize, self.manner.window),
         ];
         self.send_control(avps);
+    }
+
+    pub(super) fn send_hello(&mut self) {
+        self.send_control(vec![Avp::u16(AvpType::MessageType, MessageType::Hello.into())]);
     }
 
     fn send_control(&mut self, avps: Vec<Avp>) {

@@ -64,6 +64,8 @@ pub struct Manner {
     pub commit: bool,
     /// It says that it takes fragments of ISAKMP messages.
     pub takes_fragments: bool,
+    /// It makes SAs and opens no tunnel on them.
+    pub stops_at_esp: bool,
     /// Name in its own messages.
     pub host_name: String,
     /// It speaks L2TP as old Android does: host name first, asynchronous framing alone, no CDN when it leaves.
@@ -101,6 +103,7 @@ impl Default for Manner {
             short_icv: false,
             commit: false,
             takes_fragments: false,
+            stops_at_esp: false,
             host_name: "sim".to_owned(),
             android: false,
         }

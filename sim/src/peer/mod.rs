@@ -442,6 +442,32 @@ impl Peer {
         self.renew_esp();
     }
 
+    /// Makes everything under its tunnel anew, without a word about what was: a telephone that has changed its network
+    /// (clients.md, trap 42).
+    pub fn renew_all(&mut self, now: Instant) {
+        self.now = now;
+        self.esp.clear();
+        self.ike.forget();
+        self.begin_main_mode();
+    }
+
+    /// Pretends that another client's session is its own, by the ids that only they can know; with `user`, it answers
+    /// challenges with that name and password.
+    pub fn pretend(&mut self, other: &Self, user: Option<(&str, &str)>) {
+        self.l2tp = other.l2tp.as_ref().map(l2tp::Lac::same_ids);
+        self.ppp = other.ppp.as_ref().filter(|_| user.is_some()).map(ppp::Client::same_method);
+        if let Some((name, password)) = user {
+            self.manner.user = name.to_owned();
+            self.manner.password = password.to_owned();
+        }
+    }
+
+    /// Sends a HELLO of its tunnel.
+    pub fn hello(&mut self, now: Instant) {
+        self.now = now;
+        self.send_hello();
+    }
+
     /// Starts a new phase 1, and a phase 2 within it.
     pub fn rekey_ike(&mut self, now: Instant) {
         self.now = now;

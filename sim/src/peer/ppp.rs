@@ -35,6 +35,22 @@ impl Client {
     pub(super) fn due(&self) -> Option<Instant> {
         self.due
     }
+    /// One that has come as far as this one, with nothing under way.
+    pub(super) fn same_method(&self) -> Self {
+        Self {
+            lcp: Side { acked: true, acking: true, ..Side::default() },
+            ipcp: Side::default(),
+            auth: self.auth,
+            authenticated: true,
+            address: self.address,
+            dns: vec![],
+            due: None,
+            tries: 0,
+            challenge: None,
+            echo_id: 0,
+        }
+    }
+
     /// Nothing is sent by itself any more.
     pub(super) fn stop(&mut self) {
         self.due = None;
@@ -247,7 +263,13 @@ impl Peer {
                 }
                 self.on_verdict(true);
             }
-            4 => self.on_verdict(false),
+            4 => {
+                // Its user does not try again, though it might: it hangs up.
+                if data.windows(3).any(|w| w == b"R=1") {
+                    self.send_ppp(Protocol::Lcp, &Packet::encode(Code::TerminateRequest, 251, &[]));
+                }
+                self.on_verdict(false);
+            }
             _ => {}
         }
     }

@@ -164,7 +164,7 @@ impl Peer {
             self.delete(Protocol::Esp, old.iter().map(|s| s.to_be_bytes().to_vec()).collect());
         }
         self.delete_old_ike();
-        if self.stage == Stage::Phase2 {
+        if self.stage == Stage::Phase2 && !self.manner.stops_at_esp {
             self.begin_l2tp();
         }
     }

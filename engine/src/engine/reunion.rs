@@ -1,0 +1,157 @@
+//! What concerns two clients at once: somebody goes on with a tunnel from elsewhere, or comes in who has left a session behind.
+
+use super::Engine;
+use crate::client::{Affair, Client, Older, Place};
+use crate::event::Event;
+use crate::outbox::{Outbox, Output};
+use crate::path::{ClientId, Encap, Spi, Update};
+use crate::time::Instant;
+
+impl Engine {
+    /// What a client could not settle alone.
+    pub(super) fn on_affair(&mut self, id: u32, affair: Affair, now: Instant, out: &mut Outbox) {
+        match affair {
+            Affair::Arrived => self.on_arrived(id, now, out),
+            Affair::Stray { spi, tunnel_id } => self.on_stray_control(id, spi, tunnel_id, now, out),
+            Affair::Proven { from, spi, place } => self.on_proven(id, from, (spi, place), now, out),
+            Affair::Unproven { from, spi } if from == id => {
+                self.with_client(id, now, out, |c, cx| c.drop_pair(spi, cx));
+            }
+            Affair::Unproven { from, .. } => {
+                self.with_client(from, now, out, |c, cx| c.delete_all(cx));
+                self.remove_client(from, "it is not the user of the tunnel that it named", now, out);
+            }
+        }
+    }
+
+    /// A data frame came on an SA that does not carry its session.
+    pub(super) fn on_stray(
+        &mut self,
+        (id, spi): (u32, u32),
+        place: Place,
+        (tunnel_id, session_id): (u16, u16),
+        ppp: &[u8],
+        now: Instant,
+        out: &mut Outbox,
+    ) {
+        let Some(client) = self.clients.get(&id) else { return };
+        if client.has_call(tunnel_id, session_id) {
+            return self.with_client(id, now, out, |c, cx| {
+                if c.is_trusted(spi) || c.takes_over_unused(spi, cx) {
+                    c.on_frame(ppp, cx);
+                } else {
+                    c.on_claim((id, spi), place, Some(ppp), cx);
+                }
+            });
+        }
+        let owner = self.of_the_same_group(client).find(|c| c.has_call(tunnel_id, session_id)).map(|c| c.id);
+        if let Some(owner) = owner {
+            self.with_client(owner, now, out, |c, cx| c.on_claim((id, spi), place, Some(ppp), cx));
+        }
+    }
+
+    /// A control message came on an SA that does not carry its tunnel.
+    fn on_stray_control(&mut self, id: u32, spi: u32, tunnel_id: u16, now: Instant, out: &mut Outbox) {
+        let Some(client) = self.clients.get(&id) else { return };
+        let place = client.place();
+        let has = |c: &Client| c.l2tp.as_ref().is_some_and(|t| t.local_id() == tunnel_id);
+        let owner = if has(client) {
+            Some(id)
+        } else {
+            // The id alone may be that of several.
+            let mut owners = self.of_the_same_group(client).filter(|c| has(c)).map(|c| c.id);
+            owners.next().filter(|_| owners.next().is_none())
+        };
+        if let Some(owner) = owner {
+            self.with_client(owner, now, out, |c, cx| c.on_claim((id, spi), place, None, cx));
+        }
+    }
+
+    /// The clients that a client without a tunnel may be: those that have shown the same key.
+    fn of_the_same_group<'a>(&'a self, client: &'a Client) -> impl Iterator<Item = &'a Client> {
+        let may_be = move |c: &&Client| client.l2tp.is_none() && c.id != client.id && c.gateways == client.gateways;
+        self.clients.values().filter(may_be)
+    }
+
+    /// The user of client `id` has answered on a pair that client `from` has made: they are one.
+    fn on_proven(&mut self, id: u32, from: u32, (spi, (peer, local)): (u32, Place), now: Instant, out: &mut Outbox) {
+        if from != id && !self.merge(id, from, spi, now, out) {
+            return;
+        }
+        self.with_client(id, now, out, |c, cx| c.trust(spi, cx));
+        // It may have moved on while it was asked.
+        self.on_moved(ClientId(id), peer, local, now, out);
+    }
+
+    fn merge(&mut self, id: u32, from: u32, spi: u32, now: Instant, out: &mut Outbox) -> bool {
+        let Some(newer) = self.clients.get_mut(&from).filter(|c| c.l2tp.is_none()) else { return false };
+        if !newer.pairs.iter().any(|p| p.inbound == spi) {
+            return false;
+        }
+        let (ikes, mut pairs) = (core::mem::take(&mut newer.ikes), core::mem::take(&mut newer.pairs));
+        let endpoint = newer.endpoint;
+        for p in &mut pairs {
+            // Each of its ISAKMP SAs has to be vouched for by itself.
+            p.distrust();
+            out.push(Output::Path(Update::Distrust { spi: Spi(p.inbound) }));
+        }
+        let encap = if pairs.last().is_some_and(|p| p.udp) { Encap::Udp } else { Encap::Raw };
+        let (client, to) = (ClientId(from), ClientId(id));
+        out.push(Output::Path(Update::Peer { client: to, peer: endpoint.peer, local: endpoint.local.ip(), encap }));
+        out.push(Output::Path(Update::Adopt { from: client, to }));
+        self.remove_client(from, "it is another client's", now, out);
+        let Some(older) = self.clients.get(&id) else { return false };
+        let old = older.endpoint.peer;
+        out.push(Output::Event(Event::Moved { tunnel: older.tunnel.unwrap_or(0), from: old, to: endpoint.peer }));
+        if self.by_peer.get(&old) == Some(&id) {
+            self.by_peer.remove(&old);
+        }
+        self.by_peer.insert(endpoint.peer, id);
+        self.owners.extend(ikes.iter().map(|sa| (sa.cookies(), id)));
+        self.with_client(id, now, out, |c, cx| c.move_in(ikes, pairs, endpoint, cx));
+        true
+    }
+
+    /// All tunnels are taken: the client that has been silent for longest, and has missed a keepalive, makes room.
+    pub(super) fn free_a_tunnel(&mut self, id: u32, now: Instant, out: &mut Outbox) {
+        let Some(client) = self.clients.get(&id) else { return };
+        let serves = |number: &u32| self.tunnels.get(number).is_some_and(|t| client.gateways.contains(&t.gateway.id));
+        let taken = self.by_tunnel.iter().filter(|(number, _)| serves(number));
+        let silent = taken.filter_map(|(_, owner)| self.clients.get(owner)).filter(|c| c.is_silent(now));
+        if let Some(older) = silent.min_by_key(|c| c.last_heard).map(|c| c.id) {
+            self.end_older(older, "the client is silent, and its tunnel was needed", now, out);
+        }
+    }
+
+    /// Ends a client's session, should it still be there to hear of it.
+    fn end_older(&mut self, id: u32, why: &str, now: Instant, out: &mut Outbox) {
+        self.with_client(id, now, out, |c, cx| c.shut_down(why, cx));
+        self.remove_client(id, why, now, out);
+    }
+
+    /// A user has proved who it is. Older sessions of what looks like the same device end; a device that shows signs of
+    /// life on its own is another one.
+    fn on_arrived(&mut self, id: u32, now: Instant, out: &mut Outbox) {
+        let Some(newer) = self.clients.get(&id) else { return };
+        let Some(user) = newer.arriving() else { return };
+        let peer = newer.endpoint.peer;
+        let of_user = |c: &&Client| c.id != id && c.call.as_ref().is_some_and(|call| call.is_of(user));
+        let alone = newer.pp_of(&self.config, &self.tunnels).is_some_and(|pp| pp.multi_connect_prohibit);
+        let older = self.clients.values().filter(of_user);
+        let judged: Vec<(u32, Older)> = older.map(|c| (c.id, c.beside(newer, alone, now))).collect();
+        let asked: Vec<u32> = judged.iter().filter(|(_, o)| *o == Older::Asked).map(|(c, _)| *c).collect();
+        if !asked.is_empty() {
+            for older in asked {
+                self.with_client(older, now, out, |c, _| c.ask_for_life());
+            }
+            self.with_client(id, now, out, |c, cx| c.wait_for_older(cx.now));
+            return;
+        }
+        for (older, _) in judged.iter().filter(|(_, o)| *o == Older::Ends) {
+            let why = format!("the client came back from {peer}");
+            self.end_older(*older, &why, now, out);
+        }
+        let stays = judged.iter().any(|(_, o)| *o == Older::Stays);
+        self.with_client(id, now, out, |c, cx| if alone && stays { c.turn_away(cx) } else { c.let_in(cx) });
+    }
+}

@@ -324,8 +324,6 @@ impl Worker {
         if !self.table.passes(client, &ip, Way::In, &mut self.notes, now) {
             return Err(Drop::Filtered);
         }
-        let session =
-            self.table.clients.get(client).and_then(|known| known.session.as_ref()).ok_or(Drop::WrongSession)?;
         if to.is_multicast() || to.is_broadcast() {
             if !is_dhcp(&ip) {
                 return Err(Drop::Multicast);

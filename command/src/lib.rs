@@ -22,6 +22,7 @@ pub use manual::manual;
 pub use parse::{parse, parse_request};
 pub use problem::{Problem, Severity};
 pub use request::{Request, Which};
+pub use rows::legacy;
 pub use table::{Level, Scope};
 pub use text::{Fault, Language, Text};
 pub use value::Hidden;

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use crate::rows;
+use crate::rows::{FAMILIES, Family};
 use crate::table::{Effect, Home, Row, Standing};
 
 const HEAD: &str = "# Commands
@@ -24,12 +24,12 @@ of `? # | > ' \" \\` is put in quotes, or the character gets a backslash before 
 /// The reference of all commands, as Markdown: a table for each family.
 pub fn manual() -> String {
     let mut out = String::from(HEAD);
-    for (title, rows) in rows::families() {
+    for Family { title, rows, .. } in FAMILIES {
         let _ = write!(
             out,
             "\n## {title}\n\n| command | default | scope | state | what it does | 説明 |\n|---|---|---|---|---|---|\n"
         );
-        for row in rows {
+        for row in *rows {
             let _ = writeln!(
                 out,
                 "| `{}` | {} | {} | {} | {} | {} |",
@@ -88,8 +88,8 @@ mod tests {
     #[test]
     fn every_command_stands_in_the_manual_once() {
         let manual = manual();
-        for (_, rows) in rows::families() {
-            for row in rows {
+        for Family { rows, .. } in FAMILIES {
+            for row in *rows {
                 let start = format!("| `{}", cell(&row.usage()));
                 assert!(manual.lines().any(|line| line.starts_with(&start)), "{}", row.words);
             }

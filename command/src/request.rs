@@ -10,6 +10,8 @@ pub enum Request {
     ShowStatusPp,
     /// `show ipsec sa`: every ISAKMP and IPsec SA.
     ShowIpsecSa,
+    /// `show status WORD`: the screen of a room of its own.
+    ShowStatusOf(&'static str),
     /// `show config`: the running configuration.
     ShowConfig,
     /// `disconnect …`: end sessions by hand.

@@ -1,12 +1,14 @@
 //! What the server does, as one value: no sockets, no threads, no clock, no unseeded chance.
 
 pub mod aaa;
+pub mod carrier;
 mod client;
 pub mod engine;
 pub mod event;
 pub mod ike;
 mod inside;
 pub mod l2tp;
+pub mod legacy;
 pub mod outbox;
 pub mod path;
 pub mod pool;

@@ -1,5 +1,6 @@
 //! What an operator is shown: the router's screens (yamaha.md §5) from the engine's state.
 
+use crate::carrier::Carrier;
 use crate::client::Client;
 use crate::engine::Engine;
 use crate::time::Instant;
@@ -22,6 +23,7 @@ pub(crate) fn show(engine: &Engine, request: &Request, now: Instant) -> String {
         Request::ShowStatusL2tp => l2tp(engine, now, &mut out),
         Request::ShowStatusPp => pp(engine, now, &mut out),
         Request::ShowIpsecSa => ipsec_sa(engine, now, &mut out),
+        Request::ShowStatusOf(word) => aside(engine, word, now, &mut out),
         Request::ShowConfig => out.push_str(&engine.config.show()),
         Request::Help => out.push_str(HELP),
         // The door answers `disconnect`; a request that came after this program was written shows nothing.
@@ -96,10 +98,9 @@ fn pp(engine: &Engine, now: Instant, out: &mut String) {
         let used = call.used(&c.traffic);
         let _ = writeln!(out, "{instance}:");
         let _ = writeln!(out, "Description: ");
-        let _ = match call.up {
-            Some(_) => writeln!(out, "Current L2TP session status is Connected."),
-            None => writeln!(out, "Current L2TP session status is Connecting."),
-        };
+        let carried_by = c.carrier.get().map_or("L2TP", Carrier::name);
+        let state = if call.up.is_some() { "Connected" } else { "Connecting" };
+        let _ = writeln!(out, "Current {carried_by} session status is {state}.");
         let _ = writeln!(out, "User: {}", call.user.as_deref().unwrap_or("(not yet known)"));
         let _ = writeln!(out, "Outside address: {}", c.endpoint.peer);
         let _ = writeln!(out, "{}", connection(now.since(call.since)));
@@ -109,12 +110,43 @@ fn pp(engine: &Engine, now: Instant, out: &mut String) {
             let _ = writeln!(out, "PPP Configure Options");
             let _ = writeln!(out, "    PP IP Address Local: {}, Remote: {}", up.our_address, up.address);
             let _ = writeln!(out, "    MRU Remote: {}", up.peer_mru);
-            let _ = writeln!(out, "    CCP: None");
+            match c.carrier.get() {
+                Some(carrier) => carrier.options().iter().for_each(|line| out.push_str(&format!("    {line}\n"))),
+                None => out.push_str("    CCP: None\n"),
+            }
         }
     }
     if !any {
         let _ = writeln!(out, "PP[ANONYMOUS]: nobody is connected.");
     }
+}
+
+/// A screen of a room that is not known here.
+fn aside(engine: &Engine, word: &str, now: Instant, out: &mut String) {
+    let call = |id: u32| call_lines(engine, id, now);
+    match engine.stations.iter().find_map(|station| station.show(word, &call)) {
+        Some(screen) => out.push_str(&screen),
+        None => {
+            let _ = writeln!(out, "error: nothing of the kind is served; see '{word} service'");
+        }
+    }
+}
+
+/// A client's call: where it ends, since when, and what has passed.
+fn call_lines(engine: &Engine, client: u32, now: Instant) -> String {
+    let mut out = String::new();
+    let Some(c) = engine.clients.get(&client) else { return out };
+    let Some(call) = &c.call else { return out };
+    let used = call.used(&c.traffic);
+    let _ = writeln!(out, "    PP Bind: {}", call.instance);
+    let _ = writeln!(out, "    User: {}", call.user.as_deref().unwrap_or("(not yet known)"));
+    for line in c.carrier.get().map(Carrier::options).unwrap_or_default() {
+        let _ = writeln!(out, "    {line}");
+    }
+    let _ = writeln!(out, "    {}", connection(now.since(call.since)));
+    let _ = writeln!(out, "    Received: {}", counters(used.in_packets, used.in_octets));
+    let _ = writeln!(out, "    Transmitted: {}", counters(used.out_packets, used.out_octets));
+    out
 }
 
 /// `show ipsec sa` (yamaha.md §5.4).

@@ -3,7 +3,11 @@
 use crate::udp::{Datagram, Inbox, grow_buffers, set_int};
 use std::io;
 use std::net::Ipv4Addr;
+use std::num::NonZeroU32;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+/// The protocol number of ESP (RFC 4303 §2).
+const ESP: u8 = 50;
 
 /// A raw socket that receives every ESP packet of the host.
 ///
@@ -16,11 +20,16 @@ pub(crate) struct RawEsp {
 impl RawEsp {
     /// Opens the socket; the process needs CAP_NET_RAW.
     pub(crate) fn open() -> io::Result<Self> {
+        Self::open_protocol(ESP)
+    }
+
+    /// Opens a socket of the same kind for another protocol.
+    pub(crate) fn open_protocol(protocol: u8) -> io::Result<Self> {
         let fd = rustix::net::socket_with(
             rustix::net::AddressFamily::INET,
             rustix::net::SocketType::RAW,
             rustix::net::SocketFlags::CLOEXEC | rustix::net::SocketFlags::NONBLOCK,
-            Some(rustix::net::ipproto::ESP),
+            NonZeroU32::new(u32::from(protocol)).map(rustix::net::Protocol::from_raw),
         )?;
         set_int(fd.as_fd(), libc::IPPROTO_IP, libc::IP_MTU_DISCOVER, libc::IP_PMTUDISC_DONT)?;
         grow_buffers(fd.as_fd());

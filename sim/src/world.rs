@@ -11,7 +11,7 @@ use engine::ike::{Computed, Endpoint};
 use engine::path::{self, Arrival, Departure, Encap, HEADROOM, TAILROOM, Verdict, Worker};
 use engine::time::{Instant, earliest};
 use engine::{Engine, HostChange, Input, Outbox, Output};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// The server's outer address.
 pub const SERVER: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 1);
@@ -120,6 +120,10 @@ pub struct World {
     pub(crate) heard: BTreeSet<(u64, u64)>,
     pub(crate) replies: Vec<String>,
     pub(crate) restarts: u64,
+    /// What the engine wants of those who carry calls otherwise than by ESP.
+    pub(crate) asides: VecDeque<Output>,
+    /// Packets of the host for which ESP has no client.
+    pub(crate) strays: VecDeque<Vec<u8>>,
 }
 
 pub(crate) fn seed32(seed: u64) -> [u8; 32] {
@@ -157,6 +161,8 @@ impl World {
             heard: BTreeSet::new(),
             replies: vec![],
             restarts: 0,
+            asides: VecDeque::new(),
+            strays: VecDeque::new(),
         };
         this.input(Input::Started);
         this
@@ -486,6 +492,9 @@ impl World {
         slot[HEADROOM..HEADROOM + ip.len()].copy_from_slice(ip);
         let mut batch = [Departure::new(&mut slot, HEADROOM, ip.len())];
         self.worker.outbound(&mut batch, self.now);
+        if batch[0].result == path::Out::Dropped(path::Drop::NoClient) {
+            self.strays.push_back(ip.to_vec());
+        }
         let sent = match (&batch[0].result, batch[0].esp()) {
             (path::Out::Sealed { peer, local, encap, .. }, Some(bytes)) => {
                 Some(outer(*encap, *local, *peer, bytes.to_vec()))
@@ -537,6 +546,9 @@ impl World {
                 Output::Path(update) => {
                     self.worker.apply(update, self.now);
                     self.drain_sealed();
+                }
+                aside @ (Output::Aside(_) | Output::Stream { .. } | Output::Close { .. }) => {
+                    self.asides.push_back(aside)
                 }
                 Output::Event(e) => self.events.push((self.now, e)),
                 Output::Host(HostChange::ClientUp { address, .. }) => {

@@ -38,7 +38,6 @@ pub(crate) const ROWS: &[Row] = &[
     Row::later("connect", &[REST]).help("call a peer; an L2TP/IPsec server calls nobody", "相手に発信する"),
     Row::later("show status l2tp tunnel", &[must("N", Kind::Number(1, TUNNELS))])
         .help("one L2TP tunnel and its session", "L2TPトンネルを1つ表示する"),
-    Row::later("show status pptp", &[]).help("every PPTP tunnel", "PPTPの状態を表示する"),
     Row::later("show status tunnel", &[REST]).help("a tunnel's state", "トンネルの状態を表示する"),
     Row::later("show status user", &[REST]).help("which operators are on", "ログインしているユーザーを表示する"),
     Row::later("show ipsec sa gateway", &[REST]).help("SAs of a gateway", "ゲートウェイごとのSAを表示する"),

@@ -3,6 +3,7 @@
 //! A worker has no socket, no clock and no lock. It is told what it must know ([`Update`]), works on batches of packets in
 //! the caller's buffers, and tells what others must know ([`Note`]). On the good path nothing is allocated.
 
+mod aside;
 mod coalesce;
 mod inbound;
 mod ipv6;
@@ -17,6 +18,7 @@ mod testing;
 #[cfg(test)]
 mod tests;
 
+pub use aside::Admitted;
 pub use coalesce::{Coalescer, Piece, Super};
 pub use inbound::{Arrival, Verdict};
 pub use ipv6::{ALL_NODES, ALL_ROUTERS, Ipv6Path, link_local};
@@ -205,6 +207,20 @@ pub enum Update {
         /// The packet, IPv4 or IPv6, no larger than the client's MRU.
         packet: Vec<u8>,
     },
+    /// How a session whose call ESP does not carry protects its IP packets; none passes before this, either way.
+    Protect {
+        /// Whose session.
+        client: ClientId,
+        /// What was agreed on; nothing lets packets pass in the clear.
+        how: Option<Protection>,
+    },
+    /// How many packets the client of a call that ESP does not carry takes before it has acknowledged any.
+    Window {
+        /// Whose call.
+        client: ClientId,
+        /// So many.
+        packets: u16,
+    },
     /// Tell, once, when an inbound SA and the outbound one paired with it have carried so much.
     VolumeLimit {
         /// Our SPI of the inbound SA.
@@ -212,6 +228,17 @@ pub enum Update {
         /// Octets of ESP, both ways together.
         octets: u64,
     },
+}
+
+/// How a carrier that is not ESP protects IP packets; what the bits and keys mean is its own affair.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Protection {
+    /// What was agreed on.
+    pub bits: u32,
+    /// The first key for what is sent.
+    pub send: Secret<Vec<u8>>,
+    /// The first key for what is received.
+    pub receive: Secret<Vec<u8>>,
 }
 
 /// What a worker tells the engine.
@@ -279,6 +306,13 @@ pub enum Note {
         sent: bool,
         /// Sums since the beginning.
         counters: Counters,
+    },
+    /// What the carrier of a client's call has counted, in words for a screen; follows [`Self::Traffic`].
+    Carried {
+        /// Whose call.
+        client: ClientId,
+        /// The words.
+        words: String,
     },
     /// A packet with an SPI that is not ours; at a low rate.
     UnknownSpi {
@@ -520,6 +554,8 @@ impl Worker {
             }
             Update::SealFrame { client, ppp } => self.seal_frame(client, &ppp),
             Update::SealIp { client, packet } => self.seal_ip(client, &packet),
+            // Calls that are carried otherwise have a worker of their own, which keeps this one for what is alike.
+            Update::Protect { .. } | Update::Window { .. } => false,
             Update::VolumeLimit { spi, octets } => self.table.limit_volume(spi, octets),
         }
     }
@@ -553,6 +589,13 @@ impl Worker {
     /// Tells of traffic that came too soon after the last note to be told at once.
     pub fn handle_timeout(&mut self, now: Instant) {
         self.table.flush(&mut self.notes, now);
+    }
+
+    /// So many packets of a batch that had no client here have found one elsewhere.
+    pub fn found_elsewhere(&mut self, packets: u64) {
+        if let Some(count) = self.totals.drops.get_mut(Drop::NoClient as usize) {
+            *count = count.saturating_sub(packets);
+        }
     }
 
     /// Sums over all clients.

@@ -160,6 +160,15 @@ impl Template {
     }
 }
 
+/// A packet whose client is known and that the client may be sent, whole or in fragments.
+pub(super) struct Fitting {
+    pub(super) place: usize,
+    pub(super) len: usize,
+    /// What is larger must be cut.
+    pub(super) limit: u16,
+    pub(super) is_ipv6: bool,
+}
+
 /// A departure that waits to be sealed.
 pub(super) struct Ready {
     sa: usize,
@@ -216,6 +225,28 @@ impl Worker {
     fn depart(&mut self, departure: &mut Departure<'_>, now: Instant) -> Result<Out, Drop> {
         let (start, end) = (departure.start, departure.start.saturating_add(departure.len));
         let packet = departure.buf.get_mut(start..end).ok_or(Drop::NoRoom)?;
+        let Fitting { place, len, limit, is_ipv6 } = self.fit(packet, now)?;
+        let client = self.table.clients.get_mut(place).ok_or(Drop::NoClient)?;
+        let endpoint = client.endpoint.ok_or(Drop::NoSa)?;
+        let at = client.active.ok_or(Drop::NoSa)?;
+        let sa = self.table.outbound.get_mut(at).ok_or(Drop::NoSa)?;
+        let out = if len > usize::from(limit) {
+            self.fragment(departure, place, at, endpoint, usize::from(limit))
+        } else {
+            let (range, payload_len) = write_headers(departure, &client.template, sa, (len, is_ipv6))?;
+            let sequence = take_sequence(sa, client.id, &mut self.notes)?;
+            put(departure.buf, range.start + 4, sequence.to_be_bytes());
+            sa.octets += range.len() as u64;
+            self.ready.push(Ready { sa: at, range: range.clone(), payload_len });
+            Out::Sealed { range, peer: endpoint.peer, local: endpoint.local, encap: endpoint.encap }
+        };
+        self.count_sent(place, len);
+        Ok(out)
+    }
+
+    /// Finds the client of a packet, lowers the MSS, and looks at the size; what is too large and must not be cut is
+    /// dropped, and its sender told.
+    pub(super) fn fit(&mut self, packet: &mut [u8], now: Instant) -> Result<Fitting, Drop> {
         let is_ipv6 = version(packet) == Some(6);
         let (place, len, may_fragment) = if is_ipv6 {
             let ip = Ipv6::new(packet).ok_or(Drop::BadIp)?;
@@ -229,9 +260,6 @@ impl Worker {
         let place = place.ok_or(Drop::NoClient)?;
         let client = self.table.clients.get_mut(place).ok_or(Drop::NoClient)?;
         let session = client.session.as_ref().ok_or(Drop::NoClient)?;
-        let endpoint = client.endpoint.ok_or(Drop::NoSa)?;
-        let at = client.active.ok_or(Drop::NoSa)?;
-        let sa = self.table.outbound.get_mut(at).ok_or(Drop::NoSa)?;
         let mss = if is_ipv6 { session.ipv6.and_then(|ipv6| ipv6.mss) } else { session.mss };
         if let Some(mss) = mss {
             clamp_mss(packet, mss);
@@ -252,16 +280,11 @@ impl Worker {
             }
             return Err(Drop::TooBig);
         }
-        let out = if len > usize::from(limit) {
-            self.fragment(departure, place, at, endpoint, usize::from(limit))
-        } else {
-            let (range, payload_len) = write_headers(departure, &client.template, sa, (len, is_ipv6))?;
-            let sequence = take_sequence(sa, client.id, &mut self.notes)?;
-            put(departure.buf, range.start + 4, sequence.to_be_bytes());
-            sa.octets += range.len() as u64;
-            self.ready.push(Ready { sa: at, range: range.clone(), payload_len });
-            Out::Sealed { range, peer: endpoint.peer, local: endpoint.local, encap: endpoint.encap }
-        };
+        Ok(Fitting { place, len, limit, is_ipv6 })
+    }
+
+    /// Counts a packet that goes to a client.
+    pub(super) fn count_sent(&mut self, place: usize, len: usize) {
         if let Some(client) = self.table.clients.get_mut(place) {
             for counters in [&mut client.counters, &mut self.totals.ip] {
                 counters.out_packets += 1;
@@ -269,7 +292,6 @@ impl Worker {
             }
         }
         self.table.saw(place, Seen::Sent);
-        Ok(out)
     }
 
     /// Seals all departures that are ready, as one batch.

@@ -21,6 +21,8 @@ pub(crate) enum Place {
     PpBind,
     PpAuth,
     Ppp,
+    PppAside,
+    PppIpv6,
     IpPp,
     PpAside,
     PpEnable,

@@ -43,7 +43,10 @@ const MOST_BEGUN: u32 = 100;
 const MOST_TOLD: usize = 1024;
 
 /// Calls that are not carried by L2TP in ESP come from these.
-const STATIONS: &[Make] = &[crate::legacy::station];
+#[rustfmt::skip] // A line for each, so that it can go without a trace.
+const STATIONS: &[Make] = &[
+    crate::legacy::station,
+];
 
 /// Something that happened outside.
 pub enum Input<'a> {

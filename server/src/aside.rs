@@ -14,7 +14,10 @@ use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::thread::JoinHandle;
 
 /// Kinds of calls that have a thread of their own; one of them at most is switched on.
-const ROOMS: &[Room] = &[crate::legacy::ROOM];
+#[rustfmt::skip] // A line for each, so that it can go without a trace.
+const ROOMS: &[Room] = &[
+    crate::legacy::ROOM,
+];
 
 /// Orders that may wait for the thread, packets among them.
 const ORDERS: usize = 4096;

@@ -170,7 +170,7 @@ impl Thread {
         }));
         // Interrupted by a signal: nothing is ready, and the loop comes back.
         let _ = rustix::event::poll(&mut fds, timeout.as_ref());
-        let happened = |at: usize| fds.get(at).map_or(PollFlags::empty(), |fd| fd.revents());
+        let happened = |at: usize| fds.get(at).map_or_else(PollFlags::empty, PollFd::revents);
         let of = |flags: PollFlags| {
             let all = self.streams.keys().zip(fds.iter().skip(3));
             all.filter(|(_, fd)| fd.revents().intersects(flags)).map(|(stream, _)| *stream).collect()

@@ -9,7 +9,7 @@ use crate::wake::{Alarm, Wake};
 use engine::carrier::StreamId;
 use engine::ike::Endpoint;
 use engine::path::{
-    Arrival, Coalescer, Departure, Drop, Encap, HEADROOM, Note, Out, SealedPacket, Splitter, TAILROOM, Totals, Update,
+    Arrival, Coalescer, Departure, Encap, HEADROOM, Note, Out, SealedPacket, Splitter, TAILROOM, Totals, Update,
     VNET_LEN, Worker,
 };
 use engine::time::Instant;
@@ -430,7 +430,7 @@ fn packet_to(bytes: &[u8], peer: SocketAddr, local: IpAddr) -> Option<Outgoing<'
 
 /// Hands packets without a client here to the thread of those whose calls ESP does not carry; says how many it took.
 fn hand_aside(departures: &[Departure<'_>], aside: &Aside) -> u64 {
-    let strays = departures.iter().filter(|departure| departure.result == Out::Dropped(Drop::NoClient));
+    let strays = departures.iter().filter(|departure| departure.result == Out::Dropped(engine::path::Drop::NoClient));
     let packets = strays.filter_map(|stray| stray.buf.get(stray.start..stray.start + stray.len));
     let taken = packets.filter(|packet| aside.offer(packet)).count();
     if taken > 0 {

@@ -254,6 +254,7 @@ impl Exchange {
     pub fn run_until(&mut self, d: Duration, mut so: impl FnMut(&Self) -> bool) -> bool {
         let end = self.world.now().after(d);
         loop {
+            self.drain();
             if so(self) {
                 return true;
             }

@@ -313,6 +313,26 @@ fn one_source_has_so_many_connections_and_no_more() {
 }
 
 #[test]
+fn one_source_begins_so_many_calls_a_minute_and_no_more() {
+    let mut x = exchange(&[], &[]);
+    let who = x.add(Manner { call_id: 9, ..Manner::default() });
+    x.open(who);
+    let start = wire::legacy::pptp::Start { version: VERSION, ..Default::default() };
+    let call = wire::legacy::pptp::OutgoingCallRequest { call_id: 9, ..Default::default() };
+    x.act(who, |client, _| client.send_octets(&Message::StartRequest(start).encode()));
+    for _ in 0..100 {
+        let both =
+            [Message::OutgoingCallRequest(call.clone()).encode(), Message::CallClearRequest { call_id: 9 }.encode()];
+        x.act(who, |client, _| client.send_octets(&both.concat()));
+    }
+    x.run_for(Duration::from_secs(2));
+    assert!(x.lines("call").iter().filter(|line| line.ends_with("established")).count() <= 60);
+    assert_eq!(x.lines("more than 60 calls within a minute").len(), 1);
+    let other = x.add(Manner::default());
+    x.connect(other);
+}
+
+#[test]
 fn without_the_service_nothing_is_there() {
     let text = config(2, &[], &[]).show().replace("pptp service on", "pptp service off");
     let (config, problems) = command::parse(&text);

@@ -43,7 +43,12 @@ const ROWS: &[Row] = &[
         )
         .check(|v| {
             (v.word(0) == "client").then(|| {
-                Remark::new(Severity::Foreign, 0, "nobody is called from here; write pptp service type server", "発信はしません。pptp service type serverと書いてください")
+                Remark::new(
+                    Severity::Foreign,
+                    0,
+                    "nobody is called from here; write pptp service type server",
+                    "発信はしません。pptp service type serverと書いてください",
+                )
             })
         }),
     Row::apart(Home::Global, "pptp hostname", &[must("NAME", Kind::Text(1, 64))], Place::Aside)
@@ -92,7 +97,7 @@ const ROWS: &[Row] = &[
         Home::Pp,
         "ppp ccp type",
         &[must("TYPE", Kind::Choice(&["stac0", "stac", "cstac", "mppe-40", "mppe-128", "mppe-any", "none"]))],
-        Place::Ppp,
+        Place::PppAside,
     )
     .default("stac")
     .help(
@@ -102,30 +107,36 @@ const ROWS: &[Row] = &[
     .check(|v| {
         v.word(0).contains("stac").then(|| {
             Remark::new(
-                Severity::Pending,
+                Severity::Foreign,
                 0,
-                "compression is not there, so CCP is rejected; write none, or mppe-any for PPTP",
+                "compression is not done, so CCP is rejected; write none, or mppe-any for PPTP",
+                "圧縮は行わず、CCPは拒否します。none、PPTPではmppe-anyと書いてください",
             )
         })
     }),
-    Row::apart(Home::Pp, "ppp ccp restart", MILLISECONDS, Place::Ppp)
+    Row::apart(Home::Pp, "ppp ccp restart", MILLISECONDS, Place::PppAside)
         .default("3000")
         .help("CCP restart timer in milliseconds", "CCPの再送タイマー(ミリ秒)"),
-    Row::apart(Home::Pp, "ppp ccp maxterminate", TIMES, Place::Ppp)
+    Row::apart(Home::Pp, "ppp ccp maxterminate", TIMES, Place::PppAside)
         .default("2")
         .help("how often a CCP Terminate-Request is sent", "CCPの切断要求の送信回数"),
-    Row::apart(Home::Pp, "ppp ccp maxconfigure", TIMES, Place::Ppp)
+    Row::apart(Home::Pp, "ppp ccp maxconfigure", TIMES, Place::PppAside)
         .default("10")
         .help("how often a CCP Configure-Request is sent", "CCPの設定要求の送信回数"),
-    Row::apart(Home::Pp, "ppp ccp maxfailure", TIMES, Place::Ppp)
+    Row::apart(Home::Pp, "ppp ccp maxfailure", TIMES, Place::PppAside)
         .default("10")
         .help("how many CCP Configure-Naks are sent before rejecting", "CCPのNakの送信回数"),
-    Row::apart(Home::Pp, "ppp ccp no-encryption", &[must("ACTION", Kind::Choice(&["reject", "accept"]))], Place::Ppp)
-        .default("accept")
-        .help(
-            "what to do with a PPTP caller that does not agree to MPPE; reject lets nothing pass in the clear",
-            "PPTPでMPPEが合意できないときの動作",
-        ),
+    Row::apart(
+        Home::Pp,
+        "ppp ccp no-encryption",
+        &[must("ACTION", Kind::Choice(&["reject", "accept"]))],
+        Place::PppAside,
+    )
+    .default("accept")
+    .help(
+        "what to do with a PPTP caller that does not agree to MPPE; reject lets nothing pass in the clear",
+        "PPTPでMPPEが合意できないときの動作",
+    ),
     Row::ask("show status pptp", &[], |_| Request::ShowStatusOf("pptp"))
         .help("every PPTP control connection, call and its GRE counters", "PPTPの状態を表示する"),
 ];

@@ -203,7 +203,7 @@ pub(crate) const ROWS: &[Row] = &[
     Row::kept(Home::Pp, "ppp ipcp remote address check", &[SWITCH], Place::Ppp)
         .default("on")
         .help("refuse an address that another interface routes", "相手のIPアドレスの重複を調べるかどうか"),
-    Row::pp("ppp ipv6cp use", &[SWITCH], Place::Ppp, |pp, v| pp.ipv6cp = v.on(0))
+    Row::pp("ppp ipv6cp use", &[SWITCH], Place::PppIpv6, |pp, v| pp.ipv6cp = v.on(0))
         .default("on")
         .help("negotiate IPv6", "IPV6CPを使うかどうか"),
     Row::foreign(Home::Pp, "ppp mscbcp restart", MILLISECONDS, Place::Ppp).default("1000").help("call back timer in milliseconds", "MSCBCPの再送タイマー(ミリ秒)"),

@@ -89,7 +89,7 @@ impl Gre {
             return;
         }
         self.waiting.push_back(frame);
-        self.stuck.get_or_insert(now.after(UNACKNOWLEDGED));
+        self.stuck.get_or_insert_with(|| now.after(UNACKNOWLEDGED));
     }
 
     /// Sends a frame of control, which no window holds up.
@@ -146,8 +146,8 @@ impl Gre {
                 self.skip(deliver);
             }
         }
-        self.gap = if self.held.is_empty() { None } else { Some(self.gap.unwrap_or(now.after(REORDER))) };
-        self.owed_due.get_or_insert(now.after(ACKNOWLEDGE));
+        self.gap = if self.held.is_empty() { None } else { Some(self.gap.unwrap_or_else(|| now.after(REORDER))) };
+        self.owed_due.get_or_insert_with(|| now.after(ACKNOWLEDGE));
         if self.owed >= ACKNOWLEDGE_AT {
             self.acknowledge(out);
         }

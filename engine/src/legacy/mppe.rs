@@ -97,7 +97,8 @@ impl Receiver {
         let ahead = header.count.wrapping_sub(self.count) % COUNTS;
         // Every encrypted packet has a number of its own, so no more of them can be missing than numbers are: one that
         // was forged must not carry the key away.
-        let missing = self.sequence.map_or(u32::from(COUNTS), |last| sequence.wrapping_sub(last).saturating_sub(1));
+        let any = u32::from(COUNTS);
+        let missing = self.sequence.map_or(any, |last| sequence.wrapping_sub(last).saturating_sub(1));
         if u32::from(ahead) > missing {
             return Err(NotOpened::Wrong);
         }

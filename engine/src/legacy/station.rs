@@ -18,6 +18,11 @@ pub(super) const MOST_STREAMS: usize = 512;
 pub(super) const MOST_STREAMS_PER_SOURCE: usize = 32;
 /// Calls of one control connection.
 pub(super) const MOST_CALLS: usize = 32;
+/// Calls that one address may begin within a minute, and addresses that are remembered for it: each call is a guess at a
+/// password, and lines in the log.
+pub(super) const MOST_BEGUN: u32 = 60;
+const MOST_CALLERS: usize = 1024;
+const MINUTE: Duration = Duration::from_secs(60);
 /// How long a client may take to introduce itself, to send the rest of a message, or to be without a call.
 pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 pub(super) const WITHOUT_CALL: Duration = Duration::from_secs(30);
@@ -93,12 +98,21 @@ pub(super) struct Pptp {
     /// The call that the engine has been told of and not answered yet.
     ringing: Option<(StreamId, u16, OutgoingCallRequest, Tunnel, Instant)>,
     told: BTreeMap<IpAddr, Instant>,
+    /// Since when how many calls were begun.
+    begun: BTreeMap<IpAddr, (Instant, u32)>,
     outputs: VecDeque<StationOutput>,
 }
 
 impl Pptp {
     pub(super) fn new(config: command::legacy::Pptp) -> Self {
-        Self { config, streams: BTreeMap::new(), ringing: None, told: BTreeMap::new(), outputs: VecDeque::new() }
+        Self {
+            config,
+            streams: BTreeMap::new(),
+            ringing: None,
+            told: BTreeMap::new(),
+            begun: BTreeMap::new(),
+            outputs: VecDeque::new(),
+        }
     }
 
     fn tell(&mut self, told: &Told) {
@@ -117,6 +131,22 @@ impl Pptp {
             self.told.insert(peer, now);
             self.tell(told);
         }
+    }
+
+    /// Whether an address may begin one more call.
+    fn may_begin(&mut self, peer: IpAddr, now: Instant) -> bool {
+        if self.begun.len() >= MOST_CALLERS {
+            self.begun.retain(|_, (since, _)| now.since(*since) < MINUTE);
+        }
+        if self.begun.len() >= MOST_CALLERS && !self.begun.contains_key(&peer) {
+            return false;
+        }
+        let (since, count) = self.begun.entry(peer).or_insert((now, 0));
+        if now.since(*since) >= MINUTE {
+            (*since, *count) = (now, 0);
+        }
+        *count += 1;
+        *count <= MOST_BEGUN
     }
 
     /// Whether messages with this client are logged: its tunnels say so, or any does while it has none.
@@ -283,18 +313,17 @@ impl Pptp {
         if let Some(old) = old {
             self.end_call(stream, old, "the client dialled again");
         }
+        if !self.may_begin(peer.ip(), cx.now) {
+            let why = format!("more than {MOST_BEGUN} calls within a minute");
+            self.tell_seldom(peer.ip(), &Told::Refused { peer, why }, cx.now);
+            return self.send(stream, &not_accepted(call.call_id));
+        }
         let crowded = self.streams.get(&stream).is_some_and(|c| c.calls.len() >= MOST_CALLS);
         let fits = |t: &&Tunnel| (cx.is_free)(t.number) && t.remote.is_none_or(|remote| remote == peer.ip());
         let Some(tunnel) = self.config.tunnels.iter().find(fits).filter(|_| !crowded).cloned() else {
             let tunnels = self.config.tunnels.len();
             self.tell_seldom(peer.ip(), &Told::NoTunnel { peer: peer.ip(), tunnels }, cx.now);
-            let reply = OutgoingCallReply {
-                peer_call_id: call.call_id,
-                result: result::DO_NOT_ACCEPT,
-                error: result::NO_RESOURCE,
-                ..OutgoingCallReply::default()
-            };
-            return self.send(stream, &Message::OutgoingCallReply(reply));
+            return self.send(stream, &not_accepted(call.call_id));
         };
         let call_id = self.free_call_id(cx.rng);
         self.tell(&Told::Connected { tunnel: tunnel.number, peer: peer.ip() });
@@ -389,6 +418,12 @@ impl Connection {
         let idle = self.until.filter(|_| self.calls.is_empty());
         earliest(earliest(idle, self.partial_until), self.echo.due)
     }
+}
+
+/// The answer to a call that is not taken.
+fn not_accepted(peer_call_id: u16) -> Message {
+    let (result, error) = (result::DO_NOT_ACCEPT, result::NO_RESOURCE);
+    Message::OutgoingCallReply(OutgoingCallReply { peer_call_id, result, error, ..OutgoingCallReply::default() })
 }
 
 fn is_echo(message: &Message) -> bool {

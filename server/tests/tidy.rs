@@ -99,7 +99,7 @@ const LEGACY_USES: [(&str, &str); 3] = [
 
 /// What of the router's language and screens names them elsewhere; these lines may only become fewer.
 const LEGACY_WORDS: [(&str, &str); 3] = [
-    ("command/src/rows/l2tp.rs", "Kind::Choice("),
+    ("command/src/rows/l2tp.rs", "\"ipip\", \"pptp\""),
     ("engine/src/status.rs", "\"    CCP: None\\n\""),
     ("server/src/quickstart.rs", "ppp ccp type none"),
 ];

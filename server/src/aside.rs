@@ -22,12 +22,15 @@ const ROOMS: &[Room] = &[
 /// Orders that may wait for the thread, packets among them.
 const ORDERS: usize = 4096;
 
+/// Opens sockets and starts a thread, which is given a seed for chance.
+type Open = fn(&Config, Links, [u8; 32], &Alarm) -> Result<JoinHandle<String>, Failure>;
+
 /// A kind of calls.
 pub(crate) struct Room {
     /// Whether the configuration switches it on.
     pub(crate) wanted: fn(&Config) -> bool,
     /// Opens what it needs and starts its thread, which ends with a line of what was lost.
-    pub(crate) start: fn(&Config, Links, [u8; 32], &Alarm) -> Result<JoinHandle<String>, Failure>,
+    pub(crate) start: Open,
 }
 
 /// What the thread is told.

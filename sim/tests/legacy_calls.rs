@@ -287,7 +287,7 @@ fn octets_in_pieces_and_messages_in_a_row_are_read_alike() {
     }
     x.run_for(Duration::from_secs(1));
     // The client's own reaction to the reply has begun a call; a second one with the same id takes its place.
-    let more = [Message::OutgoingCallRequest(call.clone()).encode(), Message::EchoRequest { id: 6 }.encode()].concat();
+    let more = [Message::OutgoingCallRequest(call).encode(), Message::EchoRequest { id: 6 }.encode()].concat();
     x.act(who, |client, _| client.send_octets(&more));
     x.run_for(Duration::from_secs(1));
     let replies = x.clients[who].dialogue.iter().filter(|line| line.as_str() == "<- EchoReply").count();

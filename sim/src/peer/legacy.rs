@@ -233,7 +233,7 @@ impl Dialer {
 
     fn end(&mut self, why: &str) {
         self.dialogue.push(format!("ended: {why}"));
-        self.ended.get_or_insert(why.to_owned());
+        self.ended.get_or_insert_with(|| why.to_owned());
         self.due = None;
     }
 

@@ -56,7 +56,8 @@ pub struct Manner {
     pub lives: (u16, u16),
     /// Kilobytes that an SA may carry, as it asks for them.
     pub kilobytes: Option<u32>,
-    /// It sends the vendor IDs of an Android of old.
+    /// It is an Android of old: its vendor IDs, and in L2TP host name first, asynchronous framing alone, no CDN when it
+    /// leaves.
     pub android: bool,
     /// It cuts the ICV of HMAC-SHA-256 to 96 bits (Android 6 and 7).
     pub short_icv: bool,
@@ -68,8 +69,6 @@ pub struct Manner {
     pub stops_at_esp: bool,
     /// Name in its own messages.
     pub host_name: String,
-    /// It speaks L2TP as old Android does: host name first, asynchronous framing alone, no CDN when it leaves.
-    pub android: bool,
 }
 
 impl Default for Manner {
@@ -105,7 +104,6 @@ impl Default for Manner {
             takes_fragments: false,
             stops_at_esp: false,
             host_name: "sim".to_owned(),
-            android: false,
         }
     }
 }

@@ -57,7 +57,12 @@ pub fn parse_request(line: &str) -> Result<Request, Problem> {
             );
             Err(reader.problem(Some(first), Severity::Later, why))
         }
-        Effect::Global(_) | Effect::Pp(_) | Effect::Tunnel(_) | Effect::Gateway(_) | Effect::Act(_) => {
+        Effect::Global(_)
+        | Effect::Pp(_)
+        | Effect::Tunnel(_)
+        | Effect::Gateway(_)
+        | Effect::Apart(_)
+        | Effect::Act(_) => {
             let why = Text::new(
                 format!(
                     "{} is a setting; write it into the configuration file and start the server anew",

@@ -1,5 +1,6 @@
 //! The control thread: wait, one input to the engine, all its outputs.
 
+use crate::aside::{self, Aside};
 use crate::clock;
 use crate::compute::{self, Pool, Weight};
 use crate::host::Host;
@@ -90,6 +91,8 @@ fn serve(setup: Setup, log: &Log, signals: Signals) -> Result<(), Failure> {
     let (to_control, reports) = sync_channel(worker::REPORTS);
     let (orders, from_control) = sync_channel(worker::ORDERS);
     let worker_bell = Arc::new(Wake::new().map_err(trouble)?);
+    let other = aside::start(&config, &tun, &to_control, &bell, seed()?, &alarm)?;
+    let (aside, aside_thread) = other.unzip();
     let links = Links {
         udp: nat.clone(),
         raw,
@@ -99,6 +102,7 @@ fn serve(setup: Setup, log: &Log, signals: Signals) -> Result<(), Failure> {
         bell: worker_bell.clone(),
         reports: to_control,
         control_bell: bell.clone(),
+        aside: aside.clone(),
     };
     let data = engine::path::Worker::new(seed()?);
     let worker = worker::start(data, links, &alarm).map_err(trouble)?;
@@ -127,6 +131,7 @@ fn serve(setup: Setup, log: &Log, signals: Signals) -> Result<(), Failure> {
         sender: Sender::new(Segmentation::Never, family),
         orders,
         worker_bell,
+        aside,
         reports,
         pool,
         computed,
@@ -154,7 +159,7 @@ fn serve(setup: Setup, log: &Log, signals: Signals) -> Result<(), Failure> {
     }))
     .unwrap_or_else(|_| Err(fell("control")));
     drop(door);
-    control.end(worker);
+    control.end(worker, aside_thread);
     outcome
 }
 
@@ -178,6 +183,7 @@ struct Control {
     sender: Sender,
     orders: SyncSender<Order>,
     worker_bell: Arc<Wake>,
+    aside: Option<Aside>,
     reports: Receiver<Report>,
     pool: Pool<Job>,
     computed: Receiver<Computed>,
@@ -300,6 +306,7 @@ impl Control {
             match report {
                 Report::Isakmp { endpoint, bytes } => self.input(Input::Isakmp { endpoint, bytes: &bytes }, now),
                 Report::Note(note) => self.input(Input::Note(note), now),
+                Report::Stream(stream, happened) => self.input(Input::Stream { stream, event: happened.event() }, now),
                 Report::TunGone => self.tun_is_gone = true,
             }
         }
@@ -370,6 +377,9 @@ impl Control {
                     }
                     self.send(endpoint, bytes, now);
                 }
+                Output::Aside(update) => self.order_aside(aside::Order::Update(Box::new(update))),
+                Output::Stream { stream, bytes } => self.order_aside(aside::Order::Send(stream, bytes)),
+                Output::Close { stream } => self.order_aside(aside::Order::Close(stream)),
                 Output::Keepalive { endpoint } => self.send_datagram(endpoint, &[wire::esp::KEEPALIVE], now),
                 Output::Event(event) => self.log.tell(event.level(), event),
                 Output::Host(change) => self.change_host(change),
@@ -399,6 +409,14 @@ impl Control {
             self.worker_bell.ring();
             // The data thread waits for nobody, so this ends; if it fell, the alarm has been raised.
             let _ = self.orders.send(order);
+        }
+    }
+
+    /// Hands an order to the thread of calls that ESP does not carry.
+    fn order_aside(&self, order: aside::Order) {
+        if let Some(aside) = &self.aside {
+            aside.order(order);
+            aside.ring();
         }
     }
 
@@ -459,12 +477,17 @@ impl Control {
     }
 
     /// Stops the threads and puts the host back as it was.
-    fn end(mut self, worker: JoinHandle<Done>) {
+    fn end(mut self, worker: JoinHandle<Done>, aside_thread: Option<JoinHandle<String>>) {
         self.order(Order::Stop);
         self.worker_bell.ring();
         // A thread that fell has been told of already.
         if let Ok(done) = worker.join() {
             self.tell_losses(&done);
+        }
+        self.order_aside(aside::Order::Stop);
+        let lost = aside_thread.and_then(|thread| thread.join().ok()).unwrap_or_default();
+        if self.config.syslog.debug && !lost.is_empty() {
+            self.log.line(format_args!("packets of other calls that went no further: {lost}"));
         }
         self.pool.stop();
         for trouble in self.host.undo() {

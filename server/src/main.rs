@@ -1,6 +1,7 @@
 //! Sekisho, an L2TP/IPsec remote-access VPN server: what was asked for, and who does it.
 
 mod args;
+mod aside;
 mod check;
 mod clock;
 mod compute;
@@ -9,6 +10,7 @@ mod control;
 mod firewall;
 mod host;
 mod journal;
+mod legacy;
 mod log;
 mod netlink;
 mod operator;

@@ -11,6 +11,7 @@
 
 mod check;
 mod configuration;
+pub mod legacy;
 pub mod net;
 pub mod packet;
 pub mod peer;

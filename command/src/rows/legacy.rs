@@ -347,7 +347,7 @@ mod tests {
     use super::*;
     use crate::parse::parse;
 
-    const EXAMPLE: &str = include_str!("../../tests/configurations/with_pptp.conf");
+    const EXAMPLE: &str = include_str!("../../../examples/with_pptp.conf");
 
     fn warnings(text: &str) -> Vec<String> {
         parse(text).1.iter().map(ToString::to_string).collect()

@@ -504,7 +504,8 @@ fn trap_84_who_mistyped_may_try_again_in_the_same_call_with_the_challenge_of_the
     assert!(
         matches!(&attempt.proof, Proof::MsChapV2 { challenge, .. } if challenge.as_slice() == challenge_in(&failure))
     );
-    let verdict = Verdict::Accept { user: "taro".to_owned(), authenticator_response: None, address: None };
+    let verdict =
+        Verdict::Accept { user: "taro".to_owned(), authenticator_response: None, address: None, shared: None };
     bench.link.authorise(verdict, &mut bench.rng, bench.now);
     let outputs = bench.outputs();
     assert!(outputs.iter().any(|o| matches!(o, Output::NeedAddress { .. })), "{outputs:?}");

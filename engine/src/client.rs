@@ -713,7 +713,7 @@ impl Client {
     }
 
     /// Whether there is anything to send on.
-    fn can_send(&self) -> bool {
+    pub(crate) fn can_send(&self) -> bool {
         self.carries() || !self.carrier.is_none()
     }
 

@@ -1,6 +1,7 @@
 //! The control thread: wait, one input to the engine, all its outputs.
 
 use crate::aside::{self, Aside};
+use crate::check;
 use crate::clock;
 use crate::compute::{self, Pool, Weight};
 use crate::host::Host;
@@ -118,7 +119,7 @@ fn serve(setup: Setup, log: &Log, signals: Signals) -> Result<(), Failure> {
     let desk = Arc::new(Desk::new(config.clone(), config_path, log.clone(), errands, bell.clone()));
     let door = open_door(&socket_path, &alarm, desk.clone())?;
 
-    let engine = Engine::new(config.clone(), seed()?);
+    let engine = Engine::new(as_served(config.clone()), seed()?);
     let mut control = Control {
         engine,
         outbox: Outbox::default(),
@@ -353,7 +354,7 @@ impl Control {
             }
         }
         self.config = config.clone();
-        self.input(Input::Configure(Box::new(config)), now);
+        self.input(Input::Configure(Box::new(as_served(config))), now);
     }
 
     fn carry_out(&mut self, now: Instant) {
@@ -600,6 +601,13 @@ fn open_tun() -> Result<Tun, Failure> {
             _ => format!("cannot make a TUN device: {error}"),
         })
     })
+}
+
+/// What is promised to callers of a configuration on this host as it is at this moment.
+fn as_served(mut config: command::Config) -> command::Config {
+    // The start has told of it, and the check of a file does.
+    let _ = check::leave_out_silent_resolver(&mut config, check::has_resolver);
+    config
 }
 
 /// Our own ends of links that the configuration names.

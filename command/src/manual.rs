@@ -129,14 +129,14 @@ the socket of the running server, which is root\(aqs alone
 pub fn man_page() -> String {
     let mut out = String::from(MAN_HEAD);
     for Family { title, rows, .. } in FAMILIES {
-        let _ = write!(out, ".SH {}\n", roff(&title.to_uppercase()));
+        let _ = writeln!(out, ".SH {}", roff(&title.to_uppercase()));
         for row in *rows {
             let _ = write!(out, ".TP\n.B {}\n{}", roff(&usage(row)), roff(row.english));
             let default = Some(row.default).filter(|default| !default.is_empty());
             let facts = [Some(scope(row).to_owned()), default.map(|default| format!("default {default}"))];
             let standing = Some(state(row).to_owned()).filter(|_| row.standing != Standing::Effective);
             let facts: Vec<String> = facts.into_iter().flatten().chain(standing).collect();
-            let _ = write!(out, " ({})\n", roff(&facts.join("; ")));
+            let _ = writeln!(out, " ({})", roff(&facts.join("; ")));
         }
     }
     out

@@ -523,7 +523,7 @@ impl Guard {
                     if let Some(dynamic) = begins {
                         dynamic.begin(memory, key, &view, way, &filters.timers, now);
                     }
-                    told = told.or(rule.filter(|rule| rule.logs).map(|rule| rule.number));
+                    told = told.or_else(|| rule.filter(|rule| rule.logs).map(|rule| rule.number));
                 }
             }
         }

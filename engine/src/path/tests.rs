@@ -448,9 +448,9 @@ fn an_sa_that_is_not_trusted_carries_nothing_until_it_is_and_then_what_was_held(
     assert_eq!(worker.poll_reply(), None);
     // What goes to the client stays on the old SA, and when that is gone it waits.
     let to_client = ipv4(HOST, CLIENT, 17, &[0, 9, 0, 9, 0, 9, 0, 0, 1]);
-    assert_eq!(old.receive_ip(&depart(&mut worker, &[to_client.clone()]).remove(0).unwrap()), to_client);
+    assert_eq!(old.receive_ip(&depart(&mut worker, std::slice::from_ref(&to_client)).remove(0).unwrap()), to_client);
     worker.apply(Update::RetireOutbound { client: FIRST, spi: Spi(0x2000_0001) }, NOW);
-    assert_eq!(depart(&mut worker, &[to_client.clone()]), [Err(Out::Dropped(Drop::NoSa))]);
+    assert_eq!(depart(&mut worker, std::slice::from_ref(&to_client)), [Err(Out::Dropped(Drop::NoSa))]);
     assert!(worker.poll_sealed().is_none());
     // The engine's own question goes on it all the same.
     worker.apply(
@@ -469,7 +469,7 @@ fn an_sa_that_is_not_trusted_carries_nothing_until_it_is_and_then_what_was_held(
     assert_eq!(worker.poll_reply().unwrap(), ip);
     let late = worker.poll_sealed().unwrap();
     assert_eq!(new.receive_ip(&late.bytes), to_client);
-    assert_eq!(new.receive_ip(&depart(&mut worker, &[to_client.clone()]).remove(0).unwrap()), to_client);
+    assert_eq!(new.receive_ip(&depart(&mut worker, std::slice::from_ref(&to_client)).remove(0).unwrap()), to_client);
     assert!(matches!(arrive_one(&mut worker, new.send_ip(&ip)), Verdict::Ip(_)));
 }
 

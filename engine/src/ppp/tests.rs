@@ -473,7 +473,7 @@ fn mistyped(bench: &mut Bench) -> (u8, String) {
     bench.link.authorise(Verdict::Reject { why: Why::WrongPassword }, &mut bench.rng, bench.now);
     let failure = bench.sent().remove(0);
     // What was said before is answered as before.
-    assert_eq!(bench.answer(&packet(Protocol::Chap, 2, challenge.2, &wrong)), [failure.clone()]);
+    assert_eq!(bench.answer(&packet(Protocol::Chap, 2, challenge.2, &wrong)), std::slice::from_ref(&failure));
     (failure.2, String::from_utf8(failure.3).unwrap())
 }
 

@@ -154,7 +154,7 @@ fn addresses_kinds_and_ports_fit_as_they_say() {
     let sources = vec![Addresses::Range { first: 0x0a00_0005, last: 0x0a00_0009 }];
     let pattern = |pattern: Pattern| list(vec![rule(1, true, pattern)]);
     let cases: [(Pattern, Vec<u8>, bool); 12] = [
-        (Pattern { sources: sources.clone(), ..everything() }, udp((CLIENT, 1), (HOST, 2)), true),
+        (Pattern { sources, ..everything() }, udp((CLIENT, 1), (HOST, 2)), true),
         (Pattern { sources: vec![masked([10, 0, 1, 0], 24)], ..everything() }, udp((CLIENT, 1), (HOST, 2)), false),
         // 192.168.*.5
         (

@@ -1,5 +1,7 @@
 //! Every message of a real client in `fixtures/` is answered by what that client accepts.
 
+#![allow(clippy::expect_used, clippy::panic, reason = "tests")]
+
 use core::time::Duration;
 use sim::fixture::{bodies, fixture, frame, offer};
 use sim::{Carrier, Manner, Outer, Way, World, config, manners};

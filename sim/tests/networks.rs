@@ -1,6 +1,8 @@
 //! Bad networks and hard days, with each client's manners: loss, doubled packets, a NAT that changes, restarts, thirty
 //! reconnects in a row, lives of twenty seconds under load, proposals longer than a packet.
 
+#![allow(clippy::expect_used, clippy::panic, reason = "tests")]
+
 use core::time::Duration;
 use sim::{Faults, Manner, World, config, manners};
 use wire::isakmp::{Attribute, AttributeValue, SecurityAssociation};

@@ -43,10 +43,8 @@ fn a_renewal_of_the_clients_that_collides_with_the_servers_loses_nothing() {
             w.connect(c);
             // The server begins at 98 of 100 of the life.
             let life = u64::from(manner.lives.1);
-            let up = w.now();
             let _ = w.traffic(c, seconds(10), seconds(life * 98 / 100 - 60));
             w.run_until(seconds(120), |w| count(w, c, "<- quick mode 1") > 0);
-            let _ = up;
             w.act(c, |p, now| p.rekey_esp(now));
             let lost = w.traffic(c, milliseconds(10), seconds(10));
             assert_eq!(lost, 0, "{} {early}:\n{}", manner.name, w.story(c));

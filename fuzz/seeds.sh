@@ -9,7 +9,7 @@ put() {
     printf '%b' "$(sed 's/../\\x&/g' <<<"$3")" >"fuzz/seeds/$1/$2"
 }
 
-for target in isakmp l2tp ppp esp_ip; do
+for target in isakmp l2tp ppp esp_ip legacy; do
     rm -rf "fuzz/seeds/$target"
 done
 for file in fixtures/{windows,apple,android,linux}/*.hex; do
@@ -50,3 +50,20 @@ put esp_ip tcp-syn-odd "05144500003000000000400666c60a0000010a000002005000510000
 put esp_ip options "002c4800002c000000004011000000000a0a0a0b070704000000000183030400$(printf '09%.0s' {1..40})"
 put esp_ip tcp-syn-v6 "04c4600000000018064020010db800000000000000000000000120010db80000000000000000000000020050005100000001000000006002000100000000020405a0"
 put esp_ip tcp-syn-v6-extended "04c46000000000200040200100000000000000000000000000012001000000000000000000000000000206000104000000000050005100000001000000006002000100000000020405a0"
+
+# PPTP: the first octet chooses the decoder.
+zeros() {
+    printf '00%.0s' $(seq "$1")
+}
+start="009c00011a2b3c4d0001000001000000000000030000000300000001$(printf local | od -An -tx1 | tr -d ' ')$(zeros 59)"
+start+="$(printf cananian | od -An -tx1 | tr -d ' ')$(zeros 56)"
+call="00a800011a2b3c4d000700000000000100000960009896800000000300000003000300000000$(zeros 130)"
+put legacy start "00$start"
+put legacy start-and-call "00$start$call"
+put legacy echo "00001000011a2b3c4d00050000000000070014000011a2b3c4d0006000000000007010000"
+put legacy clear "00001000011a2b3c4d000c000000010000"
+put legacy link-info "00001800011a2b3c4d000f000000010000ffffffffffffffff"
+put legacy gre-data "013081880b0004000100000005000000090021c021"
+put legacy gre-ack "012081880b0000000100000009"
+put legacy option "02120601000040"
+put legacy encrypted "0290010102030405"

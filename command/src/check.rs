@@ -5,6 +5,7 @@ use std::net::Ipv4Addr;
 
 use crate::config::{Config, DnsSource, Encapsulation, FilterList, Pp, PpRef, Remote, Tunnel};
 use crate::problem::{Problem, Severity};
+use crate::rows::FAMILIES;
 use crate::rows::ipsec::{CIPHERS, GROUPS, HASHES};
 use crate::script::Entry;
 use crate::table::{Scope, Standing, number_of, table};
@@ -34,6 +35,7 @@ pub(crate) fn all(config: &Config) -> Vec<Problem> {
     check.service();
     check.refusals();
     check.filters();
+    check.families();
     check.without_effect();
     check.problems
 }
@@ -101,6 +103,14 @@ impl Check<'_> {
 
     fn tell(&mut self, severity: Severity, (line, column): (usize, usize), word: &str, message: Text) {
         self.problems.push(Problem { line, column, word: word.to_owned(), message, severity });
+    }
+
+    /// What a family has found between its own lines.
+    fn families(&mut self) {
+        for found in FAMILIES.iter().flat_map(|family| (family.look)(self.config)) {
+            let at = self.first_of(&[(found.scope, found.words)]);
+            self.tell(found.severity, at, found.words, found.message);
+        }
     }
 
     /// A template gives its `ipsec` lines only where their numbers equal its own.
@@ -433,7 +443,7 @@ impl Check<'_> {
         match tunnel.encapsulation {
             Encapsulation::L2tp => {}
             Encapsulation::Ipsec => return vec![Finding::NotL2tp],
-            Encapsulation::Pptp | Encapsulation::Other => return Vec::new(),
+            Encapsulation::Other => return Vec::new(),
         }
         if !tunnel.enabled {
             return vec![Finding::Disabled];

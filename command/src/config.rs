@@ -195,9 +195,7 @@ pub enum Encapsulation {
     Ipsec,
     /// L2TPv2 over IPsec in transport mode.
     L2tp,
-    /// PPTP.
-    Pptp,
-    /// Anything else of the router's language, which is kept and not served.
+    /// Anything else of the router's language; a room of its own may serve it.
     Other,
 }
 

@@ -24,6 +24,7 @@ pub use manual::{commands, man_page, manual};
 pub use parse::{parse, parse_request};
 pub use problem::{Problem, Severity};
 pub use request::{Part, Request, Tunnels, Which};
+pub use rows::legacy;
 pub use table::{Level, Scope};
 pub use text::{Fault, Language, Text};
 pub use typed::{Password, Typed, typed};

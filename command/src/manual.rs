@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use crate::rows;
+use crate::rows::{FAMILIES, Family};
 use crate::table::{Effect, Home, Row, Standing};
 use crate::text::Language;
 
@@ -25,12 +25,12 @@ of `? # | > ' \" \\` is put in quotes, or the character gets a backslash before 
 /// The reference of all commands, as Markdown: a table for each family.
 pub fn manual() -> String {
     let mut out = String::from(HEAD);
-    for (title, rows) in rows::families() {
+    for Family { title, rows, .. } in FAMILIES {
         let _ = write!(
             out,
             "\n## {title}\n\n| command | default | scope | state | what it does | 説明 |\n|---|---|---|---|---|---|\n"
         );
-        for row in rows {
+        for row in *rows {
             let _ = writeln!(
                 out,
                 "| `{}` | {} | {} | {} | {} | {} |",
@@ -48,9 +48,9 @@ pub fn manual() -> String {
 
 /// Every command with one line of explanation, as the console's `show command` prints it.
 pub fn commands(language: Language) -> String {
-    let mut lines: Vec<String> = rows::families()
+    let mut lines: Vec<String> = FAMILIES
         .iter()
-        .flat_map(|(_, rows)| rows.iter())
+        .flat_map(|family| family.rows.iter())
         .map(|row| {
             let what = match language {
                 Language::English => row.english,
@@ -128,9 +128,9 @@ the socket of the running server, which is root\(aqs alone
 /// The manual page, as roff: every command with its default, scope, meaning, and who follows it.
 pub fn man_page() -> String {
     let mut out = String::from(MAN_HEAD);
-    for (title, rows) in rows::families() {
+    for Family { title, rows, .. } in FAMILIES {
         let _ = write!(out, ".SH {}\n", roff(&title.to_uppercase()));
-        for row in rows {
+        for row in *rows {
             let _ = write!(out, ".TP\n.B {}\n{}", roff(&usage(row)), roff(row.english));
             let default = Some(row.default).filter(|default| !default.is_empty());
             let facts = [Some(scope(row).to_owned()), default.map(|default| format!("default {default}"))];
@@ -161,8 +161,8 @@ mod tests {
     #[test]
     fn every_command_stands_in_the_manual_once() {
         let manual = manual();
-        for (_, rows) in rows::families() {
-            for row in rows {
+        for Family { rows, .. } in FAMILIES {
+            for row in *rows {
                 let start = format!("| `{}", cell(&row.usage()));
                 assert!(manual.lines().any(|line| line.starts_with(&start)), "{}", row.words);
             }
@@ -172,8 +172,8 @@ mod tests {
     #[test]
     fn every_command_stands_in_the_manual_page_and_no_text_is_taken_for_a_request() {
         let page = man_page();
-        for (_, rows) in rows::families() {
-            for row in rows {
+        for Family { rows, .. } in FAMILIES {
+            for row in *rows {
                 assert!(page.contains(&format!(".B {}", roff(&row.usage()))), "{}", row.words);
             }
         }

@@ -57,7 +57,12 @@ pub fn parse_request(line: &str) -> Result<Request, Problem> {
             );
             Err(reader.problem(Some(first), Severity::Later, why))
         }
-        Effect::Global(_) | Effect::Pp(_) | Effect::Tunnel(_) | Effect::Gateway(_) | Effect::Act(_) => {
+        Effect::Global(_)
+        | Effect::Pp(_)
+        | Effect::Tunnel(_)
+        | Effect::Gateway(_)
+        | Effect::Apart(_)
+        | Effect::Act(_) => {
             let why = Text::new(
                 format!(
                     "{} is a setting; write it into the configuration file and start the server anew",
@@ -913,6 +918,7 @@ mod tests {
 
     /// What may stand behind the keywords of rows whose words are looked into by themselves.
     const TAILS: &[(&str, &[&str])] = &[
+        ("ipsec ike local address", &["1 192.168.100.1", "2 vrrp lan1 1", "3 ipcp pp 1"]),
         (
             "ip filter",
             &[

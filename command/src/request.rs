@@ -23,6 +23,8 @@ pub enum Request {
         /// Whether each SA is shown whole.
         detail: bool,
     },
+    /// `show status WORD`: the screen of a room of its own.
+    ShowStatusOf(&'static str),
     /// `show config`: the running configuration.
     ShowConfig(Part),
     /// `show log [reverse]`, `less log`: what has happened.
@@ -81,6 +83,7 @@ impl Request {
             | Self::ShowStatusPp(_)
             | Self::ShowStatusTunnel(_)
             | Self::ShowStatusUser
+            | Self::ShowStatusOf(_)
             | Self::ShowIpsecSa
             | Self::ShowIpsecSaGateway { .. }
             | Self::ShowConfig(_)

@@ -90,7 +90,7 @@ fn apply(
             }
         }
         (Effect::Act(act), _) => switches.set(config, act, scope, values.on(0)),
-        (Effect::Pp(_) | Effect::Tunnel(_) | Effect::Ask(_) | Effect::Kept(_), _) => {}
+        (Effect::Pp(_) | Effect::Tunnel(_) | Effect::Ask(_) | Effect::Apart(_) | Effect::Kept(_), _) => {}
     }
 }
 

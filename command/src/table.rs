@@ -21,14 +21,16 @@ pub(crate) enum Place {
     PpBind,
     PpAuth,
     Ppp,
+    PppAside,
+    PppIpv6,
     IpPp,
-    PptpPp,
+    PpAside,
     PpEnable,
     TunnelTemplate,
     TunnelEncapsulation,
     TunnelIpsec,
     TunnelL2tp,
-    TunnelPptp,
+    TunnelAside,
     IpTunnel,
     TunnelEnable,
     Filter,
@@ -44,7 +46,7 @@ pub(crate) enum Place {
     Dns,
     Wins,
     Radius,
-    Pptp,
+    Aside,
     L2tp,
     Web,
     Schedule,
@@ -126,6 +128,8 @@ pub(crate) enum Effect {
     Gateway(fn(&mut Gateway, Args<'_>)),
     Act(Act),
     Ask(fn(Args<'_>) -> Request),
+    /// Kept for a room of its own, which reads what was written.
+    Apart(Home),
     /// Known and kept, without effect.
     Kept(Home),
 }
@@ -236,6 +240,11 @@ impl Row {
         row
     }
 
+    /// A row that a room of its own reads.
+    pub(crate) const fn apart(home: Home, words: &'static str, slots: &'static [Slot], place: Place) -> Self {
+        Self::new(words, slots, place, Effect::Apart(home))
+    }
+
     /// A row that is kept and printed, and comes later.
     pub(crate) const fn kept(home: Home, words: &'static str, slots: &'static [Slot], place: Place) -> Self {
         Self::new(words, slots, place, Effect::Kept(home))
@@ -323,7 +332,7 @@ impl Row {
         match self.effect {
             Effect::Pp(_) => Home::Pp,
             Effect::Tunnel(_) => Home::Tunnel,
-            Effect::Kept(home) => home,
+            Effect::Kept(home) | Effect::Apart(home) => home,
             Effect::Global(_) | Effect::Gateway(_) | Effect::Act(_) | Effect::Ask(_) => Home::Global,
         }
     }
@@ -547,7 +556,7 @@ fn ipv4(address: IpAddr) -> Option<Ipv4Addr> {
 /// All rows in the order of printing.
 pub(crate) fn table() -> &'static [Row] {
     static TABLE: LazyLock<Vec<Row>> = LazyLock::new(|| {
-        let mut rows: Vec<Row> = rows::families().iter().flat_map(|(_, rows)| rows.iter().copied()).collect();
+        let mut rows: Vec<Row> = rows::FAMILIES.iter().flat_map(|family| family.rows.iter().copied()).collect();
         rows.sort_by_key(|row| row.place);
         rows
     });

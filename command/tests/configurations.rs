@@ -1,7 +1,7 @@
 //! Whole configurations: those of the router's documentation, of the acceptance runs and of the lab, as they were written.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
-use command::{AuthRequest, Config, Encapsulation, PpRef, Remote, Severity, parse};
+use command::{AuthRequest, Config, PpRef, Remote, Severity, parse};
 
 const ALL: &[(&str, &str, usize)] = &[
     ("one_fixed_client", include_str!("../../examples/one_fixed_client.conf"), 1),
@@ -112,9 +112,8 @@ fn odd_characters_in_secrets_survive() {
 }
 
 #[test]
-fn pptp_tunnels_are_kept_beside_the_others() {
+fn what_the_lab_says_of_algorithms_and_mru_is_read() {
     let config = config("lab_everything");
-    assert_eq!(config.tunnels.values().filter(|t| t.encapsulation == Encapsulation::Pptp).count(), 4);
     assert_eq!(config.refused.iter().map(String::as_str).collect::<Vec<_>>(), ["des-cbc", "md5"]);
     assert_eq!(config.anonymous.lcp.mru, Some(1400));
 }

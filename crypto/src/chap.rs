@@ -4,6 +4,7 @@ use des::Des;
 use des::cipher::{BlockCipherEncrypt, KeyInit};
 use md4::Md4;
 use md5::{Digest, Md5};
+use serde::{Deserialize, Serialize};
 use sha1::Sha1;
 
 use crate::Secret;
@@ -96,9 +97,8 @@ pub fn mschapv2_authenticator_response(
     authenticator_challenge: &[u8; 16],
     user: &[u8],
 ) -> String {
-    let hash_of_hash = Md4::digest(hash.expose());
     let inner = Sha1::new()
-        .chain_update(hash_of_hash)
+        .chain_update(hash_of_hash(hash).expose())
         .chain_update(nt_response)
         .chain_update(b"Magic server to client signing constant")
         .finalize();
@@ -114,6 +114,47 @@ pub fn mschapv2_authenticator_response(
         }
     }
     text
+}
+
+/// What MS-CHAP leaves to both sides beside the proof, out of which keys can be made that nobody else can.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum Shared {
+    /// Of the first version.
+    V1 {
+        /// The first half of the LAN Manager hash, the same whenever the user connects.
+        lm: Secret<[u8; 8]>,
+        /// The hash of the password's hash.
+        hash_of_hash: Secret<[u8; 16]>,
+        /// The authenticator's challenge.
+        challenge: [u8; 8],
+    },
+    /// Of the second version.
+    V2 {
+        /// The hash of the password's hash.
+        hash_of_hash: Secret<[u8; 16]>,
+        /// The peer's response.
+        nt_response: [u8; 24],
+    },
+}
+
+/// What both sides of an MS-CHAPv1 exchange have in common afterwards.
+#[must_use]
+pub fn mschapv1_shared(password: &str, challenge: &[u8; 8]) -> Shared {
+    let mut lm = Secret::new([0; 8]);
+    lm.expose_mut().iter_mut().zip(lm_password_hash(password).expose()).for_each(|(to, from)| *to = *from);
+    let hash_of_hash = hash_of_hash(&nt_password_hash(password));
+    Shared::V1 { lm, hash_of_hash, challenge: *challenge }
+}
+
+/// What both sides of an MS-CHAPv2 exchange have in common afterwards.
+#[must_use]
+pub fn mschapv2_shared(hash: &Secret<[u8; 16]>, nt_response: &[u8; 24]) -> Shared {
+    Shared::V2 { hash_of_hash: hash_of_hash(hash), nt_response: *nt_response }
+}
+
+/// RFC 2759 §8.4: HashNtPasswordHash.
+fn hash_of_hash(hash: &Secret<[u8; 16]>) -> Secret<[u8; 16]> {
+    Secret::new(Md4::digest(hash.expose()).into())
 }
 
 /// Encrypts a challenge under the hash as three DES keys, the last padded with zeros (RFC 2759 §8.5).

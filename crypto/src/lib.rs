@@ -8,6 +8,7 @@ mod dh;
 mod ecp;
 pub mod esp;
 pub mod lanes;
+pub mod mppe;
 mod prf;
 mod secret;
 

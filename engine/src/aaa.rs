@@ -2,6 +2,7 @@
 
 use crate::ppp::{Attempt, Proof, Verdict, Why};
 use command::User;
+use crypto::chap::Shared;
 use crypto::{Secret, chap, equal};
 
 /// The name that stands for every name that matches nothing else.
@@ -24,12 +25,12 @@ pub fn check(users: &[User], attempt: &Attempt) -> Verdict {
     }
     match proves(&attempt.proof, &user.password, &attempt.user) {
         None => Verdict::Reject { why: Why::WrongPassword },
-        Some(authenticator_response) => {
+        Some(Fits { authenticator_response, shared }) => {
             let is_wild = user.name == WILD_CARD;
             let name = if is_wild { read(chap::without_domain(&attempt.user)) } else { user.name.clone() };
             // An address under the wild card would be everybody's.
             let address = if is_wild { None } else { user.address };
-            Verdict::Accept { user: name, authenticator_response, address }
+            Verdict::Accept { user: name, authenticator_response, address, shared }
         }
     }
 }
@@ -70,26 +71,37 @@ fn nt_readings(password: &str) -> Vec<Secret<String>> {
     all
 }
 
-/// Whether the proof fits the password; inside, what proves the server in turn. All readings are tried, in constant time
-/// each.
-fn proves(proof: &Proof, password: &str, user: &[u8]) -> Option<Option<String>> {
+/// What comes of a proof that fits.
+#[derive(Default)]
+struct Fits {
+    /// What proves the server in turn.
+    authenticator_response: Option<String>,
+    shared: Option<Shared>,
+}
+
+/// Whether the proof fits the password. All readings are tried, in constant time each.
+fn proves(proof: &Proof, password: &str, user: &[u8]) -> Option<Fits> {
     match proof {
         Proof::Pap { password: sent } => {
             let fits = readings(password).iter().fold(false, |fits, reading| equal(reading, sent.expose()) | fits);
-            fits.then_some(None)
+            fits.then(Fits::default)
         }
         Proof::ChapMd5 { id, challenge, response } => {
             let fits = readings(password)
                 .iter()
                 .fold(false, |fits, reading| equal(&chap::md5_response(*id, reading, challenge), response) | fits);
-            fits.then_some(None)
+            fits.then(Fits::default)
         }
         Proof::MsChapV1 { challenge, nt_response, .. } => {
-            let fits = nt_readings(password).iter().fold(false, |fits, reading| {
+            let mut answer = None;
+            for reading in nt_readings(password) {
                 let hash = chap::nt_password_hash(reading.expose());
-                equal(&chap::mschapv1_nt_response(challenge, &hash), nt_response) | fits
-            });
-            fits.then_some(None)
+                if equal(&chap::mschapv1_nt_response(challenge, &hash), nt_response) {
+                    let shared = Some(chap::mschapv1_shared(reading.expose(), challenge));
+                    answer = Some(Fits { authenticator_response: None, shared });
+                }
+            }
+            answer
         }
         Proof::MsChapV2 { challenge, peer_challenge, nt_response, .. } => {
             // RFC 2759 §8.2 hashes the name without the domain; a client that leaves it there is understood too.
@@ -100,17 +112,20 @@ fn proves(proof: &Proof, password: &str, user: &[u8]) -> Option<Option<String>> 
                 for name in names {
                     let right = chap::mschapv2_nt_response(challenge, peer_challenge, name, &hash);
                     if equal(&right, nt_response) {
-                        answer = Some(chap::mschapv2_authenticator_response(
-                            &hash,
-                            nt_response,
-                            peer_challenge,
-                            challenge,
-                            name,
-                        ));
+                        answer = Some(Fits {
+                            authenticator_response: Some(chap::mschapv2_authenticator_response(
+                                &hash,
+                                nt_response,
+                                peer_challenge,
+                                challenge,
+                                name,
+                            )),
+                            shared: Some(chap::mschapv2_shared(&hash, nt_response)),
+                        });
                     }
                 }
             }
-            answer.map(Some)
+            answer
         }
     }
 }

@@ -9,6 +9,7 @@ pub(crate) use self::arrival::Older;
 use self::claim::Claim;
 pub(crate) use self::claim::{Affair, Place};
 use self::inside::Inside;
+use crate::carrier::{Carrier, CarrierOutput, Ring, Taken};
 use crate::event::{Event, Instance, Summary};
 use crate::ike::initiate::{self, Renewal, Terms};
 use crate::ike::keys::Cookies;
@@ -116,6 +117,27 @@ impl Call {
     }
 }
 
+/// What carries a client's call where that is not L2TP in ESP. No record has it.
+#[derive(Default)]
+pub(crate) struct Carried(Option<Box<dyn Carrier>>);
+
+/// The copy is for a record.
+impl Clone for Carried {
+    fn clone(&self) -> Self {
+        Self::default()
+    }
+}
+
+impl Carried {
+    pub(crate) fn is_none(&self) -> bool {
+        self.0.is_none()
+    }
+
+    pub(crate) fn get(&self) -> Option<&dyn Carrier> {
+        self.0.as_deref()
+    }
+}
+
 /// One client.
 #[derive(Clone, Serialize, Deserialize)]
 pub(crate) struct Client {
@@ -131,6 +153,8 @@ pub(crate) struct Client {
     pub(crate) l2tp: Option<Tunnel>,
     ending: Vec<Tunnel>,
     pub(crate) call: Option<Call>,
+    #[serde(skip)]
+    pub(crate) carrier: Carried,
     pub(crate) traffic: Counters,
     pub(crate) last_heard: Instant,
     /// The last control message or frame; unlike data, it is told of at once.
@@ -171,6 +195,8 @@ pub(crate) struct Context<'a> {
     pub(crate) ike: Vec<(Cookies, ike::sa::Output)>,
     /// What concerns more clients than this one: the engine sees to it when this one has settled.
     pub(crate) affairs: Vec<Affair>,
+    /// Whether the client at hand is carried by something else than ESP.
+    pub(crate) aside: bool,
 }
 
 /// Who waits for a computation.
@@ -225,7 +251,7 @@ impl Context<'_> {
         self.out.push(Output::Event(e));
     }
     fn path(&mut self, u: Update) {
-        self.out.push(Output::Path(u));
+        self.out.push(if self.aside { Output::Aside(u) } else { Output::Path(u) });
     }
 }
 
@@ -251,6 +277,7 @@ impl Client {
             l2tp: None,
             ending: vec![],
             call: None,
+            carrier: Carried::default(),
             traffic: Counters::default(),
             last_heard: now,
             last_said: now,
@@ -267,6 +294,20 @@ impl Client {
             refused: vec![],
             unproven_told: None,
         }
+    }
+
+    /// A client with a call that something else than L2TP in ESP carries.
+    pub(crate) fn ringing(id: u32, ring: Ring, cx: &mut Context<'_>) -> Self {
+        let Ring { endpoint, tunnel, sessions, window, mut carrier } = ring;
+        carrier.begin(ClientId(id));
+        let mut client = Self::new(id, endpoint, vec![], (0, vec![]), cx.now);
+        client.tunnel = Some(tunnel);
+        client.carrier = Carried(Some(carrier));
+        let (id, peer, local) = (client.client_id(), endpoint.peer, endpoint.local.ip());
+        cx.path(Update::Peer { client: id, peer, local, encap: Encap::Raw });
+        cx.path(Update::Window { client: id, packets: window });
+        client.begin_call(sessions, cx);
+        client
     }
 
     fn client_id(&self) -> ClientId {
@@ -504,8 +545,12 @@ impl Client {
     /// A PPP frame that is not IP came through the session.
     pub(crate) fn on_frame(&mut self, frame: &[u8], cx: &mut Context<'_>) {
         (self.last_heard, self.last_said) = (cx.now, cx.now);
-        if let Some(call) = &mut self.call {
-            call.link.handle_frame(frame, cx.rng, cx.now);
+        let Some(call) = &mut self.call else { return };
+        let carrier = self.carrier.0.as_mut();
+        let taken = carrier.map_or(Taken::No, |carrier| carrier.handle_frame(frame, &call.link, cx.rng, cx.now));
+        match taken {
+            Taken::Yes => call.link.saw_traffic(cx.now),
+            Taken::No => call.link.handle_frame(frame, cx.rng, cx.now),
         }
     }
 
@@ -522,6 +567,9 @@ impl Client {
                 (*due, *misses) = (cx.now.after(interval), 0);
             }
         }
+        if let Some(carrier) = &mut self.carrier.0 {
+            carrier.saw_traffic(data, sent, cx.now);
+        }
         if let Some(t) = &mut self.l2tp {
             if any {
                 t.saw_traffic(data, cx.now);
@@ -529,6 +577,13 @@ impl Client {
             if sent {
                 t.sent_data(cx.now);
             }
+        }
+    }
+
+    /// What carries the call has counted something.
+    pub(crate) fn carried(&mut self, words: String) {
+        if let Some(carrier) = &mut self.carrier.0 {
+            carrier.counted(words);
         }
     }
 
@@ -543,7 +598,11 @@ impl Client {
     /// Moves outputs from room to room until all are quiet.
     pub(crate) fn settle(&mut self, cx: &mut Context<'_>) -> Fate {
         for _ in 0..MOST_ROUNDS {
-            let moved = self.settle_l2tp(cx) | self.settle_ending(cx) | self.settle_ppp(cx) | self.settle_inside(cx);
+            let moved = self.settle_l2tp(cx)
+                | self.settle_ending(cx)
+                | self.settle_ppp(cx)
+                | self.settle_inside(cx)
+                | self.settle_carrier(cx);
             if !moved {
                 break;
             }
@@ -557,6 +616,9 @@ impl Client {
     }
 
     fn fate(&self, cx: &Context<'_>) -> Fate {
+        if !self.carrier.is_none() {
+            return if self.call.is_some() { Fate::Stays } else { Fate::Gone };
+        }
         // A tunnel that is closed has no SA left on which it could acknowledge anything.
         if self.ikes.is_empty() && self.pairs.is_empty() && !self.l2tp.as_ref().is_some_and(Tunnel::is_open) {
             return Fate::Gone;
@@ -570,7 +632,9 @@ impl Client {
     /// When a client that is no use any more is given up.
     fn patience(&self) -> Option<Instant> {
         let is_stranded = self.l2tp.is_some() && !self.carries();
-        if self.pairs.is_empty() || is_stranded {
+        if !self.carrier.is_none() {
+            None
+        } else if self.pairs.is_empty() || is_stranded {
             // Where the user cannot be asked again, no new SA will ever carry the tunnel.
             let is_lost = is_stranded && self.cannot_be_asked();
             Some(self.idle_since.after(if is_lost { Duration::ZERO } else { WITHOUT_SA }))
@@ -631,21 +695,53 @@ impl Client {
         moved
     }
 
+    /// What carries the call looks at PPP, and may have something to say.
+    fn settle_carrier(&mut self, cx: &mut Context<'_>) -> bool {
+        let Some(carrier) = self.carrier.0.as_mut() else { return false };
+        if let Some(call) = &self.call {
+            carrier.watch(&call.link, cx.now);
+        }
+        let mut moved = false;
+        while let Some(output) = self.carrier.0.as_mut().and_then(|carrier| carrier.poll_output()) {
+            moved = true;
+            match output {
+                CarrierOutput::Send(ppp) => cx.path(Update::SealFrame { client: self.client_id(), ppp }),
+                CarrierOutput::Path(update) => cx.path(update),
+                CarrierOutput::Event(event) => cx.event(event),
+                CarrierOutput::Hangup(why) => self.disconnect(&why, cx),
+            }
+        }
+        moved
+    }
+
+    /// Whether there is anything to send on.
+    pub(crate) fn can_send(&self) -> bool {
+        self.carries() || !self.carrier.is_none()
+    }
+
+    /// Which pp serves this client's tunnel.
+    fn pp_ref(&self, cx: &Context<'_>) -> Option<PpRef> {
+        match self.carrier.get() {
+            Some(carrier) => Some(carrier.pp()),
+            None => cx.tunnels.get(&self.tunnel?).map(|tunnel| tunnel.pp),
+        }
+    }
+
     /// The pp that serves this client's tunnel.
     fn pp<'c>(&self, cx: &Context<'c>) -> Option<&'c Pp> {
-        self.pp_of(cx.config, cx.tunnels)
+        cx.config.pp(self.pp_ref(cx)?)
     }
 
     pub(crate) fn pp_of<'c>(&self, config: &'c Config, tunnels: &BTreeMap<u32, L2tpTunnel>) -> Option<&'c Pp> {
-        match tunnels.get(&self.tunnel?)?.pp {
-            PpRef::Anonymous => Some(&config.anonymous),
-            PpRef::Number(n) => config.pps.get(&n),
+        match self.carrier.get() {
+            Some(carrier) => config.pp(carrier.pp()),
+            None => config.pp(tunnels.get(&self.tunnel?)?.pp),
         }
     }
 
     fn begin_call(&mut self, sessions: (u16, u16), cx: &mut Context<'_>) {
         let Some(pp) = self.pp(cx) else { return };
-        let instance = match cx.tunnels.get(&self.tunnel.unwrap_or(0)).map(|t| t.pp) {
+        let instance = match self.pp_ref(cx) {
             Some(PpRef::Number(n)) => Instance::Numbered(n),
             Some(PpRef::Anonymous) | None => {
                 let free = (1..).find(|n| !cx.instances.contains_key(&Instance::Anonymous(*n)));
@@ -709,7 +805,7 @@ impl Client {
         while let Some(output) = self.call.as_mut().and_then(|c| c.link.poll_output()) {
             moved = true;
             match output {
-                ppp::Output::Send(_) if !self.carries() => {}
+                ppp::Output::Send(_) if !self.can_send() => {}
                 ppp::Output::Send(ppp) => cx.path(Update::SealFrame { client: self.client_id(), ppp }),
                 ppp::Output::Log(log) => self.tell_ppp(log, cx),
                 ppp::Output::Authenticate(attempt) => self.authenticate(&attempt, cx),
@@ -739,16 +835,34 @@ impl Client {
         });
     }
 
+    /// The limit of the MSS that the tunnel interface has.
+    fn tunnel_mss(&self, cx: &Context<'_>) -> Option<Mss> {
+        match self.carrier.get() {
+            Some(carrier) => Some(carrier.mss()),
+            None => cx.tunnels.get(&self.tunnel?).map(|tunnel| tunnel.mss),
+        }
+    }
+
+    /// Both ids of the L2TP tunnel and the client's port; what is carried otherwise has none.
+    fn tunnel_ids(&self) -> Option<(u16, u16, u16)> {
+        match &self.l2tp {
+            Some(t) => Some((t.local_id(), t.peer_id(), t.peer_port())),
+            None => self.carrier.get().map(|_| (0, 0, 0)),
+        }
+    }
+
     /// Tells the worker of the session; without an address only PPP's own frames pass.
     pub(crate) fn tell_session(&self, sessions: (u16, u16), up: Option<&ppp::Up>, cx: &mut Context<'_>) {
-        let (Some(tunnel), Some(t)) = (self.tunnel.and_then(|n| cx.tunnels.get(&n)), &self.l2tp) else {
+        let (Some(limit), Some((local_tunnel_id, peer_tunnel_id, peer_port))) =
+            (self.tunnel_mss(cx), self.tunnel_ids())
+        else {
             return;
         };
         let Some(pp) = self.pp(cx) else { return };
         let inside = self.call.as_ref().map(|call| &call.inside);
         let mru = up.map(|u| u.peer_mru).or_else(|| inside?.mru());
         let mru = mru.unwrap_or(ppp::DEFAULT_MRU);
-        let mss = match (tunnel.mss, pp.tcp_mss) {
+        let mss = match (limit, pp.tcp_mss) {
             (Mss::Fixed(a), Mss::Fixed(b)) => Some(a.min(b)),
             (Mss::Fixed(a), Mss::Auto | Mss::Off) | (Mss::Auto | Mss::Off, Mss::Fixed(a)) => Some(a),
             (Mss::Auto, Mss::Auto | Mss::Off) | (Mss::Off, Mss::Auto) => {
@@ -756,18 +870,18 @@ impl Client {
             }
             (Mss::Off, Mss::Off) => None,
         };
-        let on = match tunnel.pp {
-            PpRef::Anonymous => 0,
-            PpRef::Number(number) => number,
+        let on = match self.pp_ref(cx) {
+            Some(PpRef::Number(number)) => number,
+            Some(PpRef::Anonymous) | None => 0,
         };
-        cx.path(Update::Guard { client: self.client_id(), pp: on, tunnel: tunnel.number });
+        cx.path(Update::Guard { client: self.client_id(), pp: on, tunnel: self.tunnel.unwrap_or(0) });
         cx.path(Update::Session(SessionPath {
             client: self.client_id(),
-            local_tunnel_id: t.local_id(),
+            local_tunnel_id,
             local_session_id: sessions.0,
-            peer_tunnel_id: t.peer_id(),
+            peer_tunnel_id,
             peer_session_id: sessions.1,
-            peer_port: t.peer_port(),
+            peer_port,
             address: up.map_or(Ipv4Addr::UNSPECIFIED, |u| u.address),
             our_address: up.map_or(Ipv4Addr::UNSPECIFIED, |u| u.our_address),
             mru,
@@ -776,7 +890,7 @@ impl Client {
             acfc: up.is_some_and(|u| u.acfc),
             pfc: up.is_some_and(|u| u.pfc),
             length_bit: true,
-            sequencing: t.sequencing_required(),
+            sequencing: self.l2tp.as_ref().is_some_and(Tunnel::sequencing_required),
             ipv6: inside.and_then(|inside| inside.path(mss)),
         }));
     }
@@ -920,6 +1034,7 @@ impl Client {
         next = earliest(next, self.inside_due());
         next = earliest(next, self.claims_due());
         next = earliest(next, self.arrival_due());
+        next = earliest(next, self.carrier.get().and_then(Carrier::poll_timeout));
         next = earliest(next, self.keepalive_due);
         earliest(next, self.dpd.filter(|_| !self.ikes.is_empty()).map(|d| d.0))
     }
@@ -947,6 +1062,9 @@ impl Client {
         self.on_inside_timer(cx);
         self.on_claims_timer(cx);
         self.on_arrival_timer(cx);
+        if let (Some(carrier), Some(call)) = (&mut self.carrier.0, &self.call) {
+            carrier.handle_timeout(&call.link, cx.now);
+        }
         if self.keepalive_due.is_some_and(|due| cx.now.reached(due)) {
             self.keepalive_due = self.nat_keepalive(cx).map(|i| cx.now.after(i));
             cx.out.push(Output::Keepalive { endpoint: self.endpoint });

@@ -2,6 +2,7 @@
 
 mod reunion;
 
+use crate::carrier::{Make, Ring, Station, StationOutput, StreamEvent, StreamId, Surroundings};
 use crate::client::{Client, Context, Fate, Tickets, Waiting, free_spi};
 use crate::event::{Event, Instance};
 use crate::ike::aggressive::{self, Party};
@@ -49,6 +50,12 @@ const MOST_BEGUN: u32 = 100;
 /// Sources whose refusals are remembered.
 const MOST_TOLD: usize = 1024;
 
+/// Calls that are not carried by L2TP in ESP come from these.
+#[rustfmt::skip] // A line for each, so that it can go without a trace.
+const STATIONS: &[Make] = &[
+    crate::legacy::station,
+];
+
 /// Something that happened outside.
 pub enum Input<'a> {
     /// An ISAKMP message came (without the non-ESP marker).
@@ -60,6 +67,13 @@ pub enum Input<'a> {
     },
     /// A worker has something to say.
     Note(Note),
+    /// Something happened to a stream that a client has opened.
+    Stream {
+        /// Which.
+        stream: StreamId,
+        /// What.
+        event: StreamEvent<'a>,
+    },
     /// A computation has ended.
     Computed(Computed),
     /// A computation was not taken on: the world outside is too busy. The client will repeat its message.
@@ -83,6 +97,8 @@ pub enum Reason {
     Client(u32),
     /// Half-open exchanges expire.
     HalfOpen,
+    /// A station has something to do.
+    Station,
 }
 
 /// Who began an exchange: an address (not a port, which a moody NAT may change) and the client's cookie.
@@ -105,6 +121,7 @@ macro_rules! context {
             spis: &mut $engine.spis,
             ike: vec![],
             affairs: vec![],
+            aside: false,
         }
     };
 }
@@ -141,6 +158,7 @@ pub struct Engine {
     /// Beginnings of phase 1 told within the second that began then.
     begun: (Instant, u32),
     spis: BTreeSet<u32>,
+    pub(crate) stations: Vec<Box<dyn Station>>,
     stopping: bool,
     /// The filters that the data path has been told of.
     filters: Option<Filters>,
@@ -152,6 +170,7 @@ impl Engine {
     pub fn new(config: Config, seed: [u8; 32]) -> Self {
         let tunnels = configure::served(&config);
         let (pool, prefixes) = configure::pools(&config);
+        let stations = STATIONS.iter().filter_map(|make| make(&config)).collect();
         Self {
             config,
             tunnels,
@@ -177,6 +196,7 @@ impl Engine {
             told_full_until: Instant::default(),
             begun: (Instant::default(), 0),
             spis: BTreeSet::new(),
+            stations,
             stopping: false,
             filters: None,
         }
@@ -189,6 +209,7 @@ impl Engine {
             input,
             Input::Isakmp { .. }
                 | Input::Note(_)
+                | Input::Stream { .. }
                 | Input::Computed(_)
                 | Input::Overloaded(_)
                 | Input::Timeout
@@ -197,13 +218,18 @@ impl Engine {
         match input {
             Input::Isakmp { endpoint, bytes } => self.on_isakmp(endpoint, bytes, now, out),
             Input::Note(note) => self.on_note(note, now, out),
+            Input::Stream { stream, event } => self.on_stream(stream, event, now, out),
             Input::Computed(result) => self.on_computed(result, now, out),
             Input::Overloaded(ticket) => self.on_overloaded(ticket, now, out),
             Input::Timeout => self.on_timeout(now, out),
             Input::Request(request, selected) => self.on_request(request, selected, now, out),
             Input::Configure(config) => self.configure(*config, now, out),
-            Input::Started if self.config.l2tp_service => out.push(Output::Event(Event::PortOpened)),
-            Input::Started => {}
+            Input::Started => {
+                if self.config.l2tp_service {
+                    out.push(Output::Event(Event::PortOpened));
+                }
+                self.announce(true, now, out);
+            }
             Input::Shutdown => self.on_shutdown(now, out),
         }
         if !of_clients {
@@ -215,7 +241,11 @@ impl Engine {
     fn tell_filters(&mut self, out: &mut Outbox) {
         let filters = crate::filters::of(&self.config);
         if filters != self.filters {
-            out.push(Output::Path(Update::Filters(Box::new(filters.clone().unwrap_or_default()))));
+            let all = Box::new(filters.clone().unwrap_or_default());
+            if !self.stations.is_empty() {
+                out.push(Output::Aside(Update::Filters(all.clone())));
+            }
+            out.push(Output::Path(Update::Filters(all)));
             self.filters = filters;
         }
     }
@@ -230,6 +260,12 @@ impl Engine {
     #[must_use]
     pub fn addresses_lent(&self) -> usize {
         self.pool.lent()
+    }
+
+    /// How many streams of clients are open.
+    #[must_use]
+    pub fn streams(&self) -> usize {
+        self.stations.iter().map(|station| station.streams()).sum()
     }
 
     /// How many exchanges are not authenticated yet.
@@ -248,10 +284,9 @@ impl Engine {
     pub fn poll_timeout(&self) -> Option<(Instant, Reason)> {
         let client = self.agenda.first().map(|(at, id)| (*at, Reason::Client(*id)));
         let half_open = self.half_open_order.front().map(|(at, _)| (*at, Reason::HalfOpen));
-        match (client, half_open) {
-            (Some(a), Some(b)) => Some(if a.0 <= b.0 { a } else { b }),
-            (a, b) => a.or(b),
-        }
+        let stations = self.stations.iter().filter_map(|station| station.poll_timeout());
+        let station = stations.min().map(|at| (at, Reason::Station));
+        [client, half_open, station].into_iter().flatten().min_by_key(|(at, _)| *at)
     }
 
     /// Does something with a client, then settles it: the only way in, and the only place that writes the agenda.
@@ -267,11 +302,13 @@ impl Engine {
         };
         let before: Vec<Cookies> = client.ikes.iter().map(Sa::cookies).collect();
         let mut cx = context!(self, now, out);
+        cx.aside = !client.carrier.is_none();
         act(client, &mut cx);
         let fate = client.settle(&mut cx);
         if fate == Fate::Gone {
             client.delete_all(&mut cx);
             self.remove_client(id, "the client has left", now, out);
+            self.settle_stations(now, out);
             return;
         }
         let (wanted, affairs) = (cx.ike, cx.affairs);
@@ -312,7 +349,11 @@ impl Engine {
             return;
         };
         let mut cx = context!(self, now, out);
+        cx.aside = !client.carrier.is_none();
         client.forget(why, &mut cx);
+        if cx.aside {
+            self.stations.iter_mut().for_each(|station| station.ended(id, why, now));
+        }
         self.note_deadline(id, None);
         self.owners.retain(|_, owner| *owner != id);
         self.by_peer.retain(|_, owner| *owner != id);
@@ -984,6 +1025,11 @@ impl Engine {
             }
             Note::Dhcp { client, packet } => self.with_client(client.0, now, out, |c, cx| c.on_dhcp(&packet, cx)),
             Note::Inside { client, packet } => self.with_client(client.0, now, out, |c, cx| c.on_inside(&packet, cx)),
+            Note::Carried { client, words } => {
+                if let Some(client) = self.clients.get_mut(&client.0) {
+                    client.carried(words);
+                }
+            }
             Note::Volume { client, spi, octets } => {
                 self.with_client(client.0, now, out, |c, cx| c.on_volume(spi.0, octets, cx));
             }
@@ -1085,9 +1131,65 @@ impl Engine {
         Ok(())
     }
 
+    // ---- calls that something else carries
+
+    fn on_stream(&mut self, stream: StreamId, event: StreamEvent<'_>, now: Instant, out: &mut Outbox) {
+        self.hand_on(stream, event, now);
+        self.settle_stations(now, out);
+    }
+
+    fn hand_on(&mut self, stream: StreamId, event: StreamEvent<'_>, now: Instant) {
+        let Self { stations, by_tunnel, rng, stopping, .. } = self;
+        let is_free = |tunnel: u32| !*stopping && !by_tunnel.contains_key(&tunnel);
+        for station in stations {
+            station.handle_stream(stream, event, Surroundings { is_free: &is_free, rng, now });
+        }
+    }
+
+    fn announce(&mut self, serving: bool, now: Instant, out: &mut Outbox) {
+        self.stations.iter_mut().for_each(|station| station.announce(serving));
+        self.settle_stations(now, out);
+    }
+
+    /// Does what the stations want, in their order.
+    fn settle_stations(&mut self, now: Instant, out: &mut Outbox) {
+        for at in 0..self.stations.len() {
+            while let Some(output) = self.stations.get_mut(at).and_then(|station| station.poll_output()) {
+                match output {
+                    StationOutput::Send { stream, bytes } => out.push(Output::Stream { stream, bytes }),
+                    StationOutput::Close { stream } => out.push(Output::Close { stream }),
+                    StationOutput::Event(event) => out.push(Output::Event(event)),
+                    StationOutput::Ring(ring) => {
+                        let id = self.ring(ring, now, out);
+                        let stream = self.stations.get_mut(at).and_then(|station| station.began(id));
+                        self.with_client(id, now, out, |_, _| {});
+                        if let Some(stream) = stream {
+                            self.hand_on(stream, StreamEvent::Octets(&[]), now);
+                        }
+                    }
+                    StationOutput::Hangup { client, why } => self.remove_client(client, &why, now, out),
+                }
+            }
+        }
+    }
+
+    /// A call begins that something else than L2TP in ESP carries.
+    fn ring(&mut self, ring: Ring, now: Instant, out: &mut Outbox) -> u32 {
+        let id = self.next_client;
+        self.next_client += 1;
+        self.by_tunnel.insert(ring.tunnel, id);
+        let mut cx = context!(self, now, out);
+        cx.aside = true;
+        let client = Client::ringing(id, ring, &mut cx);
+        self.clients.insert(id, client);
+        id
+    }
+
     // ---- time
 
     fn on_timeout(&mut self, now: Instant, out: &mut Outbox) {
+        self.stations.iter_mut().for_each(|station| station.handle_timeout(now));
+        self.settle_stations(now, out);
         self.expire_half_open(now);
         self.tickets.expire(now);
         let due: Vec<u32> = self.agenda.range(..=(now, u32::MAX)).map(|(_, id)| *id).collect();
@@ -1182,12 +1284,14 @@ impl Engine {
                 continue;
             };
             let mut cx = context!(self, now, out);
+            cx.aside = !client.carrier.is_none();
             client.shut_down("the server stops", &mut cx);
         }
         let all: Vec<u32> = self.clients.keys().copied().collect();
         for id in all {
             self.remove_client(id, "the server stops", now, out);
         }
+        self.announce(false, now, out);
         if self.config.l2tp_service {
             out.push(Output::Event(Event::PortClosed));
         }

@@ -129,6 +129,13 @@ pub enum Event {
     },
     /// A line of the L2TP dialogue.
     L2tp(L2tpLog),
+    /// What a room that is not known here has to tell, in its own words.
+    Aside {
+        /// How urgent it is.
+        level: Level,
+        /// The words.
+        text: String,
+    },
     /// A client's NAT gave it another address or port.
     Moved {
         /// The tunnel interface.
@@ -253,6 +260,7 @@ impl Event {
                 crate::l2tp::Level::Debug => Level::Debug,
             },
             Self::Filtered { .. } => Level::Notice,
+            Self::Aside { level, .. } => *level,
             Self::Ppp { .. } | Self::UnknownSpi { .. } => Level::Debug,
             Self::PortOpened
             | Self::PortClosed
@@ -317,6 +325,7 @@ impl fmt::Display for Event {
             Self::TunnelUp { tunnel } => write!(f, "IP Tunnel[{tunnel}] Up"),
             Self::TunnelDown { tunnel } => write!(f, "IP Tunnel[{tunnel}] Down"),
             Self::L2tp(line) => write!(f, "[L2TP] {line}"),
+            Self::Aside { text, .. } => f.write_str(text),
             Self::Moved { tunnel, from, to } => {
                 write!(f, "[IKE] TUNNEL[{tunnel}] the client moved from {from} to {to}")
             }

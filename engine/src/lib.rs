@@ -1,6 +1,7 @@
 //! What the server does, as one value: no sockets, no threads, no clock, no unseeded chance.
 
 pub mod aaa;
+pub mod carrier;
 mod client;
 pub mod engine;
 pub mod event;
@@ -8,6 +9,7 @@ mod filters;
 pub mod ike;
 mod inside;
 pub mod l2tp;
+pub mod legacy;
 pub mod outbox;
 pub mod path;
 pub mod pool;

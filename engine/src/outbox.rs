@@ -1,5 +1,6 @@
 //! What the engine wants done: everything that one input causes is written into a box that the caller lends.
 
+use crate::carrier::StreamId;
 use crate::event::Event;
 use crate::ike::{Endpoint, Job};
 use crate::path::Update;
@@ -49,6 +50,20 @@ pub enum Output {
     },
     /// Tell the worker that owns the client. It must know before a later [`Output::Send`] leaves.
     Path(Update),
+    /// The same for a client whose call is not carried by ESP: its worker is another one.
+    Aside(Update),
+    /// Send these octets in a stream.
+    Stream {
+        /// Which.
+        stream: StreamId,
+        /// What.
+        bytes: Vec<u8>,
+    },
+    /// Close a stream, after what was sent in it before.
+    Close {
+        /// Which.
+        stream: StreamId,
+    },
     /// Tell the operator.
     Event(Event),
     /// Change the host.

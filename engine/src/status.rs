@@ -2,12 +2,13 @@
 
 mod words;
 
+use crate::carrier::Carrier;
 use crate::client::Client;
 use crate::engine::Engine;
 use crate::event::Instance;
 use crate::path::Counters;
 use crate::time::Instant;
-use command::{Config, PpRef, Request, Scope, Text, Tunnels};
+use command::{Config, Language, PpRef, Request, Scope, Text, Tunnels};
 use core::net::{IpAddr, Ipv4Addr, SocketAddr};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -45,6 +46,8 @@ pub enum Screen {
     Account(Vec<AccountShown>),
     /// `show pp connect time`.
     ConnectTime(Vec<TimeShown>),
+    /// The screen of a room of its own, as that room words it.
+    Apart(String),
 }
 
 /// Packets and octets, from the client and to it.
@@ -126,6 +129,8 @@ pub struct CallShown {
     pub remote_address: Option<Ipv4Addr>,
     pub remote_mru: Option<u16>,
     pub dns: Vec<Ipv4Addr>,
+    pub carried_by: &'static str,
+    pub options: Vec<String>,
 }
 
 /// The state of a tunnel interface.
@@ -235,9 +240,33 @@ pub(crate) fn show(engine: &Engine, request: Request, selected: Scope, now: Inst
             Screen::SaDetails(sas(engine, now).into_iter().filter(|s| gateway.is_none_or(|g| g == s.gateway)).collect())
         }
         Request::ShowAccount(which) => Screen::Account(account(engine, chosen(which), now)),
+        Request::ShowStatusOf(word) => Screen::Apart(apart(engine, word, now)),
         Request::ShowPpConnectTime(which) => Screen::ConnectTime(times(engine, chosen(which), now)),
         _ => return None,
     })
+}
+
+/// A screen of a room that is not known here.
+fn apart(engine: &Engine, word: &str, now: Instant) -> String {
+    let call = |id: u32| call_lines(engine, id, now);
+    let screen = engine.stations.iter().find_map(|station| station.show(word, &call));
+    screen.unwrap_or_else(|| format!("nothing of the kind is served; write {word} service on\n"))
+}
+
+/// A client's call: where it ends, since when, and what has passed.
+fn call_lines(engine: &Engine, client: u32, now: Instant) -> String {
+    let Some(c) = engine.clients.get(&client) else { return String::new() };
+    let Some(call) = &c.call else { return String::new() };
+    let used = call.used(&c.traffic);
+    let mut lines = vec![
+        format!("PP Bind: {}", call.instance),
+        format!("User: {}", call.user.as_deref().unwrap_or("(not yet known)")),
+    ];
+    lines.extend(c.carrier.get().map(Carrier::options).unwrap_or_default());
+    lines.push(words::connection(now.since(call.since).as_secs(), Language::English));
+    lines.push(format!("Received: {}", words::counters(used.in_packets, used.in_octets, Language::English)));
+    lines.push(format!("Transmitted: {}", words::counters(used.out_packets, used.out_octets, Language::English)));
+    lines.iter().map(|line| format!("    {line}\n")).collect()
 }
 
 fn l2tp(engine: &Engine, number: Option<u32>, now: Instant) -> Vec<L2tpShown> {
@@ -298,6 +327,8 @@ fn pp(engine: &Engine, which: Option<PpRef>, now: Instant) -> Vec<PpShown> {
                     remote_address: call.up.as_ref().map(|up| up.address),
                     remote_mru: call.up.as_ref().map(|up| up.peer_mru),
                     dns: call.up.as_ref().map(|up| up.dns.clone()).unwrap_or_default(),
+                    carried_by: c.carrier.get().map_or("L2TP", Carrier::name),
+                    options: c.carrier.get().map(Carrier::options).unwrap_or_default(),
                 }),
             })
         })
@@ -328,7 +359,6 @@ fn tunnels(engine: &Engine, which: Tunnels, selected: Scope, now: Instant) -> Ve
             description: tunnel.description.clone().unwrap_or_default(),
             kind: match tunnel.encapsulation {
                 command::Encapsulation::L2tp => "L2TP/IPsec",
-                command::Encapsulation::Pptp => "PPTP",
                 command::Encapsulation::Ipsec => "IPsec",
                 command::Encapsulation::Other => "-",
             },

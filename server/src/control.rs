@@ -1,5 +1,7 @@
 //! The control thread: wait, one input to the engine, all its outputs.
 
+use crate::aside::{self, Aside};
+use crate::check;
 use crate::clock;
 use crate::compute::{self, Pool, Weight};
 use crate::host::Host;
@@ -90,6 +92,8 @@ fn serve(setup: Setup, log: &Log, signals: Signals) -> Result<(), Failure> {
     let (to_control, reports) = sync_channel(worker::REPORTS);
     let (orders, from_control) = sync_channel(worker::ORDERS);
     let worker_bell = Arc::new(Wake::new().map_err(trouble)?);
+    let other = aside::start(&config, &tun, &to_control, &bell, seed()?, &alarm)?;
+    let (aside, aside_thread) = other.unzip();
     let links = Links {
         udp: nat.clone(),
         raw,
@@ -99,6 +103,7 @@ fn serve(setup: Setup, log: &Log, signals: Signals) -> Result<(), Failure> {
         bell: worker_bell.clone(),
         reports: to_control,
         control_bell: bell.clone(),
+        aside: aside.clone(),
     };
     let data = engine::path::Worker::new(seed()?);
     let worker = worker::start(data, links, &alarm).map_err(trouble)?;
@@ -114,7 +119,7 @@ fn serve(setup: Setup, log: &Log, signals: Signals) -> Result<(), Failure> {
     let desk = Arc::new(Desk::new(config.clone(), config_path, log.clone(), errands, bell.clone()));
     let door = open_door(&socket_path, &alarm, desk.clone())?;
 
-    let engine = Engine::new(config.clone(), seed()?);
+    let engine = Engine::new(as_served(config.clone()), seed()?);
     let mut control = Control {
         engine,
         outbox: Outbox::default(),
@@ -127,6 +132,7 @@ fn serve(setup: Setup, log: &Log, signals: Signals) -> Result<(), Failure> {
         sender: Sender::new(Segmentation::Never, family),
         orders,
         worker_bell,
+        aside,
         reports,
         pool,
         computed,
@@ -154,7 +160,7 @@ fn serve(setup: Setup, log: &Log, signals: Signals) -> Result<(), Failure> {
     }))
     .unwrap_or_else(|_| Err(fell("control")));
     drop(door);
-    control.end(worker);
+    control.end(worker, aside_thread);
     outcome
 }
 
@@ -178,6 +184,7 @@ struct Control {
     sender: Sender,
     orders: SyncSender<Order>,
     worker_bell: Arc<Wake>,
+    aside: Option<Aside>,
     reports: Receiver<Report>,
     pool: Pool<Job>,
     computed: Receiver<Computed>,
@@ -300,6 +307,7 @@ impl Control {
             match report {
                 Report::Isakmp { endpoint, bytes } => self.input(Input::Isakmp { endpoint, bytes: &bytes }, now),
                 Report::Note(note) => self.input(Input::Note(note), now),
+                Report::Stream(stream, happened) => self.input(Input::Stream { stream, event: happened.event() }, now),
                 Report::TunGone => self.tun_is_gone = true,
             }
         }
@@ -346,7 +354,7 @@ impl Control {
             }
         }
         self.config = config.clone();
-        self.input(Input::Configure(Box::new(config)), now);
+        self.input(Input::Configure(Box::new(as_served(config))), now);
     }
 
     fn carry_out(&mut self, now: Instant) {
@@ -370,6 +378,9 @@ impl Control {
                     }
                     self.send(endpoint, bytes, now);
                 }
+                Output::Aside(update) => self.order_aside(aside::Order::Update(Box::new(update))),
+                Output::Stream { stream, bytes } => self.order_aside(aside::Order::Send(stream, bytes)),
+                Output::Close { stream } => self.order_aside(aside::Order::Close(stream)),
                 Output::Keepalive { endpoint } => self.send_datagram(endpoint, &[wire::esp::KEEPALIVE], now),
                 Output::Event(event) => self.log.tell(event.level(), event),
                 Output::Host(change) => self.change_host(change),
@@ -399,6 +410,14 @@ impl Control {
             self.worker_bell.ring();
             // The data thread waits for nobody, so this ends; if it fell, the alarm has been raised.
             let _ = self.orders.send(order);
+        }
+    }
+
+    /// Hands an order to the thread of calls that ESP does not carry.
+    fn order_aside(&self, order: aside::Order) {
+        if let Some(aside) = &self.aside {
+            aside.order(order);
+            aside.ring();
         }
     }
 
@@ -459,12 +478,17 @@ impl Control {
     }
 
     /// Stops the threads and puts the host back as it was.
-    fn end(mut self, worker: JoinHandle<Done>) {
+    fn end(mut self, worker: JoinHandle<Done>, aside_thread: Option<JoinHandle<String>>) {
         self.order(Order::Stop);
         self.worker_bell.ring();
         // A thread that fell has been told of already.
         if let Ok(done) = worker.join() {
             self.tell_losses(&done);
+        }
+        self.order_aside(aside::Order::Stop);
+        let lost = aside_thread.and_then(|thread| thread.join().ok()).unwrap_or_default();
+        if self.config.syslog.debug && !lost.is_empty() {
+            self.log.line(format_args!("packets of other calls that went no further: {lost}"));
         }
         self.pool.stop();
         for trouble in self.host.undo() {
@@ -577,6 +601,13 @@ fn open_tun() -> Result<Tun, Failure> {
             _ => format!("cannot make a TUN device: {error}"),
         })
     })
+}
+
+/// What is promised to callers of a configuration on this host as it is at this moment.
+fn as_served(mut config: command::Config) -> command::Config {
+    // The start has told of it, and the check of a file does.
+    let _ = check::leave_out_silent_resolver(&mut config, check::has_resolver);
+    config
 }
 
 /// Our own ends of links that the configuration names.

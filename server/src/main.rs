@@ -1,6 +1,7 @@
 //! Sekisho, an L2TP/IPsec remote-access VPN server: what was asked for, and who does it.
 
 mod args;
+mod aside;
 mod check;
 mod clock;
 mod compute;
@@ -9,6 +10,7 @@ mod control;
 mod firewall;
 mod host;
 mod journal;
+mod legacy;
 mod log;
 mod netlink;
 mod operator;
@@ -70,7 +72,7 @@ fn say(text: &str) -> Result<(), Failure> {
 /// Serves with a configuration file: everything is looked at before anything on the host is changed.
 fn run(path: &Path, socket_path: PathBuf) -> Result<(), Failure> {
     let config_text = check::read(path)?;
-    let (mut config, problems) = command::parse(&config_text);
+    let (config, problems) = command::parse(&config_text);
     eprint!("{}", check::describe(path, &problems));
     let errors = check::errors(&problems);
     if errors > 0 {
@@ -93,7 +95,7 @@ fn run(path: &Path, socket_path: PathBuf) -> Result<(), Failure> {
         return Err(Failure::new(format!("{}: {sentence}", path.display())));
     }
     ports::check_ports()?;
-    if let Some(told) = check::leave_out_silent_resolver(&mut config, check::has_resolver) {
+    if let Some(told) = check::leave_out_silent_resolver(&mut config.clone(), check::has_resolver) {
         eprintln!("sekisho: {told}");
     }
     for notice in check::notices(&config) {

@@ -3,7 +3,11 @@
 use crate::udp::{Datagram, Family, Inbox, grow_buffers, set_int, tell_addresses};
 use std::io;
 use std::net::{IpAddr, Ipv4Addr};
+use std::num::NonZeroU32;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+/// The protocol number of ESP (RFC 4303 §2).
+const ESP: u8 = 50;
 
 /// A raw socket that receives every ESP packet of the host that comes over one family.
 ///
@@ -17,6 +21,11 @@ pub(crate) struct RawEsp {
 impl RawEsp {
     /// Opens the socket; the process needs CAP_NET_RAW.
     pub(crate) fn open(family: Family) -> io::Result<Self> {
+        Self::open_protocol(family, ESP)
+    }
+
+    /// Opens a socket of the same kind for another protocol.
+    pub(crate) fn open_protocol(family: Family, protocol: u8) -> io::Result<Self> {
         let fd = rustix::net::socket_with(
             match family {
                 Family::V4 => rustix::net::AddressFamily::INET,
@@ -24,7 +33,7 @@ impl RawEsp {
             },
             rustix::net::SocketType::RAW,
             rustix::net::SocketFlags::CLOEXEC | rustix::net::SocketFlags::NONBLOCK,
-            Some(rustix::net::ipproto::ESP),
+            NonZeroU32::new(u32::from(protocol)).map(rustix::net::Protocol::from_raw),
         )?;
         match family {
             // The header that comes with each packet tells the address.

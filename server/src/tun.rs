@@ -62,6 +62,11 @@ impl Tun {
         Ok(Self { file, name, segments_udp })
     }
 
+    /// The same device for another thread that writes to it.
+    pub(crate) fn again(&self) -> io::Result<Self> {
+        Ok(Self { file: self.file.try_clone()?, name: self.name.clone(), segments_udp: self.segments_udp })
+    }
+
     /// The device's name.
     pub(crate) fn name(&self) -> &str {
         &self.name

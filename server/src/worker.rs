@@ -1,10 +1,12 @@
 //! A data thread: batch in, path, batch out; it waits for nobody but the kernel.
 
+use crate::aside::{Aside, Happened};
 use crate::clock;
 use crate::raw::RawEsp;
 use crate::tun::{LARGEST_READ, Tun};
 use crate::udp::{BATCH, DATAGRAM, Datagram, Family, Inbox, Outgoing, Segmentation, Sender, Sent, Udp};
 use crate::wake::{Alarm, Wake};
+use engine::carrier::StreamId;
 use engine::ike::Endpoint;
 use engine::path::{
     Arrival, Coalescer, Departure, Encap, HEADROOM, Note, Out, SealedPacket, Splitter, TAILROOM, Totals, Update,
@@ -60,6 +62,8 @@ pub(crate) enum Report {
     },
     /// What the data path has to say.
     Note(Note),
+    /// Something happened to a stream that a client has opened.
+    Stream(StreamId, Happened),
     /// The TUN device cannot be read any more, and the thread has ended.
     TunGone,
 }
@@ -81,6 +85,8 @@ pub(crate) struct Links {
     pub(crate) reports: SyncSender<Report>,
     /// To be rung when there are reports.
     pub(crate) control_bell: Arc<Wake>,
+    /// Where packets go that no client here has the address of.
+    pub(crate) aside: Option<Aside>,
 }
 
 /// What a data thread has done, told at its end.
@@ -343,6 +349,10 @@ impl DataThread {
         }
         if !departures.is_empty() {
             self.worker.outbound(&mut departures, now);
+            if let Some(aside) = &self.links.aside {
+                let found = hand_aside(&departures, aside);
+                self.worker.found_elsewhere(found);
+            }
             let of = |link| departures.iter().filter_map(move |departure| outgoing(departure, link));
             self.udp_sender.send(self.links.udp.as_fd(), of(Link::Udp), now.0);
             self.raw_sender.send(self.links.raw.as_fd(), of(Link::Raw), now.0);
@@ -458,6 +468,17 @@ fn packet_to(bytes: &[u8], mut peer: SocketAddr, local: IpAddr, link: Link) -> O
     Outgoing { peer, local, bytes }
 }
 
+/// Hands packets without a client here to the thread of those whose calls ESP does not carry; says how many it took.
+fn hand_aside(departures: &[Departure<'_>], aside: &Aside) -> u64 {
+    let strays = departures.iter().filter(|departure| departure.result == Out::Dropped(engine::path::Drop::NoClient));
+    let packets = strays.filter_map(|stray| stray.buf.get(stray.start..stray.start + stray.len));
+    let taken = packets.filter(|packet| aside.offer(packet)).count();
+    if taken > 0 {
+        aside.ring();
+    }
+    taken as u64
+}
+
 /// Cuts a slot off the free room; the next one begins on a cache line of its own.
 fn take_slot<'a>(free: &mut &'a mut [u8], length: usize) -> Option<&'a mut [u8]> {
     let padded = length.next_multiple_of(LINE);
@@ -560,6 +581,7 @@ mod tests {
             bell: bell.clone(),
             reports: to_control,
             control_bell,
+            aside: None,
         };
         let thread = start(Worker::new([7; 32]), links, &alarm).unwrap();
         let session = SessionPath {
@@ -705,7 +727,7 @@ mod tests {
             .iter()
             .filter_map(|report| match report {
                 Report::Isakmp { bytes, .. } => Some(bytes),
-                Report::Note(_) | Report::TunGone => None,
+                Report::Note(_) | Report::Stream(..) | Report::TunGone => None,
             })
             .collect();
         assert_eq!(isakmp, if encap == Encap::Udp { vec![vec![1, 2, 3]] } else { vec![] });

@@ -151,7 +151,7 @@ fn a_file_that_is_no_text_is_told_with_its_line() {
     fs::write(&path, b"l2tp service on\n# caf\xe9\n").unwrap();
     let told = room.sekisho(&["check", "--config", shown(&path)]);
     assert_eq!(told.status, 1);
-    assert!(told.err.contains("binary.conf:2: this line is not UTF-8 text"), "{}", told.err);
+    assert!(told.err.contains("binary.conf:2: this line is neither UTF-8 nor Shift_JIS text"), "{}", told.err);
 }
 
 #[test]

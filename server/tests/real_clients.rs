@@ -247,7 +247,7 @@ fn clients_connect_over_ipv6() {
         client.until(Duration::from_secs(2), |c| c.unanswered() == 0);
         assert_eq!(client.unanswered(), 0, "{}", client.story());
         let told = room.sekisho(&field.server, &["show", "status", "pp", "anonymous"]);
-        assert!(told.out.contains(&format!("Outside address: {address}")), "{}", told.out);
+        assert!(told.out.contains(&format!("Outside address: [{address}]:")), "{}", told.out);
     }
     server.stop();
 }

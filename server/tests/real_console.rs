@@ -101,6 +101,7 @@ fn a_session_at_a_terminal_is_as_it_was_recorded() {
             terminal.type_in(if key { line.to_owned() } else { format!("{line}\r") }.as_str());
             if key {
                 // What was typed before the key stands there again.
+                terminal.wait_for("?");
                 terminal.wait_for_prompt_with(line.trim_end_matches('?'));
                 terminal.type_in("\x15\r");
             }

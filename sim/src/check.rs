@@ -77,6 +77,7 @@ impl World {
             ("routes", self.routes.len()),
             ("addresses lent", self.engine.addresses_lent()),
             ("unfinished exchanges", self.engine.half_open()),
+            ("streams", self.engine.streams()),
             ("deadlines", usize::from(self.engine.poll_timeout().is_some())),
         ];
         match left.iter().find(|(_, n)| *n > 0) {

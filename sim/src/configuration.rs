@@ -14,7 +14,7 @@ pub fn config(tunnels: u32, extra: &[&str]) -> command::Config {
     let text = format!(
         "ip lan1 address 192.168.100.1/24\nip lan1 proxyarp on\npp select anonymous\n pp bind {bind}\n \
          pp auth request mschap-v2\n pp auth username vpnuser vpn-Passw0rd\n pp auth username second Second-2\n \
-         ppp ipcp ipaddress on\n ppp ipcp msext on\n ppp ccp type none\n \
+         ppp ipcp ipaddress on\n ppp ipcp msext on\n \
          ip pp remote address pool 192.168.100.200-192.168.100.250\n ip pp mtu 1400\n pp enable anonymous\n\
          tunnel select 1\n{template} tunnel encapsulation l2tp\n ipsec tunnel 1\n  \
          ipsec sa policy 1 1 esp aes-cbc sha-hmac\n  ipsec ike keepalive use 1 off\n  \

@@ -106,13 +106,18 @@ impl World {
             }
             Typed::Ask(request) => {
                 self.input(Input::Request(request, selected));
-                match self.replies.pop() {
-                    Some(Reply::Screen(screen)) => screen.text(ENGLISH),
-                    Some(Reply::Done(text)) => format!("{text}\n"),
-                    Some(Reply::Refused(why)) => format!("error: {why}\n"),
-                    None => String::new(),
-                }
+                self.answer()
             }
+        }
+    }
+
+    /// The last answer in English.
+    pub(crate) fn answer(&mut self) -> String {
+        match self.replies.pop() {
+            Some(Reply::Screen(screen)) => screen.text(ENGLISH),
+            Some(Reply::Done(text)) => format!("{text}\n"),
+            Some(Reply::Refused(why)) => format!("error: {why}\n"),
+            None => String::new(),
         }
     }
 

@@ -12,7 +12,7 @@ use engine::path::{self, Arrival, Departure, Encap, HEADROOM, TAILROOM, Verdict,
 use engine::status::Reply;
 use engine::time::{Instant, earliest};
 use engine::{Engine, HostChange, Input, Outbox, Output};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// The server's outer address.
 pub const SERVER: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 1);
@@ -125,6 +125,10 @@ pub struct World {
     pub(crate) restarts: u64,
     /// What the operator has selected.
     pub(crate) selected: command::Scope,
+    /// What the engine wants of those who carry calls otherwise than by ESP.
+    pub(crate) asides: VecDeque<Output>,
+    /// Packets of the host for which ESP has no client.
+    pub(crate) strays: VecDeque<Vec<u8>>,
 }
 
 pub(crate) fn seed32(seed: u64) -> [u8; 32] {
@@ -163,6 +167,8 @@ impl World {
             replies: vec![],
             restarts: 0,
             selected: command::Scope::Global,
+            asides: VecDeque::new(),
+            strays: VecDeque::new(),
         };
         this.input(Input::Started);
         this
@@ -510,6 +516,9 @@ impl World {
         slot[HEADROOM..HEADROOM + ip.len()].copy_from_slice(ip);
         let mut batch = [Departure::new(&mut slot, HEADROOM, ip.len())];
         self.worker.outbound(&mut batch, self.now);
+        if batch[0].result == path::Out::Dropped(path::Drop::NoClient) {
+            self.strays.push_back(ip.to_vec());
+        }
         let sent = match (&batch[0].result, batch[0].esp()) {
             (path::Out::Sealed { peer, local, encap, .. }, Some(bytes)) => {
                 Some(outer(*encap, *local, *peer, bytes.to_vec()))
@@ -566,6 +575,9 @@ impl World {
                     while let Some(ip) = self.worker.poll_reply() {
                         self.tun_takes(&ip);
                     }
+                }
+                aside @ (Output::Aside(_) | Output::Stream { .. } | Output::Close { .. }) => {
+                    self.asides.push_back(aside)
                 }
                 Output::Event(e) => self.events.push((self.now, e)),
                 Output::Host(HostChange::ClientUp { address, .. }) => {

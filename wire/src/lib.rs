@@ -16,6 +16,7 @@ pub mod inside;
 pub mod ip;
 pub mod isakmp;
 pub mod l2tp;
+pub mod legacy;
 mod number;
 pub mod ppp;
 pub mod reader;

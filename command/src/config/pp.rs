@@ -25,10 +25,6 @@ pub struct Pp {
     pub ipcp_ipaddress: bool,
     /// Whether name servers are told in IPCP (RFC 1877).
     pub ipcp_msext: bool,
-    /// Compression or encryption that CCP asks for.
-    pub ccp_type: CcpType,
-    /// Whether a caller that does not agree to encryption is refused (`ppp ccp no-encryption reject`).
-    pub ccp_no_encryption_reject: bool,
     /// This side's address, where it is not the LAN's.
     pub address: Option<(Ipv4Addr, u8)>,
     /// Addresses lent to callers: first and last of each range, in order.
@@ -70,8 +66,6 @@ impl Default for Pp {
             multi_connect_prohibit: false,
             ipcp_ipaddress: false,
             ipcp_msext: false,
-            ccp_type: CcpType::Stac,
-            ccp_no_encryption_reject: false,
             address: None,
             pool: Vec::new(),
             from_scopes: false,
@@ -116,25 +110,6 @@ pub struct User {
     pub address: Option<Ipv4Addr>,
     /// The IPv6 prefix of 64 bits that this user is given.
     pub prefix: Option<Ipv6Addr>,
-}
-
-/// What CCP asks for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum CcpType {
-    /// Nothing: CCP is rejected.
-    None,
-    /// Stac LZS without history check.
-    Stac0,
-    /// Stac LZS.
-    Stac,
-    /// Stac LZS in Cisco's form.
-    Cstac,
-    /// MPPE with keys of 40 bits.
-    Mppe40,
-    /// MPPE with keys of 128 bits.
-    Mppe128,
-    /// MPPE with keys of any length.
-    MppeAny,
 }
 
 /// Limit of the MSS option in passing TCP SYNs.

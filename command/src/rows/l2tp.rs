@@ -1,7 +1,8 @@
-//! L2TP, PPTP and tunnel interfaces.
+//! L2TP and tunnel interfaces.
 
 use crate::config::{Encapsulation, MODEL};
 use crate::problem::Severity;
+use crate::rows::is_served;
 use crate::table::{Act, Home, Place, Remark, Row};
 use crate::text::Text;
 use crate::value::{Hidden, Kind, SWITCH, TUNNELS, may, must, several};
@@ -39,7 +40,6 @@ pub(crate) const ROWS: &[Row] = &[
             tunnel.encapsulation = match v.word(0) {
                 "ipsec" => Encapsulation::Ipsec,
                 "l2tp" => Encapsulation::L2tp,
-                "pptp" => Encapsulation::Pptp,
                 _ => Encapsulation::Other,
             };
         },
@@ -48,12 +48,11 @@ pub(crate) const ROWS: &[Row] = &[
     .default("ipsec")
     .help("what runs in the tunnel; l2tp for remote access", "トンネルの種類")
     .check(|v| {
-        let severity = if v.word(0) == "pptp" { Severity::Later } else { Severity::Foreign };
         let message = Text::new(
             format!("a tunnel of encapsulation {} is not served, only l2tp is", v.word(0)),
             format!("{}のトンネルは使えません。使えるのはl2tpだけです", v.word(0)),
         );
-        (v.word(0) != "l2tp").then_some(Remark { severity, slot: 0, word: 0, message })
+        (!is_served(v.word(0))).then_some(Remark { severity: Severity::Foreign, slot: 0, word: 0, message })
     }),
     Row::tunnel("tunnel endpoint address", &[several("ADDRESS", Kind::Ip, 1, 2)], Place::TunnelEncapsulation, |tunnel, v| {
         let ends: Vec<_> = v.list(0).iter().map(|end| if let crate::value::Value::Ip(end) = end { Some(*end) } else { None }).collect();
@@ -147,30 +146,4 @@ pub(crate) const ROWS: &[Row] = &[
     Row::act("tunnel disable", &[several("N", SELECTION, 1, 256)], Place::TunnelEnable, Act::TunnelDisable)
         .syntax("N|A-B|A-|-B|all …")
         .help("make tunnels unusable and end what runs in them", "トンネルを使えなくする"),
-    Row::kept(Home::Global, "pptp service", &[SWITCH], Place::Pptp).default("off").help("serve PPTP", "PPTP機能を使うかどうか"),
-    Row::kept(Home::Pp, "pptp service type", &[must("TYPE", Kind::Choice(&["server", "client"]))], Place::PptpPp)
-        .default("server")
-        .help("whether this side is PPTP's server or client", "PPTPのサーバーかクライアントか"),
-    Row::kept(Home::Global, "pptp hostname", &[must("NAME", Kind::Text(1, 64))], Place::Pptp)
-        .help("the host name told to PPTP peers", "PPTPの相手に知らせるホスト名"),
-    Row::kept(Home::Global, "pptp vendorname", &[must("NAME", Kind::Text(0, 64))], Place::Pptp)
-        .help("the vendor's name told to PPTP peers", "PPTPの相手に知らせるベンダー名"),
-    Row::kept(Home::Global, "pptp window size", &[must("N", Kind::Number(1, 128))], Place::Pptp)
-        .default("32")
-        .help("PPTP's window", "PPTPのウィンドウサイズ"),
-    Row::kept(Home::Tunnel, "pptp syslog", &[SWITCH], Place::TunnelPptp).default("off").help("log PPTP control messages", "PPTP制御メッセージをログに残す"),
-    Row::kept(Home::Tunnel, "pptp tunnel disconnect time", &[must("SECONDS", Kind::NumberOr(1, SECONDS, &["off"]))], Place::TunnelPptp)
-        .default("60")
-        .help("seconds without data sent after which a PPTP tunnel is cut", "データを送らないPPTPトンネルを切るまでの秒数"),
-    Row::kept(Home::Tunnel, "pptp keepalive use", &[SWITCH], Place::TunnelPptp).default("on").help("find out by Echo-Request whether the PPTP peer is alive", "PPTPキープアライブを使うかどうか"),
-    Row::kept(Home::Tunnel, "pptp keepalive log", &[SWITCH], Place::TunnelPptp).default("off").help("log PPTP keepalives", "PPTPキープアライブをログに残す"),
-    Row::kept(
-        Home::Tunnel,
-        "pptp keepalive interval",
-        &[must("INTERVAL", Kind::Number(1, 65535)), may("COUNT", Kind::Number(3, 100))],
-        Place::TunnelPptp,
-    )
-    .default("30 6")
-    .help("interval and count of PPTP keepalives", "PPTPキープアライブの間隔と回数"),
-    Row::kept(Home::Global, "pptp call-id mode", &[must("MODE", Kind::Free)], Place::Pptp).help("how PPTP chooses call ids", "PPTPのコールIDの選び方"),
 ];

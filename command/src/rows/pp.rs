@@ -2,7 +2,7 @@
 
 use std::net::Ipv6Addr;
 
-use crate::config::{AuthRequest, CcpType, Keepalive, User};
+use crate::config::{AuthRequest, Keepalive, User};
 use crate::problem::Severity;
 use crate::rows::ip::ipv6_network;
 use crate::table::{Act, Home, Place, Remark, Row};
@@ -206,40 +206,7 @@ pub(crate) const ROWS: &[Row] = &[
         .check(|v| {
             (!v.on(0)).then(|| Remark::new(Severity::Foreign, 0, "an address is never lent twice; write on", "同じアドレスを2回割り当てることはありません。onと書いてください"))
         }),
-    Row::pp(
-        "ppp ccp type",
-        &[must("TYPE", Kind::Choice(&["stac0", "stac", "cstac", "mppe-40", "mppe-128", "mppe-any", "none"]))],
-        Place::Ppp,
-        |pp, v| {
-            pp.ccp_type = match v.word(0) {
-                "stac0" => CcpType::Stac0,
-                "cstac" => CcpType::Cstac,
-                "mppe-40" => CcpType::Mppe40,
-                "mppe-128" => CcpType::Mppe128,
-                "mppe-any" => CcpType::MppeAny,
-                "none" => CcpType::None,
-                _ => CcpType::Stac,
-            };
-        },
-    )
-    .default("stac")
-    .help("compression or encryption inside PPP; none for L2TP", "PPPの圧縮・暗号の種類(L2TPではnone)")
-    .check(|v| {
-        (v.word(0) != "none").then(|| Remark::new(Severity::Foreign, 0, "compression and MPPE are not done inside L2TP, CCP is rejected; write none", "L2TPでは圧縮・MPPEを行わず、CCPは拒否します。noneと書いてください"))
-    }),
-    Row::kept(Home::Pp, "ppp ccp restart", MILLISECONDS, Place::Ppp).default("3000").help("CCP restart timer in milliseconds", "CCPの再送タイマー(ミリ秒)"),
-    Row::kept(Home::Pp, "ppp ccp maxterminate", TIMES, Place::Ppp).default("2").help("how often a CCP Terminate-Request is sent", "CCPの切断要求の送信回数"),
-    Row::kept(Home::Pp, "ppp ccp maxconfigure", TIMES, Place::Ppp).default("10").help("how often a CCP Configure-Request is sent", "CCPの設定要求の送信回数"),
-    Row::kept(Home::Pp, "ppp ccp maxfailure", TIMES, Place::Ppp).default("10").help("how many CCP Configure-Naks are sent before rejecting", "CCPのNakの送信回数"),
-    Row::pp("ppp ccp no-encryption", &[must("ACTION", Kind::Choice(&["reject", "accept"]))], Place::Ppp, |pp, v| {
-        pp.ccp_no_encryption_reject = v.word(0) == "reject";
-    })
-    .default("accept")
-    .help("what to do with a caller that does not agree to MPPE", "MPPEが合意できないときの動作")
-    .check(|v| {
-        (v.word(0) == "reject").then(|| Remark::new(Severity::Later, 0, "callers are not refused for this yet, since MPPE is not there; write accept", "MPPEがないため、これによる拒否はまだ行いません。acceptと書いてください"))
-    }),
-    Row::pp("ppp ipv6cp use", &[SWITCH], Place::Ppp, |pp, v| pp.ipv6cp = v.on(0))
+    Row::pp("ppp ipv6cp use", &[SWITCH], Place::PppIpv6, |pp, v| pp.ipv6cp = v.on(0))
         .default("on")
         .help("negotiate IPv6", "IPV6CPを使うかどうか"),
     Row::foreign(Home::Pp, "ppp mscbcp restart", MILLISECONDS, Place::Ppp).default("1000").help("call back timer in milliseconds", "MSCBCPの再送タイマー(ミリ秒)"),

@@ -103,7 +103,6 @@ pub(crate) const ROWS: &[Row] = &[
     Row::later("disconnect tunnel", &[must("N", Kind::Number(1, TUNNELS))])
         .help("end calls of NGN and L2TPv3 tunnels", "トンネルの接続を切る(NGN・L2TPv3)"),
     Row::later("disconnect user", &[REST]).help("end an operator's session", "ユーザーの接続を切る"),
-    Row::later("show status pptp", &[]).help("every PPTP tunnel", "PPTPの状態を表示する"),
     Row::later("clear arp", &[]).help("forget the neighbours", "ARPテーブルを消す"),
     Row::later("show config list", &[]).help("the stored configurations", "設定ファイルの一覧を表示する"),
     Row::later("show command history", &[may("N", Kind::Number(1, IDS))])

@@ -71,7 +71,7 @@ impl Client {
 
     /// What is to become of this session, whose user has come in once more as `newer`, and may perhaps be in only once.
     pub(crate) fn beside(&self, newer: &Client, alone: bool, now: Instant) -> Older {
-        if !self.carries() {
+        if !self.can_send() {
             return Older::Ends;
         }
         let name = |c: &Client| c.l2tp.as_ref().map(|t| (t.peer_hostname().to_owned(), t.peer_vendor().to_owned()));

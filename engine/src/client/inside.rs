@@ -131,15 +131,14 @@ impl Client {
 
     /// Moves what the router at our end has to say.
     pub(super) fn settle_inside(&mut self, cx: &mut Context<'_>) -> bool {
-        let client = self.client_id();
+        let (client, can_send) = (self.client_id(), self.can_send());
         let mut moved = false;
-        let carries = self.carries();
         let router = self.call.as_mut().and_then(|call| call.inside.ipv6.as_mut());
         let Some((_, router)) = router else { return false };
         while let Some(packet) = router.poll_output() {
             moved = true;
             // Between two SAs nothing can be sent; what matters is asked for again.
-            if carries {
+            if can_send {
                 cx.path(Update::SealIp { client, packet });
             }
         }

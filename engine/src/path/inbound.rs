@@ -280,7 +280,7 @@ impl Worker {
     }
 
     /// A PPP frame of the client's session, at `frame` in the bytes.
-    fn receive_frame(
+    pub(super) fn receive_frame(
         &mut self,
         client: usize,
         bytes: &mut [u8],
@@ -324,8 +324,6 @@ impl Worker {
         if !self.table.passes(client, &ip, Way::In, &mut self.notes, now) {
             return Err(Drop::Filtered);
         }
-        let session =
-            self.table.clients.get(client).and_then(|known| known.session.as_ref()).ok_or(Drop::WrongSession)?;
         if to.is_multicast() || to.is_broadcast() {
             if !is_dhcp(&ip) {
                 return Err(Drop::Multicast);

@@ -3,6 +3,7 @@
 //! A worker has no socket, no clock and no lock. It is told what it must know ([`Update`]), works on batches of packets in
 //! the caller's buffers, and tells what others must know ([`Note`]). On the good path nothing is allocated.
 
+mod aside;
 mod coalesce;
 mod filter;
 mod hold;
@@ -19,6 +20,7 @@ mod testing;
 #[cfg(test)]
 mod tests;
 
+pub use aside::Admitted;
 pub use coalesce::{Coalescer, Piece, Super};
 pub use filter::{Addresses, Dynamic, Filters, Kind, List, Lists, Pattern, Rule, Sight, Timers, Way};
 pub use hold::Held;
@@ -251,6 +253,20 @@ pub enum Update {
         /// The packet, IPv4 or IPv6, no larger than the client's MRU.
         packet: Vec<u8>,
     },
+    /// How a session whose call ESP does not carry protects its IP packets; none passes before this, either way.
+    Protect {
+        /// Whose session.
+        client: ClientId,
+        /// What was agreed on; nothing lets packets pass in the clear.
+        how: Option<Protection>,
+    },
+    /// How many packets the client of a call that ESP does not carry takes before it has acknowledged any.
+    Window {
+        /// Whose call.
+        client: ClientId,
+        /// So many.
+        packets: u16,
+    },
     /// Tell, once, when an inbound SA or the outbound one paired with it has carried so much.
     VolumeLimit {
         /// Our SPI of the inbound SA.
@@ -263,6 +279,17 @@ pub enum Update {
         /// Our SPI of the inbound SA.
         spi: Spi,
     },
+}
+
+/// How a carrier that is not ESP protects IP packets; what the bits and keys mean is its own affair.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Protection {
+    /// What was agreed on.
+    pub bits: u32,
+    /// The first key for what is sent.
+    pub send: Secret<Vec<u8>>,
+    /// The first key for what is received.
+    pub receive: Secret<Vec<u8>>,
 }
 
 /// What a worker tells the engine.
@@ -361,6 +388,13 @@ pub enum Note {
         sight: Sight,
         /// How many more there were since the last that was told.
         untold: u32,
+    },
+    /// What the carrier of a client's call has counted, in words for a screen; follows [`Self::Traffic`].
+    Carried {
+        /// Whose call.
+        client: ClientId,
+        /// The words.
+        words: String,
     },
     /// A packet with an SPI that is not ours; at a low rate.
     UnknownSpi {
@@ -644,6 +678,8 @@ impl Worker {
             Update::SealFrame { client, ppp } => self.seal_frame(client, &ppp),
             Update::SealOn { client, spi, place, ppp } => self.seal_on(client, spi, place, &ppp),
             Update::SealIp { client, packet } => self.seal_ip(client, &packet),
+            // Calls that are carried otherwise have a worker of their own, which keeps this one for what is alike.
+            Update::Protect { .. } | Update::Window { .. } => false,
             Update::VolumeLimit { spi, octets } => self.table.limit_volume(spi, octets),
             Update::MayShorten { spi } => self.table.may_shorten(spi),
         }
@@ -678,6 +714,13 @@ impl Worker {
     /// Tells of traffic that came too soon after the last note to be told at once.
     pub fn handle_timeout(&mut self, now: Instant) {
         self.table.flush(&mut self.notes, now);
+    }
+
+    /// So many packets of a batch that had no client here have found one elsewhere.
+    pub fn found_elsewhere(&mut self, packets: u64) {
+        if let Some(count) = self.totals.drops.get_mut(Drop::NoClient as usize) {
+            *count = count.saturating_sub(packets);
+        }
     }
 
     /// Sums over all clients.

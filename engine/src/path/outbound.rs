@@ -195,6 +195,15 @@ impl Template {
     }
 }
 
+/// A packet whose client is known and that the client may be sent, whole or in fragments.
+pub(super) struct Fitting {
+    pub(super) place: usize,
+    pub(super) len: usize,
+    /// What is larger must be cut.
+    pub(super) limit: u16,
+    pub(super) is_ipv6: bool,
+}
+
 /// A departure that waits to be sealed.
 pub(super) struct Ready {
     sa: usize,
@@ -251,6 +260,36 @@ impl Worker {
     fn depart(&mut self, departure: &mut Departure<'_>, now: Instant) -> Result<Out, Drop> {
         let (start, end) = (departure.start, departure.start.saturating_add(departure.len));
         let packet = departure.buf.get_mut(start..end).ok_or(Drop::NoRoom)?;
+        let Fitting { place, len, limit, is_ipv6 } = self.fit(packet, now)?;
+        let client = self.table.clients.get_mut(place).ok_or(Drop::NoClient)?;
+        let endpoint = client.endpoint.ok_or(Drop::NoSa)?;
+        let Some(at) = client.active else {
+            let id = client.id;
+            if self.table.clients.get(place).is_some_and(|client| self.table.waits_for_trust(client)) {
+                let packet = departure.buf.get(start..start.saturating_add(len)).unwrap_or_default().to_vec();
+                self.wait_for_trust(id, &packet, now);
+            }
+            return Err(Drop::NoSa);
+        };
+        let sa = self.table.outbound.get_mut(at).ok_or(Drop::NoSa)?;
+        let out = if len > usize::from(limit) {
+            self.fragment(departure, place, at, endpoint, usize::from(limit))
+        } else {
+            let (range, payload_len) = write_headers(departure, &client.template, sa, (len, is_ipv6))?;
+            client.template.advance();
+            let sequence = take_sequence(sa, client.id, &mut self.notes)?;
+            put(departure.buf, range.start + 4, sequence.to_be_bytes());
+            sa.octets += range.len() as u64;
+            self.ready.push(Ready { sa: at, range: range.clone(), payload_len });
+            Out::Sealed { range, peer: endpoint.peer, local: endpoint.local, encap: endpoint.encap }
+        };
+        self.count_sent(place, len);
+        Ok(out)
+    }
+
+    /// Finds the client of a packet, lowers the MSS, and looks at the size; what is too large and must not be cut is
+    /// dropped, and its sender told.
+    pub(super) fn fit(&mut self, packet: &mut [u8], now: Instant) -> Result<Fitting, Drop> {
         let is_ipv6 = version(packet) == Some(6);
         let (place, len, may_fragment) = if is_ipv6 {
             let ip = Ipv6::new(packet).ok_or(Drop::BadIp)?;
@@ -270,17 +309,12 @@ impl Worker {
         }
         let client = self.table.clients.get_mut(place).ok_or(Drop::NoClient)?;
         let session = client.session.as_ref().ok_or(Drop::NoClient)?;
-        let endpoint = client.endpoint.ok_or(Drop::NoSa)?;
-        let Some(at) = client.active else {
-            let id = client.id;
-            if self.table.clients.get(place).is_some_and(|client| self.table.waits_for_trust(client)) {
-                let packet = departure.buf.get(start..start.saturating_add(len)).unwrap_or_default().to_vec();
-                self.wait_for_trust(id, &packet, now);
-            }
-            return Err(Drop::NoSa);
+        let sa = client.active.and_then(|at| self.table.outbound.get(at));
+        // What ESP does not carry has no suite, and what waits for an SA is looked at once more.
+        let fit = match (client.endpoint, sa) {
+            (Some(endpoint), Some(sa)) => fit(sa.suite, endpoint, client.template.len),
+            _ => u16::MAX,
         };
-        let sa = self.table.outbound.get_mut(at).ok_or(Drop::NoSa)?;
-        let fit = fit(sa.suite, endpoint, client.template.len);
         if let Some(mss) = mss_of(session, is_ipv6, fit) {
             clamp_mss(packet, mss);
         }
@@ -300,17 +334,11 @@ impl Worker {
             }
             return Err(Drop::TooBig);
         }
-        let out = if len > usize::from(limit) {
-            self.fragment(departure, place, at, endpoint, usize::from(limit))
-        } else {
-            let (range, payload_len) = write_headers(departure, &client.template, sa, (len, is_ipv6))?;
-            client.template.advance();
-            let sequence = take_sequence(sa, client.id, &mut self.notes)?;
-            put(departure.buf, range.start + 4, sequence.to_be_bytes());
-            sa.octets += range.len() as u64;
-            self.ready.push(Ready { sa: at, range: range.clone(), payload_len });
-            Out::Sealed { range, peer: endpoint.peer, local: endpoint.local, encap: endpoint.encap }
-        };
+        Ok(Fitting { place, len, limit, is_ipv6 })
+    }
+
+    /// Counts a packet that goes to a client.
+    pub(super) fn count_sent(&mut self, place: usize, len: usize) {
         if let Some(client) = self.table.clients.get_mut(place) {
             for counters in [&mut client.counters, &mut self.totals.ip] {
                 counters.out_packets += 1;
@@ -318,7 +346,6 @@ impl Worker {
             }
         }
         self.table.saw(place, Seen::Sent);
-        Ok(out)
     }
 
     /// Seals all departures that are ready, as one batch.

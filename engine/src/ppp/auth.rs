@@ -5,6 +5,7 @@ use crate::time::{Fire, Instant, Retransmit, Retry};
 use core::net::Ipv4Addr;
 use core::time::Duration;
 use crypto::Secret;
+use crypto::chap::Shared;
 use serde::{Deserialize, Serialize};
 use wire::ppp::{ChapValue, Code, Eap, EapMsChap, EapType, MsChapOp, Packet, PapReply, PapRequest, Protocol};
 
@@ -171,6 +172,8 @@ pub enum Verdict {
         authenticator_response: Option<String>,
         /// The address that belongs to this user alone.
         address: Option<Ipv4Addr>,
+        /// What MS-CHAP leaves to both sides, for whoever has a use for it.
+        shared: Option<Shared>,
     },
     /// The client may not come in.
     Reject {

@@ -198,7 +198,9 @@ fn windows_words(number: u32) -> &'static str {
         732 => ", the negotiation did not converge",
         734 => ", the link was terminated",
         738 => ", no address was assigned",
-        741 | 742 => ", the client demands MPPE encryption inside IPsec, which it does not need",
+        741 | 742 => {
+            ", the client demands an encryption of its own inside the tunnel, which it does not need under IPsec"
+        }
         778 => ", the server could not prove who it is",
         _ => "",
     }

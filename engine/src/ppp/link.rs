@@ -13,6 +13,7 @@ use crate::rng::Rng;
 use crate::time::{Instant, earliest};
 use core::net::Ipv4Addr;
 use core::time::Duration;
+use crypto::chap::Shared;
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 use wire::ppp::{Code, Packet, Protocol, decode_frame, encode_frame};
@@ -39,6 +40,9 @@ pub struct Link {
     identifier: Option<u64>,
     /// Who came in and with which address; kept when LCP is negotiated anew.
     granted: Option<Granted>,
+    /// What MS-CHAP has left to both sides. No record keeps it: who wants it takes it while the link comes up.
+    #[serde(skip)]
+    shared: Option<Shared>,
     /// Why the link will end, if it is ending.
     cause: Option<Cause>,
     /// What the client gave as its reason to end the link.
@@ -110,6 +114,7 @@ impl Link {
             settings,
             stage: Stage::Establish,
             granted: None,
+            shared: None,
             cause: None,
             farewell: None,
             echo: None,
@@ -142,6 +147,29 @@ impl Link {
     /// Whether packets can flow.
     pub fn is_up(&self) -> bool {
         matches!(&self.stage, Stage::Network { ipcp, .. } if ipcp.is_opened())
+    }
+
+    /// Whether the client has proved who it is, and may speak of networks.
+    pub fn is_authenticated(&self) -> bool {
+        matches!(self.stage, Stage::Address { .. } | Stage::Network { .. })
+    }
+
+    /// The client's maximum receive unit, in octets.
+    pub fn peer_mru(&self) -> u16 {
+        self.lcp.options.peer.mru
+    }
+
+    /// Who came in.
+    pub fn user(&self) -> Option<&str> {
+        match &self.stage {
+            Stage::Address { user, .. } => Some(user),
+            _ => self.granted.as_ref().map(|granted| granted.user.as_str()),
+        }
+    }
+
+    /// What MS-CHAP has left to both sides (RFC 3079 makes keys of it); nothing where another method was used.
+    pub fn shared(&self) -> Option<&Shared> {
+        self.shared.as_ref()
     }
 
     /// The address that the client was given, from [`Self::assign`] on.
@@ -200,7 +228,8 @@ impl Link {
                 }
                 self.stage = Stage::Refused { auth, until: now.after(AFTER_FAILURE) };
             }
-            Verdict::Accept { user, address, .. } => {
+            Verdict::Accept { user, address, shared, .. } => {
+                self.shared = shared;
                 // It may have mistyped before.
                 self.cause = None;
                 if auth.is_confirming() {

@@ -6,7 +6,7 @@ mod ipcp;
 mod ipv6cp;
 mod lcp;
 mod link;
-mod negotiation;
+pub(crate) mod negotiation;
 mod rechallenge;
 
 pub use auth::{Attempt, AuthLimits, Method, Proof, Verdict, Why};
@@ -304,7 +304,6 @@ fn packet_words(protocol: u16, code: u8) -> (String, String) {
         Protocol::Lcp => "LCP",
         Protocol::Ipcp => "IPCP",
         Protocol::Ipv6cp => "IPV6CP",
-        Protocol::Ccp => "CCP",
         Protocol::Pap => "PAP",
         Protocol::Chap => "CHAP",
         _ => return (format!("0x{:04x}", u16::from(protocol)), format!("code {code}")),

@@ -204,7 +204,7 @@ const MAX_REFUSALS_TAKEN: u32 = 10;
 const MAX_REFUSALS_SENT: u32 = 40;
 
 /// What the options of one protocol mean.
-pub(super) trait Options {
+pub(crate) trait Options {
     /// What our Configure-Request asks for at this moment.
     fn request(&self) -> Vec<Opt>;
     /// Judges the peer's Configure-Request; if the answer is an Ack, the values are in force.
@@ -227,7 +227,7 @@ pub(super) trait Options {
 
 /// The answer to a Configure-Request.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(super) enum Judgement {
+pub(crate) enum Judgement {
     /// All is well.
     Ack,
     /// These options are known, but their values should be these.
@@ -249,7 +249,7 @@ pub enum Fault {
 
 /// What a negotiation wants done, in order.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(super) enum Step {
+pub(crate) enum Step {
     /// Send this packet of the negotiated protocol.
     Send(Vec<u8>),
     /// The layer is up.
@@ -279,7 +279,7 @@ struct Acknowledged {
 
 /// One automaton and the options it negotiates.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub(super) struct Negotiation<O> {
+pub(crate) struct Negotiation<O> {
     pub(crate) options: O,
     state: State,
     limits: Limits,
@@ -299,7 +299,7 @@ pub(super) struct Negotiation<O> {
 
 impl<O: Options> Negotiation<O> {
     /// An automaton in the Initial state; `passive` waits for the peer's Configure-Request before sending any.
-    pub(super) fn new(options: O, limits: Limits, passive: bool) -> Self {
+    pub(crate) fn new(options: O, limits: Limits, passive: bool) -> Self {
         Self {
             options,
             state: State::Initial,
@@ -318,39 +318,39 @@ impl<O: Options> Negotiation<O> {
     }
 
     /// The state.
-    pub(super) fn state(&self) -> State {
+    pub(crate) fn state(&self) -> State {
         self.state
     }
 
     /// Whether both sides have agreed.
-    pub(super) fn is_opened(&self) -> bool {
+    pub(crate) fn is_opened(&self) -> bool {
         self.state == State::Opened
     }
 
     /// An identifier that was not used for the packet before.
-    pub(super) fn next_id(&mut self) -> u8 {
+    pub(crate) fn next_id(&mut self) -> u8 {
         self.last_id = self.last_id.wrapping_add(1);
         self.last_id
     }
 
     /// Opens with the lower layer up: the negotiation begins.
-    pub(super) fn start(&mut self, now: Instant, out: &mut Vec<Step>) {
+    pub(crate) fn start(&mut self, now: Instant, out: &mut Vec<Step>) {
         self.fire(Event::Open, 0, None, now, out);
         self.fire(Event::Up, 0, None, now, out);
     }
 
     /// Closes in an orderly way, with a Terminate-Request where there is something to terminate.
-    pub(super) fn close(&mut self, now: Instant, out: &mut Vec<Step>) {
+    pub(crate) fn close(&mut self, now: Instant, out: &mut Vec<Step>) {
         self.fire(Event::Close, 0, None, now, out);
     }
 
     /// When [`Self::handle_timeout`] wants to be called.
-    pub(super) fn poll_timeout(&self) -> Option<Instant> {
+    pub(crate) fn poll_timeout(&self) -> Option<Instant> {
         self.due
     }
 
     /// The restart timer may have run out.
-    pub(super) fn handle_timeout(&mut self, now: Instant, out: &mut Vec<Step>) {
+    pub(crate) fn handle_timeout(&mut self, now: Instant, out: &mut Vec<Step>) {
         if self.due.is_some_and(|due| now.reached(due)) {
             let event = if self.restart_count > 0 { Event::TimeoutMore } else { Event::TimeoutLast };
             self.fire(event, 0, None, now, out);
@@ -358,7 +358,7 @@ impl<O: Options> Negotiation<O> {
     }
 
     /// A packet with a code of 1 to 7 arrived; any other code is answered with Code-Reject.
-    pub(super) fn receive(&mut self, packet: &Packet<'_>, rng: &mut Rng, now: Instant, out: &mut Vec<Step>) {
+    pub(crate) fn receive(&mut self, packet: &Packet<'_>, rng: &mut Rng, now: Instant, out: &mut Vec<Step>) {
         match packet.code {
             Code::ConfigureRequest => self.on_configure_request(packet, rng, now, out),
             Code::ConfigureAck => self.on_configure_ack(packet, now, out),

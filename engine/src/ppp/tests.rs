@@ -154,7 +154,8 @@ impl Bench {
         let request = PapRequest { name: b"taro".to_vec(), password: b"himitsu".to_vec() }.encode();
         self.give(&packet(Protocol::Pap, 1, 1, &request));
         assert!(matches!(self.outputs().as_slice(), [Output::Authenticate(_)]));
-        let verdict = Verdict::Accept { user: "taro".to_owned(), authenticator_response: None, address: None };
+        let verdict =
+            Verdict::Accept { user: "taro".to_owned(), authenticator_response: None, address: None, shared: None };
         self.link.authorise(verdict, &mut self.rng, self.now);
         assert!(self.outputs().iter().any(|o| matches!(o, Output::NeedAddress { user, .. } if user == "taro")));
         self.link.assign(Some(THEIRS), self.now);
@@ -503,7 +504,8 @@ fn trap_84_who_mistyped_may_try_again_in_the_same_call_with_the_challenge_of_the
     assert!(
         matches!(&attempt.proof, Proof::MsChapV2 { challenge, .. } if challenge.as_slice() == challenge_in(&failure))
     );
-    let verdict = Verdict::Accept { user: "taro".to_owned(), authenticator_response: None, address: None };
+    let verdict =
+        Verdict::Accept { user: "taro".to_owned(), authenticator_response: None, address: None, shared: None };
     bench.link.authorise(verdict, &mut bench.rng, bench.now);
     let outputs = bench.outputs();
     assert!(outputs.iter().any(|o| matches!(o, Output::NeedAddress { .. })), "{outputs:?}");
@@ -845,7 +847,12 @@ fn a_repeated_response_gets_the_same_answer() {
         assert!(matches!(bench.outputs().as_slice(), [Output::Authenticate(_)]));
         let proof = Some(format!("S={}", "0".repeat(40)));
         let verdict = if is_right {
-            Verdict::Accept { user: "taro".to_owned(), authenticator_response: proof, address: Some(THEIRS) }
+            Verdict::Accept {
+                user: "taro".to_owned(),
+                authenticator_response: proof,
+                address: Some(THEIRS),
+                shared: None,
+            }
         } else {
             Verdict::Reject { why: Why::WrongPassword }
         };
@@ -885,7 +892,8 @@ fn an_empty_pool_ends_the_call_with_a_terminate_request() {
     bench.open_lcp();
     bench.give(&packet(Protocol::Pap, 1, 1, &PapRequest { name: b"taro".to_vec(), password: vec![] }.encode()));
     bench.outputs();
-    let verdict = Verdict::Accept { user: "taro".to_owned(), authenticator_response: None, address: None };
+    let verdict =
+        Verdict::Accept { user: "taro".to_owned(), authenticator_response: None, address: None, shared: None };
     bench.link.authorise(verdict, &mut bench.rng, bench.now);
     bench.outputs();
     bench.link.assign(None, bench.now);
@@ -907,7 +915,8 @@ fn lcp_negotiated_anew_asks_for_the_password_again_and_keeps_the_address() {
     bench.acknowledge(&sent[0]);
     bench.give(&packet(Protocol::Pap, 1, 2, &PapRequest { name: b"taro".to_vec(), password: vec![] }.encode()));
     assert!(matches!(bench.outputs().as_slice(), [Output::Authenticate(_)]));
-    let verdict = Verdict::Accept { user: "taro".to_owned(), authenticator_response: None, address: None };
+    let verdict =
+        Verdict::Accept { user: "taro".to_owned(), authenticator_response: None, address: None, shared: None };
     bench.link.authorise(verdict, &mut bench.rng, bench.now);
     let outputs = bench.outputs();
     assert!(!outputs.iter().any(|o| matches!(o, Output::NeedAddress { .. })));
@@ -979,7 +988,7 @@ fn unknown_codes_and_protocols_are_rejected_within_the_clients_mru() {
     assert_eq!(answer[0].3[..5], [77, 5, 1, 48, 0xaa]);
     bench.give(&packet(Protocol::Pap, 1, 1, &PapRequest { name: b"t".to_vec(), password: vec![] }.encode()));
     bench.outputs();
-    let verdict = Verdict::Accept { user: "t".to_owned(), authenticator_response: None, address: None };
+    let verdict = Verdict::Accept { user: "t".to_owned(), authenticator_response: None, address: None, shared: None };
     bench.link.authorise(verdict, &mut bench.rng, bench.now);
     bench.link.assign(Some(THEIRS), bench.now);
     bench.outputs();
@@ -1041,8 +1050,12 @@ fn noise_neither_breaks_a_link_nor_makes_it_talk_without_end() {
             for output in outputs {
                 match output {
                     Output::Authenticate(_) => {
-                        let verdict =
-                            Verdict::Accept { user: String::new(), authenticator_response: None, address: None };
+                        let verdict = Verdict::Accept {
+                            user: String::new(),
+                            authenticator_response: None,
+                            address: None,
+                            shared: None,
+                        };
                         bench.link.authorise(verdict, &mut bench.rng, bench.now);
                     }
                     Output::NeedAddress { .. } => bench.link.assign(Some(THEIRS), bench.now),

@@ -48,7 +48,7 @@ fn plural(n: u64, word: &str) -> String {
 }
 
 /// `1 minute 49 seconds  connection.` or `通信時間: 1分49秒`.
-fn connection(seconds: u64, language: Language) -> String {
+pub(super) fn connection(seconds: u64, language: Language) -> String {
     let lasting = lasting(seconds, language);
     match language {
         Language::English => format!("{lasting}  connection."),
@@ -56,7 +56,7 @@ fn connection(seconds: u64, language: Language) -> String {
     }
 }
 
-fn counters(packets: u64, octets: u64, language: Language) -> String {
+pub(super) fn counters(packets: u64, octets: u64, language: Language) -> String {
     match language {
         Language::English => format!("{} [{}]", plural(packets, "packet"), plural(octets, "octet")),
         Language::Japanese => format!("{packets} パケット [{octets} オクテット]"),
@@ -77,6 +77,7 @@ impl Screen {
             Self::SaDetails(sas) => sas.iter().for_each(|sa| detail(sa, look, &mut out)),
             Self::Account(interfaces) => interfaces.iter().for_each(|shown| account(shown, look, &mut out)),
             Self::ConnectTime(calls) => times(calls, look, &mut out),
+            Self::Apart(screen) => out.push_str(screen),
         }
         out
     }
@@ -161,12 +162,13 @@ fn pp(shown: &PpShown, look: Look<'_>, out: &mut String) {
     };
     let _ = writeln!(out, "{}:", shown.interface);
     let _ = writeln!(out, "{}: {}", look.pick("Description", "説明"), shown.description);
-    let state = if call.up {
-        look.pick("Current L2TP session status is Connected.", "L2TPセッションは接続されています")
-    } else {
-        look.pick("Current L2TP session status is Connecting.", "L2TPセッションは接続処理中です")
+    let carried_by = call.carried_by;
+    let _ = match (look.language, call.up) {
+        (Language::English, true) => writeln!(out, "Current {carried_by} session status is Connected."),
+        (Language::English, false) => writeln!(out, "Current {carried_by} session status is Connecting."),
+        (Language::Japanese, true) => writeln!(out, "{carried_by}セッションは接続されています"),
+        (Language::Japanese, false) => writeln!(out, "{carried_by}セッションは接続処理中です"),
     };
-    let _ = writeln!(out, "{state}");
     let user = call.user.as_deref().unwrap_or_else(|| look.pick("(not yet known)", "(まだわかりません)"));
     let _ = writeln!(out, "{}: {user}", look.pick("User", "接続相手"));
     let _ = writeln!(out, "{}: {}", look.pick("Outside address", "外側のアドレス"), call.outside_address);
@@ -188,7 +190,12 @@ fn ppp(call: &CallShown, look: Look<'_>, out: &mut String) {
     }
     let _ = writeln!(out, "    IPCP Local: IP-Address, Remote: {told}");
     let _ = writeln!(out, "    PP IP Address Local: {local}, Remote: {remote}");
-    let _ = writeln!(out, "    CCP: None");
+    if call.options.is_empty() {
+        let _ = writeln!(out, "    CCP: None");
+    }
+    for line in &call.options {
+        let _ = writeln!(out, "    {line}");
+    }
 }
 
 /// `show status tunnel` (yamaha.md §5.3).

@@ -205,7 +205,8 @@ impl Crowd {
 
     /// A client's socket, watched.
     fn socket(&self, n: u32, address: Ipv4Addr, port: u16) -> UdpSocket {
-        let socket = UdpSocket::bind((address, port)).expect("the clients' network is local here, and descriptors suffice");
+        let socket =
+            UdpSocket::bind((address, port)).expect("the clients' network is local here, and descriptors suffice");
         socket.set_nonblocking(true).unwrap();
         let data = epoll::EventData::new_u64(u64::from(n) * 2 + u64::from(port == 4500));
         epoll::add(&self.epoll, socket.as_fd(), data, epoll::EventFlags::IN).unwrap();
@@ -541,4 +542,3 @@ fn main() -> std::process::ExitCode {
     println!("{{{}}}", told.join(",\n "));
     if all { std::process::ExitCode::SUCCESS } else { std::process::ExitCode::FAILURE }
 }
-

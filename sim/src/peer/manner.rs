@@ -175,8 +175,8 @@ pub struct Manner {
     pub lives: (u16, u16),
     /// Kilobytes that an SA may carry, as it asks for them.
     pub kilobytes: Option<u32>,
-    /// It sends the vendor IDs of an Android of old and speaks L2TP so: host name first, asynchronous framing alone, no
-    /// CDN when it leaves.
+    /// It is an Android of old: its vendor IDs, and in L2TP host name first, asynchronous framing alone, no CDN when it
+    /// leaves.
     pub android: bool,
     /// It cuts the ICV of HMAC-SHA-256 to 96 bits (Android 6 and 7).
     pub short_icv: bool,

@@ -4,6 +4,7 @@ mod esp;
 mod ike;
 mod inside;
 mod l2tp;
+pub mod legacy;
 mod manner;
 pub mod manners;
 mod ppp;

@@ -17,7 +17,7 @@ const HEADER_LEN: usize = 4;
 const MAX_DATA: usize = 65_531;
 
 number! {
-    /// What a packet does, RFC 1661 §5, RFC 1570 §2 and RFC 1962 §3.
+    /// What a packet does, RFC 1661 §5 and RFC 1570 §2.
     pub enum Code: u8 {
         ConfigureRequest = 1,
         ConfigureAck = 2,
@@ -32,10 +32,6 @@ number! {
         DiscardRequest = 11,
         Identification = 12,
         TimeRemaining = 13,
-        /// CCP only.
-        ResetRequest = 14,
-        /// CCP only.
-        ResetAck = 15,
     }
 }
 

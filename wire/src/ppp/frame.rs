@@ -15,11 +15,8 @@ number! {
         VjUncompressed = 0x002f,
         Multilink = 0x003d,
         Ipv6 = 0x0057,
-        /// A frame compressed as CCP agreed, RFC 1962 §3.
-        Compressed = 0x00fd,
         Ipcp = 0x8021,
         Ipv6cp = 0x8057,
-        Ccp = 0x80fd,
         /// Apple Client/Server Control Protocol.
         Acscp = 0x8235,
         Lcp = 0xc021,

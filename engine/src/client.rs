@@ -1250,8 +1250,10 @@ impl Client {
         for p in gone {
             self.retire(&p, cx);
         }
-        if let Some(p) = self.pairs.last() {
-            cx.path(Update::Activate { client: self.client_id(), spi: Spi(p.outbound) });
+        // There is no tunnel any more that a stranger could take: what is left may open one.
+        if let Some((inbound, outbound)) = self.pairs.last().map(|p| (p.inbound, p.outbound)) {
+            self.take_ownership(inbound, cx);
+            cx.path(Update::Activate { client: self.client_id(), spi: Spi(outbound) });
         }
         self.idle_since = cx.now;
     }

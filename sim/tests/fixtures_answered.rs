@@ -20,7 +20,7 @@ const ASKED: [(&str, &str, &str); 36] = [
     ("windows/ipcp-confreq", "windows", "<- Ipcp ConfigureReject 5 130=00000000 131=00000000 132=00000000"),
     ("windows/ipv6cp-confreq-win10", "windows", "<- Ipv6cp ConfigureAck 3 1=30665a7e8623e95b"),
     ("windows/ipv6cp-confreq-win7", "windows-7", "<- Ipv6cp ConfigureAck 3 1=483c272cc66aebe1"),
-    ("windows/ccp-confreq", "windows", "<- Ccp is rejected"),
+    ("windows/ccp-confreq", "windows", "<- Unknown(33021) is rejected"),
     ("windows/lcp-termreq-0", "windows", "client hung up"),
     ("apple/sccrq", "apple", "<- Sccrp ProtocolVersion FramingCapabilities"),
     ("apple/scccn", "apple", "established"),
@@ -41,7 +41,7 @@ const ASKED: [(&str, &str, &str); 36] = [
     ("android/iccn", "android-4", "<- Lcp ConfigureRequest"),
     ("android/data-lcp-confreq", "android-4", "<- Lcp ConfigureAck 1 1=0578 2=00000000 5=magic 7= 8="),
     ("android/ipcp-confreq", "android-4", "<- Ipcp ConfigureReject 1 2=002d0f01"),
-    ("android/ccp-confreq", "android-2", "<- Ccp is rejected"),
+    ("android/ccp-confreq", "android-2", "<- Unknown(33021) is rejected"),
     ("android/stopccn", "android-4", "recv StopCCN"),
     ("linux/xl2tpd-sccrq", "strongswan", "<- Sccrp ProtocolVersion FramingCapabilities"),
     ("linux/xl2tpd-icrq-avps", "strongswan", "<- Icrp AssignedSessionId"),
@@ -238,7 +238,7 @@ fn windows_leaves_ccp_and_ipcp_by_a_terminate_request() {
     let (mut w, c) = connected(manners::windows(), true);
     w.run_for(seconds(3));
     let answer = asked(&mut w, c, "windows/ccp-termreq-732");
-    assert_eq!(answer, ["<- Ccp is rejected"]);
+    assert_eq!(answer, ["<- Unknown(33021) is rejected"]);
     assert!(w.reaches(c));
     let answer = asked(&mut w, c, "windows/ipcp-termreq-738");
     assert!(answer.iter().any(|l| l.contains("Ipcp TerminateAck")), "{answer:?}");

@@ -499,7 +499,7 @@ pub fn routeros() -> Manner {
         stop_ccn: Some(vec![kind(MessageType::StopCcn), Avp::u16(AvpType::AssignedTunnelId, 0), bare_result(1)]),
         lcp: Some(vec![option(1, &1450u16.to_be_bytes()), option(5, &[0; 4])]),
         // MPPE, stateless, 128 bits; and MPLS.
-        others: vec![(Protocol::Ccp, vec![option(18, &[1, 0, 0, 0x40])]), (Protocol::from(0x8281), vec![])],
+        others: vec![(Protocol::from(0x80fd), vec![option(18, &[1, 0, 0, 0x40])]), (Protocol::from(0x8281), vec![])],
         host_name: "MikroTik".to_owned(),
         ..Manner::default()
     }

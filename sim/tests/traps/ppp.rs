@@ -142,10 +142,10 @@ fn the_challenge_has_a_name() {
 fn ccp_is_rejected_as_a_protocol_whatever_it_asks_for_and_delays_nothing() {
     for manner in [manners::windows(), manners::windows_7(), manners::android_2(), manners::routeros()] {
         let (mut w, c) = connected(true, manner.clone());
-        assert!(says(&w, c, "<- Ccp is rejected"), "{}:\n{}", manner.name, w.story(c));
+        assert!(says(&w, c, "<- Unknown(33021) is rejected"), "{}:\n{}", manner.name, w.story(c));
         assert!(w.reaches(c), "{}", w.story(c));
         let when = |words: &str| w.peers[c].dialogue().iter().find(|(_, l)| l.contains(words)).expect("the line").0;
-        assert!(when("up:").since(when("-> Ccp")) < Duration::from_millis(200), "{}:\n{}", manner.name, w.story(c));
+        assert!(when("up:").since(when("-> Unknown(33021)")) < Duration::from_millis(200), "{}:\n{}", manner.name, w.story(c));
     }
 }
 

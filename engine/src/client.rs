@@ -45,6 +45,8 @@ const PAIR_GRACE: Duration = Duration::from_secs(30);
 /// How long a client without any SA may take to make a new one under its old tunnel (Apple after a change of network,
 /// Libreswan when its connection is replaced).
 const WITHOUT_SA: Duration = Duration::from_secs(30);
+/// How long after its phase 1 a client may say INITIAL-CONTACT of what was before it (Android, in a message of its own).
+const CONTACT: Duration = Duration::from_secs(10);
 /// How long a client with SAs but without L2TP is kept.
 const WITHOUT_TUNNEL: Duration = Duration::from_secs(90);
 /// The longest that a computation may take before it counts as lost.
@@ -793,7 +795,7 @@ impl Client {
             duration,
             received: (used.in_packets, used.in_octets),
             sent: (used.out_packets, used.out_octets),
-            cause: call.cause.unwrap_or_else(|| why.to_owned()),
+            cause: call.cause.or_else(|| call.link.windows_error()).unwrap_or_else(|| why.to_owned()),
         };
         cx.event(Event::Disconnected { instance: call.instance, summary });
     }
@@ -1229,14 +1231,29 @@ impl Client {
 
     /// INITIAL-CONTACT: the client remembers nothing but the exchange that it says this in, the newest.
     pub(crate) fn begin_anew(&mut self, cx: &mut Context<'_>) {
+        let mut since = None;
         if let Some(newest) = self.ikes.pop() {
             self.owners = vec![newest.cookies()];
+            since = Some(newest.born()).filter(|born| cx.now.since(*born) < CONTACT);
             self.ikes = vec![newest];
+        }
+        // A Quick Mode may have overtaken it: what was agreed under the same ISAKMP SA is not what was before.
+        let (kept, gone): (Vec<_>, Vec<_>) = core::mem::take(&mut self.pairs)
+            .into_iter()
+            .partition(|p| since.is_some_and(|born| p.born.since(born) > Duration::ZERO));
+        self.pairs = kept;
+        if gone.is_empty() && !self.pairs.is_empty() {
+            return;
         }
         self.end_call("the client began anew", cx);
         self.l2tp = None;
-        for p in core::mem::take(&mut self.pairs) {
+        for p in gone {
             self.retire(&p, cx);
+        }
+        // There is no tunnel any more that a stranger could take: what is left may open one.
+        if let Some((inbound, outbound)) = self.pairs.last().map(|p| (p.inbound, p.outbound)) {
+            self.take_ownership(inbound, cx);
+            cx.path(Update::Activate { client: self.client_id(), spi: Spi(outbound) });
         }
         self.idle_since = cx.now;
     }

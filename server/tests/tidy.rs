@@ -452,6 +452,49 @@ fn citations_are_read_in_all_their_forms() {
     assert_eq!(one("RFC 4868, RFC 3602 §2"), [(4868, vec![]), (3602, vec![2])]);
 }
 
+/// The names of all tests.
+fn tests() -> BTreeSet<String> {
+    let mut names = BTreeSet::new();
+    for file in rust() {
+        let mut lines = file.text.lines().map(str::trim);
+        while let Some(line) = lines.next() {
+            if line == "#[test]" {
+                let function = lines.find_map(|line| line.strip_prefix("fn "));
+                names.extend(function.and_then(|f| f.split('(').next()).map(str::to_owned));
+            }
+        }
+    }
+    names
+}
+
+#[test]
+fn every_trap_is_listed_with_tests_that_exist_or_a_reason() {
+    let list = fs::read_to_string(root().join("docs/traps.md")).unwrap();
+    let known = tests();
+    let (mut wrong, mut numbers) = (Vec::new(), BTreeSet::new());
+    for row in list.lines().filter_map(|line| line.strip_prefix("| ")?.strip_suffix(" |")) {
+        let cells: Vec<&str> = row.split(" | ").collect();
+        let number = cells[0];
+        if !number.trim_start_matches('S').starts_with(|c: char| c.is_ascii_digit()) {
+            continue;
+        }
+        if !numbers.insert(number.to_owned()) {
+            wrong.push(format!("{number} stands there twice"));
+        }
+        let last = cells[cells.len() - 1];
+        // Either names of tests alone, or a sentence that says why there is none.
+        let is_reason = last.starts_with("none: ") && last.len() > 20;
+        let named: Vec<&str> = last.split(' ').map(|word| word.trim_matches('`')).collect();
+        if !is_reason {
+            let unknown = named.iter().filter(|name| !known.contains(**name));
+            wrong.extend(unknown.map(|name| format!("{number}: there is no test {name}")));
+        }
+    }
+    let all = (1..=100).map(|n| n.to_string()).chain((1..=17).map(|n| format!("S{n}")));
+    wrong.extend(all.filter(|number| !numbers.contains(number)).map(|number| format!("{number} is missing")));
+    report("docs/traps.md", &wrong);
+}
+
 #[test]
 fn every_fixture_is_described() {
     let readme = fs::read_to_string(root().join("fixtures/README.md")).unwrap();

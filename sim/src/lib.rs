@@ -11,6 +11,7 @@
 
 mod check;
 mod configuration;
+pub mod fixture;
 pub mod legacy;
 pub mod net;
 pub mod packet;
@@ -23,5 +24,5 @@ pub mod world;
 
 pub use configuration::config;
 pub use net::{Faults, Nat};
-pub use peer::{Carrier, Layer, Manner, Outer, Peer, Stage};
+pub use peer::{Alphabet, Carrier, Layer, Manner, Outer, Peer, Stage, manners};
 pub use world::{Crossing, Way, World};

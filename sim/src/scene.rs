@@ -146,6 +146,19 @@ impl World {
                 records.extend(self.engine.export(id, state));
             }
         }
+        self.begin_anew();
+        let count = records.len();
+        for record in records {
+            let mut out = Outbox::new();
+            let state = self.engine.import(&record, self.now, &mut out)?;
+            self.worker.restore(state, JUMP);
+            self.drain_box(out);
+        }
+        Ok(count)
+    }
+
+    /// A new engine and a new worker that know of nobody.
+    fn begin_anew(&mut self) {
         // No two engines may draw the same numbers.
         self.restarts += 1;
         let seed = self.seed.wrapping_add(self.restarts << 32);
@@ -155,14 +168,12 @@ impl World {
         self.prefixes.clear();
         // Results that the old engine asked for come to nobody.
         self.queue.retain(|_, d| !matches!(d, Delivery::Computed(_)));
-        let count = records.len();
-        for record in records {
-            let mut out = Outbox::new();
-            let state = self.engine.import(&record, self.now, &mut out)?;
-            self.worker.restore(state, JUMP);
-            self.drain_box(out);
-        }
-        Ok(count)
+    }
+
+    /// The server is killed and started again: nothing is remembered.
+    pub fn restart_from_nothing(&mut self) {
+        self.begin_anew();
+        self.input(Input::Started);
     }
 
     /// What the data path counted.

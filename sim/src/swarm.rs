@@ -2,7 +2,7 @@
 
 use crate::configuration::config;
 use crate::net::Faults;
-use crate::peer::{Manner, Stage};
+use crate::peer::{Manner, Stage, manners};
 use crate::rng::Rng;
 use crate::world::World;
 use core::time::Duration;
@@ -18,6 +18,8 @@ pub struct Swarm {
     rng: Rng,
     nats: Vec<usize>,
     diary: Vec<String>,
+    /// The clients have the manners of real ones.
+    real: bool,
 }
 
 fn milliseconds(n: u64) -> Duration {
@@ -33,7 +35,31 @@ impl Swarm {
         let mut world = World::new(configuration(tunnels, pool, rng.below(5)), seed);
         world.faults = faults(&mut rng);
         let nats = (0..rng.below(3)).map(|_| world.add_nat()).collect();
-        Self { world, rng, nats, diary: vec![] }
+        Self { world, rng, nats, diary: vec![], real: false }
+    }
+
+    /// The same world among clients with the manners of real ones.
+    pub fn of_real_clients(seed: u64) -> Self {
+        Self { real: true, ..Self::new(seed) }
+    }
+
+    /// A client like any, or one with the manners of a real one.
+    fn manner(&mut self) -> Manner {
+        let any = manner(&mut self.rng);
+        if !self.real {
+            return any;
+        }
+        let mut all = manners::all();
+        let real = all.swap_remove(self.rng.below(all.len() as u64) as usize);
+        Manner {
+            user: any.user,
+            password: any.password,
+            psk: any.psk,
+            pretends_nat: any.pretends_nat,
+            answers: any.answers,
+            fragment: any.fragment,
+            ..real
+        }
     }
 
     /// Lives it through; the world's own checks panic where something is wrong.
@@ -93,12 +119,13 @@ impl Swarm {
         let what = self.rng.below(24);
         match what {
             0..=4 if alive < MOST_ALIVE => {
-                let manner = manner(&mut self.rng);
+                let manner = self.manner();
                 let n = match self.rng.below(self.nats.len() as u64 + 1) as usize {
                     0 => self.world.add(manner),
                     nat => self.world.add_behind(self.nats[nat - 1], manner),
                 };
-                self.note("a client dials", Some(n));
+                let kind = self.world.peers[n].manner_mut().name;
+                self.note(&format!("a client ({kind}) dials"), Some(n));
                 self.world.dial(n);
             }
             5 => self.with("hangs up", up, |p, now| p.hang_up(now)),
@@ -112,7 +139,7 @@ impl Swarm {
             }
             9 | 10 => {
                 if let Some(n) = self.some(there) {
-                    let manner = manner(&mut self.rng);
+                    let manner = self.manner();
                     self.note("vanishes and comes back as the next", Some(n));
                     let n =
                         if what == 9 { self.world.replace(n, manner) } else { self.world.replace_in_place(n, manner) };

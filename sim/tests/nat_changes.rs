@@ -121,6 +121,7 @@ fn old_packets_replayed_from_elsewhere_move_nothing() {
 fn a_captured_initial_contact_and_delete_replayed_later_end_nothing() {
     let (mut w, _, c) = connected(8);
     w.watch = true;
+    w.run_for(Duration::from_secs(15));
     w.act(c, |p, now| p.initial_contact(now));
     w.run_for(Duration::from_secs(1));
     w.act(c, |p, now| p.rekey_esp(now));

@@ -4,10 +4,10 @@ use sim::swarm::Swarm;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// Runs all of them and names each that fails.
-fn run(seeds: impl Iterator<Item = u64>) {
+fn run(seeds: impl Iterator<Item = u64>, swarm: fn(u64) -> Swarm) {
     let mut failed = vec![];
     for seed in seeds {
-        if catch_unwind(AssertUnwindSafe(|| Swarm::new(seed).run())).is_err() {
+        if catch_unwind(AssertUnwindSafe(|| swarm(seed).run())).is_err() {
             eprintln!("the swarm of seed {seed} failed");
             failed.push(seed);
         }
@@ -19,16 +19,26 @@ fn number(name: &str) -> Option<u64> {
     std::env::var(name).ok()?.parse().ok()
 }
 
+/// The seeds that are asked for, or so many.
+fn seeds(many: u64) -> core::ops::Range<u64> {
+    match number("SIM_SEED") {
+        Some(seed) => seed..seed + 1,
+        None => 0..number("SIM_SEEDS").unwrap_or(many),
+    }
+}
+
 #[test]
 fn random_worlds_hold_together_and_return_to_quiet() {
-    match number("SIM_SEED") {
-        Some(seed) => run(core::iter::once(seed)),
-        None => run(0..number("SIM_SEEDS").unwrap_or(60)),
-    }
+    run(seeds(60), Swarm::new);
+}
+
+#[test]
+fn random_worlds_of_real_clients_hold_together_and_return_to_quiet() {
+    run(seeds(40), Swarm::of_real_clients);
 }
 
 #[test]
 fn worlds_that_once_fell_apart_hold_together() {
     let seeds = include_str!("../seeds.txt");
-    run(seeds.lines().filter_map(|l| l.split('#').next()?.trim().parse().ok()));
+    run(seeds.lines().filter_map(|l| l.split('#').next()?.trim().parse().ok()), Swarm::new);
 }

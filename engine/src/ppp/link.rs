@@ -133,6 +133,12 @@ impl Link {
         link
     }
 
+    /// What Windows has said about the end that it has asked for, if it gave a number: its hanging up in L2TP tells less.
+    pub fn windows_error(&self) -> Option<String> {
+        let told = |c: &&Cause| matches!(c, Cause::PeerTerminated { windows_error: Some(1..), .. });
+        self.farewell.as_ref().filter(told).map(ToString::to_string)
+    }
+
     /// Whether the link is over; nothing will come of it any more.
     pub fn is_finished(&self) -> bool {
         matches!(self.stage, Stage::Finished)

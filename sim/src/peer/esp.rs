@@ -12,6 +12,7 @@ struct Pair {
     seal: SealKey,
     sequence: u32,
     seen: BTreeSet<u32>,
+    octets: u64,
 }
 
 /// All pairs of a client; the last one is sent on.
@@ -39,6 +40,11 @@ impl Esp {
         self.pairs.len()
     }
 
+    /// Octets that the newest pair has carried, both ways.
+    pub(super) fn carried(&self) -> u64 {
+        self.pairs.last().map_or(0, |p| p.octets)
+    }
+
     pub(super) fn outbound(&self) -> Option<(u32, u32)> {
         self.pairs.last().map(|p| (p.outbound, p.sequence))
     }
@@ -51,7 +57,17 @@ impl Esp {
         let (Some(open), Some(seal)) = (OpenKey::new(suite, keys.0), SealKey::new(suite, keys.1)) else {
             return;
         };
-        self.pairs.push(Pair { inbound, outbound, udp, suite, open, seal, sequence: 0, seen: BTreeSet::new() });
+        self.pairs.push(Pair {
+            inbound,
+            outbound,
+            udp,
+            suite,
+            open,
+            seal,
+            sequence: 0,
+            seen: BTreeSet::new(),
+            octets: 0,
+        });
     }
 
     /// Forgets all pairs but the newest; gives their inbound SPIs.
@@ -79,6 +95,7 @@ impl Esp {
     pub(super) fn seal(&mut self, payload: &[u8]) -> Option<(Vec<u8>, bool)> {
         let pair = if self.stays_on_old { self.pairs.first_mut()? } else { self.pairs.last_mut()? };
         pair.sequence += 1;
+        pair.octets += payload.len() as u64;
         let mut packet = vec![0; pair.suite.padded_len(payload.len())];
         packet.get_mut(..4)?.copy_from_slice(&pair.outbound.to_be_bytes());
         packet.get_mut(4..8)?.copy_from_slice(&pair.sequence.to_be_bytes());
@@ -104,7 +121,10 @@ impl Esp {
         open(&mut batch);
         let [Open { result, .. }] = batch;
         let opened = match result {
-            Ok(o) if pair.seen.insert(sequence) && o.next_header == 17 => o,
+            Ok(o) if pair.seen.insert(sequence) && o.next_header == 17 => {
+                pair.octets += o.len as u64;
+                o
+            }
             Ok(_) | Err(_) => {
                 self.rejected += 1;
                 return None;

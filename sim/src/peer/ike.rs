@@ -14,13 +14,9 @@ use crypto::esp::Suite;
 use crypto::{Group, Hash, IkeCipher, KeyPair};
 use engine::time::{Instant, earliest};
 use wire::isakmp::{
-    Attribute, AttributeValue, Cookie, Delete, ExchangeType, Flags, Fragment, Header, IdType, Identification, NatOa,
-    Notification, NotifyType, PayloadType, Proposal, Protocol, Raw, SecurityAssociation, Transform, chain,
-    encode_chain, vendor,
+    Attribute, Cookie, Delete, ExchangeType, Flags, Fragment, Header, IdType, Identification, NatOa, Notification,
+    NotifyType, PayloadType, Protocol, Raw, SecurityAssociation, chain, encode_chain, vendor,
 };
-
-const FIRST_PAUSE: Duration = Duration::from_secs(1);
-const TRIES: u32 = 7;
 
 /// A Main Mode under way.
 struct Phase1 {
@@ -32,7 +28,7 @@ struct Phase1 {
     pair: Option<KeyPair>,
     keys: Option<Keys>,
     publics: (Vec<u8>, Vec<u8>),
-    natt: bool,
+    natt: Option<Natt>,
     nat: bool,
     last: Vec<u8>,
     last_port: u16,
@@ -58,13 +54,42 @@ struct Sa {
     keys: Keys,
     last_block: Vec<u8>,
     nat: bool,
+    natt: Option<Natt>,
     last_reply: Vec<u8>,
+    /// The number of its next Quick Mode, where they are counted.
+    next_id: u32,
+    /// When its life is over.
+    ends: Instant,
+}
+
+/// The numbers of a variant of NAT traversal.
+#[derive(Clone, Copy)]
+struct Natt {
+    nat_d: PayloadType,
+    nat_oa: PayloadType,
+    mode: u16,
+}
+
+impl Natt {
+    /// The highest variant of a server's list.
+    fn choose(answered: &[&[u8]]) -> Option<Self> {
+        let rfc = Self { nat_d: PayloadType::NatD, nat_oa: PayloadType::NatOa, mode: 4 };
+        let draft = Self { nat_d: PayloadType::NatDDraft, nat_oa: PayloadType::NatOaDraft, mode: 61444 };
+        let known = [
+            (vendor::NAT_T_RFC3947, rfc),
+            (vendor::NAT_T_DRAFT_03, draft),
+            (vendor::NAT_T_DRAFT_02, draft),
+            (vendor::NAT_T_DRAFT_02_NEWLINE, draft),
+        ];
+        known.iter().find(|(id, _)| answered.contains(&id.as_slice())).map(|(_, numbers)| *numbers)
+    }
 }
 
 /// A Quick Mode under way.
 struct Quick {
     id: u32,
-    spi: u32,
+    /// What was offered, with an SPI for each proposal.
+    offer: SecurityAssociation,
     nonce: Vec<u8>,
     pair: Option<(Group, KeyPair)>,
     iv: Vec<u8>,
@@ -80,6 +105,12 @@ pub(super) struct Ike {
     sa: Option<Sa>,
     old: Vec<Sa>,
     quick: Option<Quick>,
+    /// Quick Modes that are done, in case their message 2 comes again.
+    done: Vec<Quick>,
+    /// When old pairs and old ISAKMP SAs are deleted.
+    delete: (Option<Instant>, Option<Instant>),
+    /// It has said INITIAL-CONTACT in this connection.
+    pub(super) contacted: bool,
     called: Option<responder::Called>,
     answer: Option<responder::Answer>,
     /// Message 2 of Aggressive Mode, and where to and how it was answered.
@@ -104,18 +135,20 @@ impl Ike {
         self.called = None;
         self.answer = None;
         self.plan = (None, None);
+        self.delete = (None, None);
+    }
+
+    /// A new phase 1 begins at this moment.
+    pub(super) fn begin_at(&mut self, at: Instant) {
+        self.plan.0 = Some(at);
     }
 
     pub(super) fn due(&self) -> Option<Instant> {
         let quick = self.quick.as_ref().filter(|q| q.reply.is_none()).map(|q| q.repeat.due);
         let own = earliest(self.phase1.as_ref().map(|p| p.repeat.due), quick);
-        let planned = earliest(self.plan.0, self.plan.1);
+        let planned = earliest(earliest(self.plan.0, self.plan.1), earliest(self.delete.0, self.delete.1));
         earliest(earliest(own, planned), self.answer.as_ref().and_then(responder::Answer::due))
     }
-}
-
-fn short(kind: u16, v: u16) -> Attribute {
-    Attribute { kind, value: AttributeValue::Short(v) }
 }
 
 fn find<'a>(payloads: &[Raw<'a>], kind: PayloadType) -> Option<&'a [u8]> {
@@ -161,6 +194,14 @@ impl Keys {
         let mut iv = self.hash.digest(&[last_block, &id.to_be_bytes()]);
         iv.truncate(self.cipher.block_len());
         iv
+    }
+
+    /// Fills up with random octets, more than needed; the last one counts those before it (racoon).
+    fn pad(&self, plain: &mut Vec<u8>, random: &[u8]) {
+        let block = self.cipher.block_len();
+        let count = 2 * block - plain.len() % block;
+        plain.extend(random.iter().cycle().take(count - 1));
+        plain.push(count as u8 - 1);
     }
 
     /// Enciphers; gives the octets and the last block.
@@ -224,6 +265,11 @@ impl Peer {
     /// The port that IKE starts on: 4500 if that is where the old SA is.
     fn ike_port(&self) -> u16 {
         if self.ike.sa.as_ref().is_some_and(|s| s.nat) { 4500 } else { 500 }
+    }
+
+    /// Octets to fill up with, if the manner is to take random ones.
+    fn filling(&mut self) -> Option<Vec<u8>> {
+        self.manner.random_padding.then(|| self.rng.bytes(24))
     }
 
     /// Sends an ISAKMP message, in fragments if the manner says so, with the marker on port 4500.
@@ -297,6 +343,7 @@ impl Peer {
     pub(super) fn ike_timeout(&mut self) {
         let now = self.now;
         self.renew();
+        self.delete_what_is_old();
         self.answer_timeout();
         if let Some(p1) = &mut self.ike.phase1 {
             match p1.repeat.fire(now) {

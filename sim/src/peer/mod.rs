@@ -6,10 +6,11 @@ mod inside;
 mod l2tp;
 pub mod legacy;
 mod manner;
+pub mod manners;
 mod ppp;
 mod words;
 
-pub use manner::{Manner, Phase1Offer, Phase2Offer};
+pub use manner::{Alphabet, Manner, Phase1Offer, Phase2Offer, Schedule};
 
 use crate::rng::Rng;
 use core::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -95,13 +96,22 @@ pub enum Stage {
 /// A message that is repeated until something stops it.
 struct Repeat {
     due: Instant,
-    pause: Duration,
-    left: u32,
+    left: &'static [u16],
 }
 
 impl Repeat {
-    fn new(now: Instant, pause: Duration, tries: u32) -> Self {
-        Self { due: now.after(pause), pause, left: tries }
+    fn new(now: Instant, schedule: Schedule) -> Self {
+        let mut this = Self { due: now, left: schedule };
+        this.next();
+        this
+    }
+
+    /// Sets the next moment; `None` if there is none.
+    fn next(&mut self) -> Option<()> {
+        let (pause, left) = self.left.split_first()?;
+        self.left = left;
+        self.due = self.due.after(Duration::from_secs(u64::from(*pause)));
+        Some(())
     }
 
     /// Whether to send again; `None` when the tries are used up.
@@ -109,13 +119,8 @@ impl Repeat {
         if now < self.due {
             return Some(false);
         }
-        if self.left == 0 {
-            return None;
-        }
-        self.left -= 1;
-        self.pause = (self.pause * 2).min(Duration::from_secs(8));
-        self.due = now.after(self.pause);
-        Some(true)
+        self.due = now;
+        self.next().map(|()| true)
     }
 }
 
@@ -137,6 +142,12 @@ pub struct Peer {
     now: Instant,
     keepalive: Option<Instant>,
     tamper: Option<Tamper>,
+    /// When its patience ends: for the first answer, and for all.
+    patience: (Option<Instant>, Option<Instant>),
+    /// Tunnels that it has begun.
+    tunnels: u16,
+    /// DHCP messages of the server.
+    informed: Vec<Vec<u8>>,
 }
 
 impl Peer {
@@ -158,6 +169,9 @@ impl Peer {
             now: Instant(0),
             keepalive: None,
             tamper: None,
+            patience: (None, None),
+            tunnels: 0,
+            informed: vec![],
         }
     }
 
@@ -187,7 +201,29 @@ impl Peer {
     pub fn dial(&mut self, now: Instant) {
         self.now = now;
         self.stage = Stage::Phase1;
+        let (first, whole) = self.manner.patience;
+        self.patience = (first.map(|d| now.after(d)), whole.map(|d| now.after(d)));
+        self.ike.contacted = false;
         self.begin_main_mode();
+    }
+
+    /// The DHCP messages that the server sent it.
+    pub fn informed(&self) -> &[Vec<u8>] {
+        &self.informed
+    }
+
+    /// It is in another network all of a sudden: its SAs are dropped without a Delete, and three seconds later it makes
+    /// new ones under the same L2TP tunnel (Apple).
+    pub fn change_network(&mut self, address: IpAddr, now: Instant) {
+        self.now = now;
+        self.say(format!("changes to the network of {address}"));
+        self.address = address;
+        self.esp.clear();
+        self.keepalive = None;
+        let contacted = self.ike.contacted;
+        self.ike = ike::Ike::default();
+        self.ike.contacted = contacted;
+        self.ike.begin_at(now.after(Duration::from_secs(3)));
     }
 
     /// Where it stands.
@@ -249,6 +285,7 @@ impl Peer {
             self.say(format!("ended: {why}"));
             self.stage = Stage::Ended(why.to_owned());
             self.keepalive = None;
+            self.patience = (None, None);
             self.ike.stop();
             if let Some(l2tp) = &mut self.l2tp {
                 l2tp.stop();
@@ -324,6 +361,7 @@ impl Peer {
         };
         let (carrier, port) = if udp_encapsulated { (Carrier::Udp, 4500) } else { (Carrier::Esp, 0) };
         self.transmit(carrier, port, bytes);
+        self.renew_what_is_used_up();
     }
 
     fn transmit(&mut self, carrier: Carrier, port: u16, bytes: Vec<u8>) {
@@ -335,6 +373,7 @@ impl Peer {
     /// Takes a packet of the outer network.
     pub fn handle_packet(&mut self, packet: &Outer, now: Instant) {
         self.now = now;
+        self.patience.0 = None;
         match (packet.carrier, packet.to.port()) {
             (Carrier::Udp, 4500) => match wire::esp::classify(&packet.bytes) {
                 wire::esp::Encapsulated::Isakmp(message) => {
@@ -351,11 +390,17 @@ impl Peer {
 
     fn on_esp(&mut self, bytes: &[u8]) {
         let Some(udp) = self.esp.open(bytes) else { return };
+        self.renew_what_is_used_up();
         let (Some(ports), Some(message)) = (udp.get(..4), udp.get(8..)) else {
             return;
         };
         if ports != [&1701u16.to_be_bytes()[..], &self.manner.l2tp_port.to_be_bytes()[..]].concat() {
             self.say("a datagram with wrong ports inside ESP");
+            return;
+        }
+        // A checksum over addresses that a NAT has changed could not be right: none is wanted.
+        if udp.get(6..8) != Some(&[0, 0]) {
+            self.say("a datagram with a checksum inside ESP");
             return;
         }
         let message = message.to_vec();
@@ -368,6 +413,7 @@ impl Peer {
             return;
         };
         if protocol == wire::ppp::Protocol::Ipv4 {
+            self.on_dhcp(payload);
             self.inner.push_back(payload.to_vec());
             return;
         }
@@ -378,6 +424,15 @@ impl Peer {
     /// The moment asked for has come.
     pub fn handle_timeout(&mut self, now: Instant) {
         self.now = now;
+        let impatient = self.patience.0.is_some_and(|due| now >= due)
+            || self.patience.1.is_some_and(|due| now >= due && self.stage != Stage::Up);
+        if impatient {
+            self.patience = (None, None);
+            self.give_up("its patience is over");
+        }
+        if self.stage == Stage::Up {
+            self.patience = (None, None);
+        }
         self.ike_timeout();
         self.l2tp_timeout();
         self.ppp_timeout();
@@ -392,6 +447,7 @@ impl Peer {
         let mut next = self.ike.due();
         next = earliest(next, self.l2tp.as_ref().and_then(l2tp::Lac::due));
         next = earliest(next, self.ppp.as_ref().and_then(ppp::Client::due));
+        next = earliest(next, earliest(self.patience.0, self.patience.1));
         earliest(next, self.keepalive)
     }
 
@@ -399,7 +455,13 @@ impl Peer {
     pub fn hang_up(&mut self, now: Instant) {
         self.now = now;
         self.stop_l2tp();
-        self.delete_all();
+        if self.manner.deletes_at_end {
+            self.delete_all();
+        } else {
+            self.esp.clear();
+            self.ike = ike::Ike::default();
+            self.keepalive = None;
+        }
         self.end("hung up");
     }
 
@@ -428,6 +490,17 @@ impl Peer {
         self.now = now;
         let all = self.esp.forget_all();
         self.delete(wire::isakmp::Protocol::Esp, all.iter().map(|s| s.to_be_bytes().to_vec()).collect());
+    }
+
+    /// A Delete for these ESP SAs, whether it has them or not.
+    pub fn delete_these(&mut self, spis: &[u32], now: Instant) {
+        self.now = now;
+        self.delete(wire::isakmp::Protocol::Esp, spis.iter().map(|s| s.to_be_bytes().to_vec()).collect());
+    }
+
+    /// The SPIs of the pairs that it holds, its inbound ones.
+    pub fn inbound_spis(&self) -> Vec<u32> {
+        self.esp.inbound_spis()
     }
 
     /// Deletes all pairs but the newest.

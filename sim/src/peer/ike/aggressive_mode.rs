@@ -30,11 +30,11 @@ impl Peer {
             pair: Some(pair),
             keys: None,
             publics: (public, vec![]),
-            natt: false,
+            natt: None,
             nat: false,
             last: message.clone(),
             last_port: port,
-            repeat: Repeat::new(self.now, FIRST_PAUSE, TRIES),
+            repeat: Repeat::new(self.now, self.manner.ike_schedule),
         });
         self.say(format!("-> aggressive mode 1: {}", names(&payloads)));
         self.send_ike(port, &message);
@@ -81,9 +81,12 @@ impl Peer {
         keys.iv = hash.digest(&[&p1.publics.0, public]);
         keys.iv.truncate(cipher.block_len());
         let seen = |ip, cky_r: &[u8; 8]| nat_hash(hash, (&p1.cky_i, cky_r), SocketAddr::new(ip, p1.last_port));
-        let natt = payloads.iter().any(|p| p.kind == PayloadType::VendorId && p.body == vendor::NAT_T_RFC3947);
+        let told: Vec<&[u8]> = payloads.iter().filter(|p| p.kind == PayloadType::VendorId).map(|p| p.body).collect();
+        let variant = Natt::choose(&told).filter(|_| self.manner.natt);
+        let natt = variant.is_some();
+        let nat_d = variant.map_or(PayloadType::NatD, |v| v.nat_d);
         let (own, server) = (seen(self.address, &cky_r), seen(self.server, &cky_r));
-        let d: Vec<&[u8]> = payloads.iter().filter(|p| p.kind == PayloadType::NatD).map(|p| p.body).collect();
+        let d: Vec<&[u8]> = payloads.iter().filter(|p| p.kind == nat_d).map(|p| p.body).collect();
         let nat = natt && (d.first().is_none_or(|h| *h != own.as_slice()) || !d.iter().skip(1).any(|h| *h == server));
         let found = if nat { " (NAT found)" } else { "" };
         let told = Identification::decode(id).ok()?;
@@ -91,7 +94,7 @@ impl Peer {
         let proof = hash.mac(&keys.skeyid, &[&p1.publics.0, public, &p1.cky_i, &cky_r, &p1.sa_body, &self.own_name()]);
         let mut out = vec![(PayloadType::Hash, proof)];
         if natt {
-            out.extend([(PayloadType::NatD, server), (PayloadType::NatD, own)]);
+            out.extend([(nat_d, server), (nat_d, own)]);
         }
         let (message, last_block) = if self.manner.clear_proof {
             (clear_of(ExchangeType::Aggressive, (p1.cky_i, cky_r), &out), keys.iv.clone())
@@ -105,7 +108,17 @@ impl Peer {
         self.say(format!("-> aggressive mode 3: {}", names(&out)));
         self.send_ike(port, &message);
         self.ike.third = Some((bytes.to_vec(), port, message));
-        let sa = Sa { cky_i: p1.cky_i, cky_r, keys, last_block, nat, last_reply: bytes.to_vec() };
+        let sa = Sa {
+            cky_i: p1.cky_i,
+            cky_r,
+            keys,
+            last_block,
+            nat,
+            natt: variant,
+            last_reply: bytes.to_vec(),
+            next_id: 1,
+            ends: self.now.after(self.manner.life()),
+        };
         self.established(sa);
         Some(())
     }

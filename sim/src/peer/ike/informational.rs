@@ -15,6 +15,17 @@ impl Peer {
         self.send_informational(id, PayloadType::Notification, n.encode());
     }
 
+    /// A notification of its own about the ISAKMP SA.
+    pub fn notify(&mut self, kind: NotifyType, data: &[u8], now: Instant) {
+        self.now = now;
+        let Some(sa) = &self.ike.sa else { return };
+        let spi = [sa.cky_i, sa.cky_r].concat();
+        let n = Notification { doi: 1, protocol: Protocol::Isakmp, spi, kind, data: data.to_vec() };
+        let id = (self.rng.u64() as u32) | 1;
+        self.say(format!("-> notify {kind:?}"));
+        self.send_informational(id, PayloadType::Notification, n.encode());
+    }
+
     /// Deletes older ISAKMP SAs, each within itself.
     pub(super) fn delete_old_ike(&mut self) {
         for old in core::mem::take(&mut self.ike.old) {
@@ -46,9 +57,14 @@ impl Peer {
     pub(super) fn send_informational(&mut self, id: u32, kind: PayloadType, body: Vec<u8>) {
         let port = self.ike_port();
         let rest = self.tampered(Layer::Payloads, encode_chain(&[(kind, body)]));
+        let random = self.filling();
         let Some(sa) = &self.ike.sa else { return };
         let proof = sa.keys.hash.mac(&sa.keys.a, &[&id.to_be_bytes(), &rest]);
-        let (sealed, _) = sa.keys.seal(hashed(kind, &proof, &rest), &sa.keys.iv_for(&sa.last_block, id));
+        let mut plain = hashed(kind, &proof, &rest);
+        if let Some(random) = &random {
+            sa.keys.pad(&mut plain, random);
+        }
+        let (sealed, _) = sa.keys.seal(plain, &sa.keys.iv_for(&sa.last_block, id));
         let message =
             header((sa.cky_i, sa.cky_r), PayloadType::Hash, ExchangeType::Informational, Flags::ENCRYPTION.0, id)
                 .encode(&sealed);
@@ -159,7 +175,7 @@ impl Peer {
             self.ike.quick = None;
             self.end("quick mode was refused");
         }
-        if n.kind == NotifyType::RUThere {
+        if n.kind == NotifyType::RUThere && self.manner.answers_probes {
             let id = (self.rng.u64() as u32) | 1;
             let answer = Notification { kind: NotifyType::RUThereAck, ..n.clone() };
             self.send_informational(id, PayloadType::Notification, answer.encode());

@@ -2,6 +2,11 @@
 
 use super::*;
 
+fn is_natt(id: &[u8]) -> bool {
+    let plain = [vendor::NAT_T_RFC3947, vendor::NAT_T_DRAFT_02, vendor::NAT_T_DRAFT_02_NEWLINE, vendor::NAT_T_DRAFT_03];
+    plain.iter().any(|known| known == id)
+}
+
 impl Peer {
     /// Main Mode, or Aggressive Mode by its manner.
     pub(in crate::peer) fn begin_main_mode(&mut self) {
@@ -18,16 +23,16 @@ impl Peer {
             cky_i,
             cky_r: [0; 8],
             sa_body,
-            nonce: self.rng.bytes(24),
+            nonce: self.rng.bytes(self.manner.nonces.0),
             agreed: None,
             pair: None,
             keys: None,
             publics: (vec![], vec![]),
-            natt: false,
+            natt: None,
             nat: false,
             last: message.clone(),
             last_port: port,
-            repeat: Repeat::new(self.now, FIRST_PAUSE, TRIES),
+            repeat: Repeat::new(self.now, self.manner.ike_schedule),
         });
         self.say(format!("-> main mode 1: {}", names(&payloads)));
         self.send_ike(port, &message);
@@ -35,10 +40,12 @@ impl Peer {
 
     /// The vendor IDs of its first message.
     pub(super) fn announced(&self) -> Vec<(PayloadType, Vec<u8>)> {
-        let mut ids = vec![vendor::DPD.to_vec()];
-        if self.manner.natt {
-            ids.push(vendor::NAT_T_RFC3947.to_vec());
-        }
+        // Windows says INITIAL-CONTACT in a vendor ID, but only while it has no SA with this server.
+        let remembers = self.ike.sa.is_some();
+        let sent = |id: &&Vec<u8>| {
+            (self.manner.natt || !is_natt(id)) && !(remembers && id.as_slice() == vendor::INITIAL_CONTACT)
+        };
+        let mut ids: Vec<Vec<u8>> = self.manner.vendor_ids.iter().filter(sent).cloned().collect();
         if self.manner.takes_fragments || self.manner.android {
             ids.push([&vendor::FRAGMENTATION[..], &[0x80, 0, 0, 0]].concat());
         }
@@ -50,21 +57,7 @@ impl Peer {
 
     /// The body of the SA payload of its first message.
     pub(super) fn phase1_offer(&self) -> Vec<u8> {
-        let transforms = self.manner.phase1.iter().enumerate().map(|(i, (enc, bits, hash, group))| {
-            let mut attributes = vec![short(1, *enc)];
-            attributes.extend(bits.map(|b| short(14, b)));
-            attributes.extend([
-                short(2, *hash),
-                short(4, *group),
-                short(3, 1),
-                short(11, 1),
-                short(12, self.manner.lives.0),
-            ]);
-            Transform { number: i as u8 + 1, id: 1, attributes }
-        });
-        let proposals =
-            vec![Proposal { number: 1, protocol: Protocol::Isakmp, spi: vec![], transforms: transforms.collect() }];
-        SecurityAssociation { doi: 1, situation: 1, proposals }.encode()
+        self.manner.first_offer().encode()
     }
 
     pub(super) fn on_main_mode(&mut self, head: &Header, body: &[u8], bytes: &[u8], port: u16) {
@@ -89,34 +82,42 @@ impl Peer {
     pub(super) fn next_message(&mut self, p1: &mut Phase1, port: u16, message: Vec<u8>) {
         p1.last = message.clone();
         p1.last_port = port;
-        p1.repeat = Repeat::new(self.now, FIRST_PAUSE, TRIES);
+        p1.repeat = Repeat::new(self.now, self.manner.ike_schedule);
         self.send_ike(port, &message);
     }
 
     pub(super) fn on_message_2(&mut self, p1: &mut Phase1, head: &Header, body: &[u8]) -> Option<bool> {
         let payloads = chain(head.next, body).ok()?;
+        self.suits(&payloads, &[PayloadType::Sa, PayloadType::VendorId])?;
         let sa = SecurityAssociation::decode(find(&payloads, PayloadType::Sa)?).ok()?;
         let t = sa.proposals.first()?.transforms.first()?;
+        let offered = SecurityAssociation::decode(&p1.sa_body).ok()?;
+        if !offered.proposals.iter().any(|p| p.transforms.contains(t)) {
+            self.say("<- main mode 2 with a transform that was not offered so");
+            return None;
+        }
         let n = |kind: u16| t.attribute(kind).and_then(Attribute::as_u64).and_then(|v| u16::try_from(v).ok());
         let cipher = IkeCipher::from_ike(n(1)?, n(14))?;
         let (hash, group) = (Hash::from_ike(n(2)?)?, Group::from_ike(n(4)?)?);
         p1.agreed = Some((cipher, hash, group));
         p1.cky_r = head.responder.0;
-        p1.natt = payloads.iter().any(|p| p.kind == PayloadType::VendorId && p.body == vendor::NAT_T_RFC3947);
+        let vendor_ids: Vec<&[u8]> =
+            payloads.iter().filter(|p| p.kind == PayloadType::VendorId).map(|p| p.body).collect();
+        p1.natt = Natt::choose(&vendor_ids).filter(|_| self.manner.natt);
         self.say(format!("<- main mode 2: {cipher:?} {hash:?} {group:?}"));
         let pair = KeyPair::generate(group, &self.rng.array::<64>());
         p1.publics.0 = pair.public().to_vec();
         p1.pair = Some(pair);
         let mut out = vec![(PayloadType::KeyExchange, p1.publics.0.clone()), (PayloadType::Nonce, p1.nonce.clone())];
-        if p1.natt {
+        if let Some(Natt { nat_d, .. }) = p1.natt {
             let cookies = (&p1.cky_i, &p1.cky_r);
             let server = SocketAddr::new(self.server, p1.last_port);
             let mut own = nat_hash(hash, cookies, SocketAddr::new(self.address, p1.last_port));
             if self.manner.pretends_nat {
                 own = self.rng.bytes(own.len());
             }
-            out.push((PayloadType::NatD, nat_hash(hash, cookies, server)));
-            out.push((PayloadType::NatD, own));
+            out.push((nat_d, nat_hash(hash, cookies, server)));
+            out.push((nat_d, own));
         }
         let message = clear((p1.cky_i, p1.cky_r), &out);
         self.say(format!("-> main mode 3: {}", names(&out)));
@@ -124,8 +125,18 @@ impl Peer {
         Some(false)
     }
 
+    /// Whether an answer holds nothing but payloads of these kinds, where the manner looks at that.
+    fn suits(&mut self, payloads: &[Raw<'_>], kinds: &[PayloadType]) -> Option<()> {
+        let strange = payloads.iter().find(|p| !kinds.contains(&p.kind)).filter(|_| self.manner.strict_answers);
+        let Some(strange) = strange else { return Some(()) };
+        self.say(format!("<- ignored for its {:?}", strange.kind));
+        None
+    }
+
     pub(super) fn on_message_4(&mut self, p1: &mut Phase1, head: &Header, body: &[u8]) -> Option<bool> {
         let payloads = chain(head.next, body).ok()?;
+        let kinds = [PayloadType::KeyExchange, PayloadType::Nonce, PayloadType::VendorId, PayloadType::NatD];
+        self.suits(&payloads, &kinds)?;
         let public = find(&payloads, PayloadType::KeyExchange)?;
         let nonce = find(&payloads, PayloadType::Nonce)?;
         let (cipher, hash, _) = p1.agreed?;
@@ -135,8 +146,8 @@ impl Peer {
             Keys::new(&self.manner.psk, (cipher, hash), (&p1.nonce, nonce), (&p1.cky_i, &p1.cky_r), gxy.expose());
         keys.iv = hash.digest(&[&p1.publics.0, &p1.publics.1]);
         keys.iv.truncate(cipher.block_len());
-        if p1.natt {
-            let d: Vec<&[u8]> = payloads.iter().filter(|p| p.kind == PayloadType::NatD).map(|p| p.body).collect();
+        if let Some(Natt { nat_d, .. }) = p1.natt {
+            let d: Vec<&[u8]> = payloads.iter().filter(|p| p.kind == nat_d).map(|p| p.body).collect();
             let cookies = (&p1.cky_i, &p1.cky_r);
             let own = nat_hash(hash, cookies, SocketAddr::new(self.address, p1.last_port));
             let server = nat_hash(hash, cookies, SocketAddr::new(self.server, p1.last_port));
@@ -147,11 +158,13 @@ impl Peer {
         let found = if p1.nat { " (NAT found)" } else { "" };
         self.say(format!("<- main mode 4: {}{found}", crate::peer::words::raw_names(&payloads)));
         let (kind, data) = address_octets(self.address);
-        let id = self.tampered(Layer::Payloads, Identification { kind, protocol: 17, port: 500, data }.encode());
+        let (protocol, port) = self.manner.identity;
+        let id = self.tampered(Layer::Payloads, Identification { kind, protocol, port, data }.encode());
         let proof = hash.mac(&keys.skeyid, &[&p1.publics.0, &p1.publics.1, &p1.cky_i, &p1.cky_r, &p1.sa_body, &id]);
         let mut out = vec![(PayloadType::Identification, id), (PayloadType::Hash, proof)];
         // Only a client that has no SA yet remembers nothing.
-        if self.manner.initial_contact && self.ike.sa.is_none() {
+        if self.manner.initial_contact && self.ike.sa.is_none() && !self.ike.contacted {
+            self.ike.contacted = true;
             let n = Notification {
                 doi: 1,
                 protocol: Protocol::Isakmp,
@@ -162,7 +175,11 @@ impl Peer {
             out.push((PayloadType::Notification, n.encode()));
         }
         self.say(format!("-> main mode 5: {}", names(&out)));
-        let (sealed, last) = keys.seal(encode_chain(&out), &keys.iv.clone());
+        let mut plain = encode_chain(&out);
+        if let Some(random) = self.filling() {
+            keys.pad(&mut plain, &random);
+        }
+        let (sealed, last) = keys.seal(plain, &keys.iv.clone());
         keys.iv = last;
         p1.keys = Some(keys);
         let message =
@@ -177,6 +194,8 @@ impl Peer {
         let keys = p1.keys.clone()?;
         let (plain, last_block) = keys.open(body, &keys.iv)?;
         let payloads = chain(head.next, &plain).ok()?;
+        let kinds = [PayloadType::Identification, PayloadType::Hash, PayloadType::VendorId, PayloadType::Notification];
+        self.suits(&payloads, &kinds)?;
         let id = find(&payloads, PayloadType::Identification)?;
         let proof = find(&payloads, PayloadType::Hash)?;
         let expected =
@@ -195,7 +214,17 @@ impl Peer {
             "<- main mode 6: ID {}",
             if dialled { "is the address dialled" } else { "is another address" }
         ));
-        let sa = Sa { cky_i: p1.cky_i, cky_r: p1.cky_r, keys, last_block, nat: p1.nat, last_reply: bytes.to_vec() };
+        let sa = Sa {
+            cky_i: p1.cky_i,
+            cky_r: p1.cky_r,
+            keys,
+            last_block,
+            nat: p1.nat,
+            natt: p1.natt,
+            last_reply: bytes.to_vec(),
+            next_id: 1,
+            ends: self.now.after(self.manner.life()),
+        };
         self.established(sa);
         Some(true)
     }
@@ -203,19 +232,24 @@ impl Peer {
     /// Phase 1 has come to its end.
     pub(super) fn established(&mut self, sa: Sa) {
         let nat = sa.nat;
+        let life = self.manner.life();
         let renewed = self.ike.sa.replace(sa).map(|old| self.ike.old.push(old)).is_some();
-        if self.manner.renews {
-            let life = Duration::from_secs(u64::from(self.manner.lives.0));
-            self.ike.plan.0 = Some(self.now.after(life * 4 / 5));
+        if self.manner.renews && self.manner.renews_phase1 {
+            self.ike.plan.0 = Some(self.now.after(self.manner.renewal.0.unwrap_or(life * 4 / 5)));
+        }
+        if self.manner.initial_contact_alone && !self.ike.contacted {
+            self.ike.contacted = true;
+            self.initial_contact(self.now);
         }
         if self.stage == Stage::Phase1 {
             self.stage = Stage::Phase2;
         }
-        if nat && self.keepalive.is_none() {
+        if nat && self.keepalive.is_none() && self.manner.keeps_alive {
             self.keepalive = Some(self.now.after(Duration::from_secs(20)));
         }
         if renewed && self.manner.phase1_alone {
-            self.delete_old_ike();
+            self.ike.delete.1 = Some(self.now.after(self.manner.keeps_old.1));
+            self.delete_what_is_old();
         } else {
             self.begin_quick_mode();
         }

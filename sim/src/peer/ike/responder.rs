@@ -1,9 +1,10 @@
 //! The client as a responder: a server that renews what the client has let run out starts these exchanges.
 
-use super::{FIRST_PAUSE, Keys, Peer, Repeat, Sa, TRIES, address_octets, clear, find, hashed, header, nat_hash};
+use super::{Keys, Natt, Peer, Repeat, Sa, address_octets, clear, find, hashed, header, nat_hash};
 use crate::peer::Stage;
 use crate::peer::words::raw_names;
 use core::net::SocketAddr;
+use core::time::Duration;
 use crypto::esp::Suite;
 use crypto::{Group, Hash, IkeCipher, KeyPair};
 use engine::time::Instant;
@@ -175,7 +176,17 @@ impl Peer {
         let reply = header(cookies, PayloadType::Identification, ExchangeType::MainMode, Flags::ENCRYPTION.0, 0)
             .encode(&sealed);
         self.say("-> main mode 6: the server has renewed phase 1");
-        let sa = Sa { cky_i: c.cky_i, cky_r: c.cky_r, keys, last_block, nat: c.nat, last_reply: reply.clone() };
+        let sa = Sa {
+            cky_i: c.cky_i,
+            cky_r: c.cky_r,
+            keys,
+            last_block,
+            nat: c.nat,
+            natt: Natt::choose(&[&vendor::NAT_T_RFC3947]),
+            last_reply: reply.clone(),
+            next_id: 1,
+            ends: self.now.after(Duration::from_secs(u64::from(self.manner.lives.0))),
+        };
         if let Some(old) = self.ike.sa.replace(sa) {
             self.ike.old.push(old);
         }
@@ -257,7 +268,7 @@ impl Peer {
             request: bytes.to_vec(),
             reply,
             pair: Some(Agreed { inbound: spi, outbound, suite, keys: (keys_in, keys_out), udp }),
-            repeat: Repeat::new(self.now, FIRST_PAUSE, TRIES),
+            repeat: Repeat::new(self.now, self.manner.ike_schedule),
         })
     }
 

@@ -32,7 +32,19 @@ impl Lac {
     /// One that has the same ids and nothing under way.
     pub(super) fn same_ids(&self) -> Self {
         let &Self { tunnel, session, peer_tunnel, peer_session, ns, nr, .. } = self;
-        Self { tunnel, session, peer_tunnel, peer_session, ns, nr, queue: VecDeque::new(), repeat: None, challenge: vec![], repeated: false, hello: None }
+        Self {
+            tunnel,
+            session,
+            peer_tunnel,
+            peer_session,
+            ns,
+            nr,
+            queue: VecDeque::new(),
+            repeat: None,
+            challenge: vec![],
+            repeated: false,
+            hello: None,
+        }
     }
 
     /// Nothing is sent by itself any more; what comes is still acknowledged.

@@ -145,7 +145,12 @@ fn ccp_is_rejected_as_a_protocol_whatever_it_asks_for_and_delays_nothing() {
         assert!(says(&w, c, "<- Unknown(33021) is rejected"), "{}:\n{}", manner.name, w.story(c));
         assert!(w.reaches(c), "{}", w.story(c));
         let when = |words: &str| w.peers[c].dialogue().iter().find(|(_, l)| l.contains(words)).expect("the line").0;
-        assert!(when("up:").since(when("-> Unknown(33021)")) < Duration::from_millis(200), "{}:\n{}", manner.name, w.story(c));
+        assert!(
+            when("up:").since(when("-> Unknown(33021)")) < Duration::from_millis(200),
+            "{}:\n{}",
+            manner.name,
+            w.story(c)
+        );
     }
 }
 

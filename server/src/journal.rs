@@ -218,6 +218,8 @@ impl Drop for Lock {
     fn drop(&mut self) {
         // The file stays: to remove it would let two processes lock two different files of one name.
         let _ = self.file.set_len(0);
+        // Closing would not do: a program that is being started at this moment may still hold the descriptor.
+        let _ = flock(&self.file, FlockOperation::Unlock);
     }
 }
 
@@ -300,6 +302,17 @@ mod tests {
         assert!(refused.sentence.contains(&format!("'kill {pid}'")), "{}", refused.sentence);
         drop(first);
         Lock::take(&dir).unwrap();
+        fs::remove_dir_all(dir).unwrap();
+    }
+
+    #[test]
+    fn a_lock_given_back_is_free_while_a_child_still_has_its_descriptor() {
+        let dir = directory("inherited");
+        let first = Lock::take(&dir).unwrap();
+        let inherited = first.file.try_clone().unwrap();
+        drop(first);
+        Lock::take(&dir).unwrap();
+        drop(inherited);
         fs::remove_dir_all(dir).unwrap();
     }
 }

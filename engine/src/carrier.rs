@@ -1,4 +1,5 @@
-//! What may carry a call where that is not L2TP in ESP: a station takes calls from streams, a carrier belongs to one call.
+//! What calls may bring along that only one kind of them has: a station takes calls from streams, a carrier carries one
+//! where that is not L2TP in ESP, and a companion speaks for one where PPP itself does not.
 
 use crate::event::Event;
 use crate::ike::Endpoint;
@@ -29,8 +30,14 @@ pub enum StreamEvent<'a> {
     Closed,
 }
 
-/// How a station is made for a configuration; none where it is switched off.
-pub(crate) type Make = fn(&Config) -> Option<Box<dyn Station>>;
+/// One kind of things that calls bring along and that nothing else here knows of.
+pub(crate) struct Kind {
+    /// How a station is made for a configuration; none where it is switched off.
+    pub(crate) station: fn(&Config) -> Option<Box<dyn Station>>,
+    /// How a companion is made for a call in ESP that ends on this pp, through the tunnel of this number; none where
+    /// the configuration asks for none.
+    pub(crate) companion: fn(&Config, PpRef, u32) -> Option<Box<dyn Companion>>,
+}
 
 /// What a station works with.
 pub(crate) struct Surroundings<'a> {
@@ -110,27 +117,94 @@ pub(crate) enum Taken {
     No,
 }
 
-/// What carries one call, and what of PPP is its own affair.
-pub(crate) trait Carrier {
-    /// Its name on screens.
-    fn name(&self) -> &'static str;
-    /// The pp that its calls end on.
-    fn pp(&self) -> PpRef;
-    /// The limit of the MSS that its tunnel interface has.
-    fn mss(&self) -> Mss;
+/// What of one call's PPP is none of PPP's own affair.
+pub(crate) trait Companion {
     /// The client's number.
     fn begin(&mut self, client: ClientId);
     /// A PPP frame of the client.
     fn handle_frame(&mut self, frame: &[u8], link: &Link, rng: &mut Rng, now: Instant) -> Taken;
     /// PPP may have got further.
     fn watch(&mut self, link: &Link, now: Instant);
-    /// IP packets came from the client, or went to it.
-    fn saw_traffic(&mut self, data: bool, sent: bool, now: Instant);
     fn handle_timeout(&mut self, link: &Link, now: Instant);
     fn poll_timeout(&self) -> Option<Instant>;
     fn poll_output(&mut self) -> Option<CarrierOutput>;
-    /// What its worker has counted, in words for a screen.
-    fn counted(&mut self, words: String);
     /// What it adds to the options on the screen of its pp, a line each.
     fn options(&self) -> Vec<String>;
+}
+
+/// What carries one call.
+pub(crate) trait Carrier: Companion {
+    /// Its name on screens.
+    fn name(&self) -> &'static str;
+    /// The pp that its calls end on.
+    fn pp(&self) -> PpRef;
+    /// The limit of the MSS that its tunnel interface has.
+    fn mss(&self) -> Mss;
+    /// IP packets came from the client, or went to it.
+    fn saw_traffic(&mut self, data: bool, sent: bool, now: Instant);
+    /// What its worker has counted, in words for a screen.
+    fn counted(&mut self, words: String);
+}
+
+/// What carries a client's call: L2TP in ESP, with a companion or without, or something else. No record has it.
+pub(crate) enum Carried {
+    /// L2TP in ESP.
+    Esp(Option<Box<dyn Companion>>),
+    /// Something else.
+    Aside(Box<dyn Carrier>),
+}
+
+impl Default for Carried {
+    fn default() -> Self {
+        Self::Esp(None)
+    }
+}
+
+/// The copy is for a record.
+impl Clone for Carried {
+    fn clone(&self) -> Self {
+        Self::default()
+    }
+}
+
+impl Carried {
+    /// Whether something else than ESP carries the call.
+    pub(crate) fn is_aside(&self) -> bool {
+        matches!(self, Self::Aside(_))
+    }
+
+    /// Whether the call is no more than its record tells.
+    pub(crate) fn is_plain(&self) -> bool {
+        matches!(self, Self::Esp(None))
+    }
+
+    /// What carries the call where that is not ESP.
+    pub(crate) fn get(&self) -> Option<&dyn Carrier> {
+        match self {
+            Self::Esp(_) => None,
+            Self::Aside(carrier) => Some(carrier.as_ref()),
+        }
+    }
+
+    pub(crate) fn get_mut(&mut self) -> Option<&mut dyn Carrier> {
+        match self {
+            Self::Esp(_) => None,
+            Self::Aside(carrier) => Some(carrier.as_mut()),
+        }
+    }
+
+    pub(crate) fn companion(&self) -> Option<&dyn Companion> {
+        match self {
+            Self::Esp(companion) => companion.as_deref(),
+            Self::Aside(carrier) => Some(carrier.as_ref()),
+        }
+    }
+
+    pub(crate) fn companion_mut(&mut self) -> Option<&mut dyn Companion> {
+        match self {
+            Self::Esp(None) => None,
+            Self::Esp(Some(companion)) => Some(companion.as_mut()),
+            Self::Aside(carrier) => Some(carrier.as_mut()),
+        }
+    }
 }

@@ -9,7 +9,7 @@ pub(crate) use self::arrival::Older;
 use self::claim::Claim;
 pub(crate) use self::claim::{Affair, Place};
 use self::inside::Inside;
-use crate::carrier::{Carrier, CarrierOutput, Ring, Taken};
+use crate::carrier::{Carried, CarrierOutput, Companion, Kind, Ring, Taken};
 use crate::event::{Event, Instance, Summary};
 use crate::ike::initiate::{self, Renewal, Terms};
 use crate::ike::keys::Cookies;
@@ -117,27 +117,6 @@ impl Call {
     }
 }
 
-/// What carries a client's call where that is not L2TP in ESP. No record has it.
-#[derive(Default)]
-pub(crate) struct Carried(Option<Box<dyn Carrier>>);
-
-/// The copy is for a record.
-impl Clone for Carried {
-    fn clone(&self) -> Self {
-        Self::default()
-    }
-}
-
-impl Carried {
-    pub(crate) fn is_none(&self) -> bool {
-        self.0.is_none()
-    }
-
-    pub(crate) fn get(&self) -> Option<&dyn Carrier> {
-        self.0.as_deref()
-    }
-}
-
 /// One client.
 #[derive(Clone, Serialize, Deserialize)]
 pub(crate) struct Client {
@@ -197,6 +176,8 @@ pub(crate) struct Context<'a> {
     pub(crate) affairs: Vec<Affair>,
     /// Whether the client at hand is carried by something else than ESP.
     pub(crate) aside: bool,
+    /// What calls may bring along.
+    pub(crate) kinds: &'static [Kind],
 }
 
 /// Who waits for a computation.
@@ -302,7 +283,7 @@ impl Client {
         carrier.begin(ClientId(id));
         let mut client = Self::new(id, endpoint, vec![], (0, vec![]), cx.now);
         client.tunnel = Some(tunnel);
-        client.carrier = Carried(Some(carrier));
+        client.carrier = Carried::Aside(carrier);
         let (id, peer, local) = (client.client_id(), endpoint.peer, endpoint.local.ip());
         cx.path(Update::Peer { client: id, peer, local, encap: Encap::Raw });
         cx.path(Update::Window { client: id, packets: window });
@@ -546,8 +527,8 @@ impl Client {
     pub(crate) fn on_frame(&mut self, frame: &[u8], cx: &mut Context<'_>) {
         (self.last_heard, self.last_said) = (cx.now, cx.now);
         let Some(call) = &mut self.call else { return };
-        let carrier = self.carrier.0.as_mut();
-        let taken = carrier.map_or(Taken::No, |carrier| carrier.handle_frame(frame, &call.link, cx.rng, cx.now));
+        let companion = self.carrier.companion_mut();
+        let taken = companion.map_or(Taken::No, |it| it.handle_frame(frame, &call.link, cx.rng, cx.now));
         match taken {
             Taken::Yes => call.link.saw_traffic(cx.now),
             Taken::No => call.link.handle_frame(frame, cx.rng, cx.now),
@@ -567,7 +548,7 @@ impl Client {
                 (*due, *misses) = (cx.now.after(interval), 0);
             }
         }
-        if let Some(carrier) = &mut self.carrier.0 {
+        if let Some(carrier) = self.carrier.get_mut() {
             carrier.saw_traffic(data, sent, cx.now);
         }
         if let Some(t) = &mut self.l2tp {
@@ -582,7 +563,7 @@ impl Client {
 
     /// What carries the call has counted something.
     pub(crate) fn carried(&mut self, words: String) {
-        if let Some(carrier) = &mut self.carrier.0 {
+        if let Some(carrier) = self.carrier.get_mut() {
             carrier.counted(words);
         }
     }
@@ -616,7 +597,7 @@ impl Client {
     }
 
     fn fate(&self, cx: &Context<'_>) -> Fate {
-        if !self.carrier.is_none() {
+        if self.carrier.is_aside() {
             return if self.call.is_some() { Fate::Stays } else { Fate::Gone };
         }
         // A tunnel that is closed has no SA left on which it could acknowledge anything.
@@ -632,7 +613,7 @@ impl Client {
     /// When a client that is no use any more is given up.
     fn patience(&self) -> Option<Instant> {
         let is_stranded = self.l2tp.is_some() && !self.carries();
-        if !self.carrier.is_none() {
+        if self.carrier.is_aside() {
             None
         } else if self.pairs.is_empty() || is_stranded {
             // Where the user cannot be asked again, no new SA will ever carry the tunnel.
@@ -697,12 +678,12 @@ impl Client {
 
     /// What carries the call looks at PPP, and may have something to say.
     fn settle_carrier(&mut self, cx: &mut Context<'_>) -> bool {
-        let Some(carrier) = self.carrier.0.as_mut() else { return false };
+        let Some(companion) = self.carrier.companion_mut() else { return false };
         if let Some(call) = &self.call {
-            carrier.watch(&call.link, cx.now);
+            companion.watch(&call.link, cx.now);
         }
         let mut moved = false;
-        while let Some(output) = self.carrier.0.as_mut().and_then(|carrier| carrier.poll_output()) {
+        while let Some(output) = self.carrier.companion_mut().and_then(|companion| companion.poll_output()) {
             moved = true;
             match output {
                 CarrierOutput::Send(ppp) => cx.path(Update::SealFrame { client: self.client_id(), ppp }),
@@ -716,7 +697,7 @@ impl Client {
 
     /// Whether there is anything to send on.
     pub(crate) fn can_send(&self) -> bool {
-        self.carries() || !self.carrier.is_none()
+        self.carries() || self.carrier.is_aside()
     }
 
     /// Which pp serves this client's tunnel.
@@ -755,6 +736,7 @@ impl Client {
         let end = link_address(own, pp, self.endpoint);
         let settings = ppp::Settings::from_pp(pp, end, dns, wins, command::MODEL.to_owned());
         let link = Link::start(settings, cx.rng, cx.now);
+        self.find_companion(cx);
         self.tell_session(sessions, None, cx);
         self.call = Some(Call {
             instance,
@@ -771,9 +753,22 @@ impl Client {
         });
     }
 
+    /// A call in ESP begins: some kind may have a companion for it.
+    fn find_companion(&mut self, cx: &Context<'_>) {
+        let (Some(pp), Some(tunnel), false) = (self.pp_ref(cx), self.tunnel, self.carrier.is_aside()) else { return };
+        let mut companion = cx.kinds.iter().find_map(|kind| (kind.companion)(cx.config, pp, tunnel));
+        if let Some(companion) = &mut companion {
+            companion.begin(self.client_id());
+        }
+        self.carrier = Carried::Esp(companion);
+    }
+
     /// Ends the call, whoever wanted it: address, route and instance are given back, and it is told.
     fn end_call(&mut self, why: &str, cx: &mut Context<'_>) {
         let Some(call) = self.call.take() else { return };
+        if !self.carrier.is_aside() {
+            self.carrier = Carried::default();
+        }
         self.claims.clear();
         self.refused.clear();
         cx.path(Update::SessionGone { client: self.client_id() });
@@ -1034,7 +1029,7 @@ impl Client {
         next = earliest(next, self.inside_due());
         next = earliest(next, self.claims_due());
         next = earliest(next, self.arrival_due());
-        next = earliest(next, self.carrier.get().and_then(Carrier::poll_timeout));
+        next = earliest(next, self.carrier.companion().and_then(Companion::poll_timeout));
         next = earliest(next, self.keepalive_due);
         earliest(next, self.dpd.filter(|_| !self.ikes.is_empty()).map(|d| d.0))
     }
@@ -1062,8 +1057,8 @@ impl Client {
         self.on_inside_timer(cx);
         self.on_claims_timer(cx);
         self.on_arrival_timer(cx);
-        if let (Some(carrier), Some(call)) = (&mut self.carrier.0, &self.call) {
-            carrier.handle_timeout(&call.link, cx.now);
+        if let (Some(companion), Some(call)) = (self.carrier.companion_mut(), &self.call) {
+            companion.handle_timeout(&call.link, cx.now);
         }
         if self.keepalive_due.is_some_and(|due| cx.now.reached(due)) {
             self.keepalive_due = self.nat_keepalive(cx).map(|i| cx.now.after(i));

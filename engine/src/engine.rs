@@ -2,7 +2,7 @@
 
 mod reunion;
 
-use crate::carrier::{Make, Ring, Station, StationOutput, StreamEvent, StreamId, Surroundings};
+use crate::carrier::{Kind, Ring, Station, StationOutput, StreamEvent, StreamId, Surroundings};
 use crate::client::{Client, Context, Fate, Tickets, Waiting, free_spi};
 use crate::event::{Event, Instance};
 use crate::ike::aggressive::{self, Party};
@@ -50,10 +50,10 @@ const MOST_BEGUN: u32 = 100;
 /// Sources whose refusals are remembered.
 const MOST_TOLD: usize = 1024;
 
-/// Calls that are not carried by L2TP in ESP come from these.
+/// What calls may bring along: stations that take those which L2TP in ESP does not carry, and companions of those it does.
 #[rustfmt::skip] // A line for each, so that it can go without a trace.
-const STATIONS: &[Make] = &[
-    crate::legacy::station,
+const KINDS: &[Kind] = &[
+    crate::legacy::KIND,
 ];
 
 /// Something that happened outside.
@@ -122,6 +122,7 @@ macro_rules! context {
             ike: vec![],
             affairs: vec![],
             aside: false,
+            kinds: crate::engine::KINDS,
         }
     };
 }
@@ -170,7 +171,7 @@ impl Engine {
     pub fn new(config: Config, seed: [u8; 32]) -> Self {
         let tunnels = configure::served(&config);
         let (pool, prefixes) = configure::pools(&config);
-        let stations = STATIONS.iter().filter_map(|make| make(&config)).collect();
+        let stations = KINDS.iter().filter_map(|kind| (kind.station)(&config)).collect();
         Self {
             config,
             tunnels,
@@ -302,7 +303,7 @@ impl Engine {
         };
         let before: Vec<Cookies> = client.ikes.iter().map(Sa::cookies).collect();
         let mut cx = context!(self, now, out);
-        cx.aside = !client.carrier.is_none();
+        cx.aside = client.carrier.is_aside();
         act(client, &mut cx);
         let fate = client.settle(&mut cx);
         if fate == Fate::Gone {
@@ -349,7 +350,7 @@ impl Engine {
             return;
         };
         let mut cx = context!(self, now, out);
-        cx.aside = !client.carrier.is_none();
+        cx.aside = client.carrier.is_aside();
         client.forget(why, &mut cx);
         if cx.aside {
             self.stations.iter_mut().for_each(|station| station.ended(id, why, now));
@@ -1284,7 +1285,7 @@ impl Engine {
                 continue;
             };
             let mut cx = context!(self, now, out);
-            cx.aside = !client.carrier.is_none();
+            cx.aside = client.carrier.is_aside();
             client.shut_down("the server stops", &mut cx);
         }
         let all: Vec<u32> = self.clients.keys().copied().collect();

@@ -47,7 +47,7 @@ impl Engine {
     /// keep it as secret as they are. A call whose stream the kernel holds cannot be taken elsewhere and has no record.
     #[must_use]
     pub fn export(&self, client: ClientId, path: PathState) -> Option<Vec<u8>> {
-        let client = self.clients.get(&client.0).filter(|c| c.carrier.is_none())?.clone();
+        let client = self.clients.get(&client.0).filter(|c| c.carrier.is_plain())?.clone();
         let body = postcard::to_allocvec(&Record { client, path }).ok()?;
         Some([&VERSION.to_be_bytes()[..], &body].concat())
     }

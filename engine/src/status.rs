@@ -2,7 +2,7 @@
 
 mod words;
 
-use crate::carrier::Carrier;
+use crate::carrier::{Carrier, Companion};
 use crate::client::Client;
 use crate::engine::Engine;
 use crate::event::Instance;
@@ -262,7 +262,7 @@ fn call_lines(engine: &Engine, client: u32, now: Instant) -> String {
         format!("PP Bind: {}", call.instance),
         format!("User: {}", call.user.as_deref().unwrap_or("(not yet known)")),
     ];
-    lines.extend(c.carrier.get().map(Carrier::options).unwrap_or_default());
+    lines.extend(c.carrier.companion().map(Companion::options).unwrap_or_default());
     lines.push(words::connection(now.since(call.since).as_secs(), Language::English));
     lines.push(format!("Received: {}", words::counters(used.in_packets, used.in_octets, Language::English)));
     lines.push(format!("Transmitted: {}", words::counters(used.out_packets, used.out_octets, Language::English)));
@@ -328,7 +328,7 @@ fn pp(engine: &Engine, which: Option<PpRef>, now: Instant) -> Vec<PpShown> {
                     remote_mru: call.up.as_ref().map(|up| up.peer_mru),
                     dns: call.up.as_ref().map(|up| up.dns.clone()).unwrap_or_default(),
                     carried_by: c.carrier.get().map_or("L2TP", Carrier::name),
-                    options: c.carrier.get().map(Carrier::options).unwrap_or_default(),
+                    options: c.carrier.companion().map(Companion::options).unwrap_or_default(),
                 }),
             })
         })

@@ -93,7 +93,7 @@ const LEGACY_DOORS: [(&str, &str); 8] = [
 /// The three places that use them: each is a line of a list, which is right without it.
 const LEGACY_USES: [(&str, &str); 3] = [
     ("command/src/rows/mod.rs", "legacy::FAMILY,"),
-    ("engine/src/engine.rs", "crate::legacy::station,"),
+    ("engine/src/engine.rs", "crate::legacy::KIND,"),
     ("server/src/aside.rs", "crate::legacy::ROOM,"),
 ];
 

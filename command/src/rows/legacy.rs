@@ -101,8 +101,8 @@ const ROWS: &[Row] = &[
     )
     .default("stac")
     .help(
-        "encryption of PPTP calls; L2TP calls do without, since IPsec encrypts them",
-        "PPTPの暗号の種類(L2TPはIPsecで暗号化される)",
+        "encryption of PPTP calls; L2TP calls, which IPsec encrypts, use it only where the client asks for it",
+        "PPTPの暗号の種類(L2TPはIPsecで暗号化されるため、端末が求めたときだけ使う)",
     )
     .check(|v| {
         v.word(0).contains("stac").then(|| {
@@ -144,12 +144,12 @@ const ROWS: &[Row] = &[
 /// Sizes of MPPE's keys that may be agreed on, in bits; none where CCP is rejected.
 pub type Keys = &'static [u8];
 
-/// What CCP is to do for the PPTP calls of an interface.
+/// What CCP is to do for the calls of an interface.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ccp {
     /// Sizes of MPPE's keys, the best first.
     pub keys: Keys,
-    /// Whether a caller that does not agree is sent away.
+    /// Whether a PPTP caller that does not agree is sent away.
     pub required: bool,
     /// Restart timer, in milliseconds.
     pub restart_ms: u32,
@@ -230,24 +230,6 @@ impl Written {
         self.row(scope, words).and_then(|v| v.number(0)).unwrap_or(default)
     }
 
-    fn ccp(&self, pp: PpRef) -> Ccp {
-        let scope = Scope::Pp(pp);
-        let default = Ccp::default();
-        Ccp {
-            keys: match self.row(scope, "ppp ccp type").map_or("stac", |v| v.word(0)) {
-                "mppe-40" => &[40],
-                "mppe-128" => &[128],
-                "mppe-any" => &[128, 56, 40],
-                _ => &[],
-            },
-            required: self.row(scope, "ppp ccp no-encryption").is_some_and(|v| v.word(0) == "reject"),
-            restart_ms: self.number(scope, "ppp ccp restart", default.restart_ms),
-            max_terminate: self.number(scope, "ppp ccp maxterminate", default.max_terminate),
-            max_configure: self.number(scope, "ppp ccp maxconfigure", default.max_configure),
-            max_failure: self.number(scope, "ppp ccp maxfailure", default.max_failure),
-        }
-    }
-
     fn is_pptp(&self, tunnel: u32) -> bool {
         self.row(Scope::Tunnel(tunnel), "tunnel encapsulation").is_some_and(|v| v.word(0) == "pptp")
     }
@@ -267,7 +249,7 @@ impl Written {
         Some(Tunnel {
             number,
             pp,
-            ccp: self.ccp(pp),
+            ccp: ccp(config, pp),
             mss: tunnel.mss,
             remote: tunnel.endpoint_remote,
             syslog: self.is_on(scope, "pptp syslog", false),
@@ -276,6 +258,33 @@ impl Written {
             keepalive_log: self.is_on(scope, "pptp keepalive log", false),
         })
     }
+}
+
+/// What CCP is to do for calls that end on this interface.
+#[must_use]
+pub fn ccp(config: &Config, pp: PpRef) -> Ccp {
+    let row = |words| config.script.one(Scope::Pp(pp), number_of(words)).map(|entry| Args(&entry.args));
+    let keys: Keys = match row("ppp ccp type").map_or("stac", |v| v.word(0)) {
+        "mppe-40" => &[40],
+        "mppe-128" => &[128],
+        "mppe-any" => &[128, 56, 40],
+        _ => return Ccp { required: is_required(config, pp), ..Ccp::default() },
+    };
+    let default = Ccp::default();
+    let number = |words, default| row(words).and_then(|v| v.number(0)).unwrap_or(default);
+    Ccp {
+        keys,
+        required: is_required(config, pp),
+        restart_ms: number("ppp ccp restart", default.restart_ms),
+        max_terminate: number("ppp ccp maxterminate", default.max_terminate),
+        max_configure: number("ppp ccp maxconfigure", default.max_configure),
+        max_failure: number("ppp ccp maxfailure", default.max_failure),
+    }
+}
+
+fn is_required(config: &Config, pp: PpRef) -> bool {
+    let entry = config.script.one(Scope::Pp(pp), number_of("ppp ccp no-encryption"));
+    entry.is_some_and(|entry| Args(&entry.args).word(0) == "reject")
 }
 
 /// What a configuration says of PPTP.

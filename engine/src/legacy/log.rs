@@ -80,7 +80,12 @@ impl Told {
     }
 
     pub(super) fn event(&self) -> Event {
-        Event::Aside { level: self.level(), text: format!("[PPTP] {self}") }
+        self.event_of("PPTP")
+    }
+
+    /// The same, told of a call that this carries.
+    pub(super) fn event_of(&self, carrier: &str) -> Event {
+        Event::Aside { level: self.level(), text: format!("[{carrier}] {self}") }
     }
 }
 

@@ -204,7 +204,7 @@ impl Worker {
         let Some(line) = lines.get_mut(&client) else { return };
         let Ok((protocol, payload)) = decode_frame(&frame) else { return };
         match (protocol, &mut line.protection) {
-            (COMPRESSED, Protection::Protected(mppe)) => match mppe.receive.open(payload, number) {
+            (COMPRESSED, Protection::Protected(mppe)) => match mppe.receive.open(payload, Some(number)) {
                 Ok(plain) => frame = plain,
                 Err(why) => {
                     totals.undecrypted += 1;

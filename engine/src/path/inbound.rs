@@ -3,7 +3,7 @@
 use super::filter::Way;
 use super::sum::{long_at, word_at};
 use super::table::Seen as Traffic;
-use super::{ClientId, Drop, Encap, L2TP_PORT, NOTE_EVERY, Note, Seen, Spi, Worker};
+use super::{ClientId, Drop, Encap, L2TP_PORT, NOTE_EVERY, Note, Seen, Spi, Unveiled, Worker};
 use crate::time::Instant;
 use core::net::{IpAddr, Ipv4Addr, SocketAddr};
 use core::ops::Range;
@@ -287,6 +287,10 @@ impl Worker {
         frame: Range<usize>,
         now: Instant,
     ) -> Result<Verdict, Drop> {
+        let veiled = self.table.clients.get(client).is_some_and(|client| client.veil.is_some());
+        let Some(frame) = (if veiled { self.unveil(client, bytes, frame)? } else { Some(frame) }) else {
+            return Ok(Verdict::Noted);
+        };
         let ppp = bytes.get(frame.clone()).ok_or(Drop::BadL2tp)?;
         let (protocol, rest) = wire::ppp::decode_frame(ppp).map_err(|_| Drop::BadPpp)?;
         let start = frame.end - rest.len();
@@ -301,6 +305,29 @@ impl Worker {
         }
         let packet = bytes.get_mut(start..frame.end).ok_or(Drop::BadPpp)?;
         self.receive_ip(client, packet, start, now)
+    }
+
+    /// Takes the veil off a frame, in its place; `None` if that was all about it.
+    fn unveil(&mut self, client: usize, bytes: &mut [u8], frame: Range<usize>) -> Result<Option<Range<usize>>, Drop> {
+        let known = self.table.clients.get_mut(client).ok_or(Drop::UnknownSpi)?;
+        let id = known.id;
+        let veil = known.veil.as_mut().ok_or(Drop::Unveiled)?;
+        let place = bytes.get_mut(frame.clone()).ok_or(Drop::BadL2tp)?;
+        match veil.open(place) {
+            Unveiled::Ip(ip) => {
+                let start = place.len().checked_sub(ip.len()).ok_or(Drop::Unveiled)?;
+                place.get_mut(start..).ok_or(Drop::Unveiled)?.copy_from_slice(&ip);
+                Ok(Some(frame.start + start..frame.end))
+            }
+            Unveiled::Other => Ok(Some(frame)),
+            Unveiled::Own(answer) => {
+                if let Some(answer) = answer {
+                    self.seal_frame(id, &answer);
+                }
+                Ok(None)
+            }
+            Unveiled::Refused => Err(Drop::Unveiled),
+        }
     }
 
     /// An IPv4 packet of the client; `start` is its place in the arrival's bytes.

@@ -19,6 +19,7 @@ mod table;
 mod testing;
 #[cfg(test)]
 mod tests;
+mod veil;
 
 pub use aside::Admitted;
 pub use coalesce::{Coalescer, Piece, Super};
@@ -31,6 +32,7 @@ pub use record::{InboundState, OutboundState, PathState};
 pub use replay::{ReplayState, Seen};
 pub use split::{Segment, SplitError, Splitter, VNET_LEN};
 pub use table::Endpoint;
+pub use veil::{Unveiled, Veil};
 
 use crate::time::Instant;
 use core::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -260,6 +262,13 @@ pub enum Update {
         /// What was agreed on; nothing lets packets pass in the clear.
         how: Option<Protection>,
     },
+    /// From here on the session's IP packets are protected once more, inside of ESP, and come so; nothing ends that.
+    Veil {
+        /// Whose session.
+        client: ClientId,
+        /// What does it.
+        veil: Option<Box<dyn Veil>>,
+    },
     /// How many packets the client of a call that ESP does not carry takes before it has acknowledged any.
     Window {
         /// Whose call.
@@ -484,6 +493,8 @@ drops! {
     OutOfSequence = "out_of_sequence",
     /// The PPP frame has no whole protocol field.
     BadPpp = "bad_ppp",
+    /// Not protected as was agreed on inside of ESP, or not to be read.
+    Unveiled = "unveiled",
     /// IP before the client has an address.
     NotUp = "not_up",
     /// The IP header does not fit its packet.
@@ -678,6 +689,7 @@ impl Worker {
             Update::SealFrame { client, ppp } => self.seal_frame(client, &ppp),
             Update::SealOn { client, spi, place, ppp } => self.seal_on(client, spi, place, &ppp),
             Update::SealIp { client, packet } => self.seal_ip(client, &packet),
+            Update::Veil { client, veil } => self.table.set_veil(client, veil),
             // Calls that are carried otherwise have a worker of their own, which keeps this one for what is alike.
             Update::Protect { .. } | Update::Window { .. } => false,
             Update::VolumeLimit { spi, octets } => self.table.limit_volume(spi, octets),

@@ -3,7 +3,7 @@
 use super::filter::Way;
 use super::ipv6::upper_half;
 use super::sum::{put, word_at};
-use super::table::{Endpoint, OutboundSa, Seen, Table};
+use super::table::{Client, Endpoint, OutboundSa, Seen, Table};
 use super::{ClientId, Drop, Encap, L2TP_PORT, MAX_REPLIES, Note, Notes, SessionPath, Worker};
 use crate::time::Instant;
 use core::net::{IpAddr, SocketAddr};
@@ -71,7 +71,7 @@ pub enum Out {
         /// How.
         encap: Encap,
     },
-    /// It was cut into fragments, which come out of [`Worker::poll_sealed`].
+    /// It was cut into fragments, or sealed apart; they come out of [`Worker::poll_sealed`].
     Fragmented,
     /// It goes no further; if it was too big, an ICMP message may wait in [`Worker::poll_reply`].
     Dropped(Drop),
@@ -271,6 +271,10 @@ impl Worker {
             }
             return Err(Drop::NoSa);
         };
+        if client.veil.is_some() {
+            self.depart_veiled(place, departure, (len, limit))?;
+            return Ok(Out::Fragmented);
+        }
         let sa = self.table.outbound.get_mut(at).ok_or(Drop::NoSa)?;
         let out = if len > usize::from(limit) {
             self.fragment(departure, place, at, endpoint, usize::from(limit))
@@ -285,6 +289,28 @@ impl Worker {
         };
         self.count_sent(place, len);
         Ok(out)
+    }
+
+    /// A packet whose session protects it once more: sealed apart, whole or in fragments.
+    fn depart_veiled(
+        &mut self,
+        place: usize,
+        departure: &Departure<'_>,
+        (len, limit): (usize, u16),
+    ) -> Result<(), Drop> {
+        let id = self.id_of(place)?;
+        let packet = departure.buf.get(departure.start..departure.start.saturating_add(len)).ok_or(Drop::NoRoom)?;
+        let mut pieces = Vec::new();
+        if len > usize::from(limit) {
+            fragment_ipv4(packet, usize::from(limit), &mut |header, data| pieces.push([header, data].concat()));
+            self.totals.fragmented += 1;
+        }
+        let whole = pieces.is_empty().then_some(packet);
+        for piece in whole.into_iter().chain(pieces.iter().map(Vec::as_slice)) {
+            self.seal_ip(id, piece);
+        }
+        self.count_sent(place, len);
+        Ok(())
     }
 
     /// Finds the client of a packet, lowers the MSS, and looks at the size; what is too large and must not be cut is
@@ -309,19 +335,22 @@ impl Worker {
         }
         let client = self.table.clients.get_mut(place).ok_or(Drop::NoClient)?;
         let session = client.session.as_ref().ok_or(Drop::NoClient)?;
+        let overhead = client.veil.as_ref().map_or(0, |veil| veil.overhead());
         let sa = client.active.and_then(|at| self.table.outbound.get(at));
         // What ESP does not carry has no suite, and what waits for an SA is looked at once more.
         let fit = match (client.endpoint, sa) {
             (Some(endpoint), Some(sa)) => fit(sa.suite, endpoint, client.template.len),
             _ => u16::MAX,
         };
+        let fit = fit.saturating_sub(overhead);
         if let Some(mss) = mss_of(session, is_ipv6, fit) {
             clamp_mss(packet, mss);
         }
         let limit = if is_ipv6 {
             session.ipv6_mtu().min(fit.max(super::ipv6::LEAST_MTU)).min(MAX_LIMIT)
         } else {
-            session.mru.min(session.mtu).min(fit).clamp(MIN_LIMIT, MAX_LIMIT)
+            let mru = session.mru.saturating_sub(overhead);
+            mru.min(session.mtu).min(fit).clamp(MIN_LIMIT, MAX_LIMIT)
         };
         if len > usize::from(limit) && !may_fragment {
             let packet = packet.get(..len).unwrap_or_default();
@@ -456,10 +485,16 @@ impl Worker {
 
     /// Seals an IP packet of our own making as a data packet of the client's session.
     pub(super) fn seal_ip(&mut self, client: ClientId, packet: &[u8]) -> bool {
-        let Some(template) = self.table.next_template(client) else { return false };
         if packet.len() > usize::from(MAX_LIMIT) {
             return false;
         }
+        let known = self.table.place_of(client).and_then(|at| self.table.clients.get_mut(at));
+        if let Some(Client { veil: Some(veil), session: Some(session), .. }) = known {
+            let control: &[u8] = if session.acfc { &[] } else { &[0xff, 0x03] };
+            let frame = [control, &veil.seal(packet)].concat();
+            return self.seal_frame(client, &frame);
+        }
+        let Some(template) = self.table.next_template(client) else { return false };
         let is_ipv6 = version(packet) == Some(6);
         let finish = |payload: &mut [u8]| template.finish(payload, is_ipv6);
         self.seal_own(client, finish, &[template.headers(), packet])

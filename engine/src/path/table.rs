@@ -5,7 +5,7 @@ use super::ipv6::upper_half;
 use super::outbound::Template;
 use super::record::{InboundState, OutboundState, PathState};
 use super::replay::ReplayState;
-use super::{ClientId, Counters, Encap, NOTE_EVERY, Note, Notes, SessionPath, Spi};
+use super::{ClientId, Counters, Encap, NOTE_EVERY, Note, Notes, SessionPath, Spi, Veil};
 use crate::time::Instant;
 use core::cmp::Reverse;
 use core::hash::{BuildHasherDefault, Hasher};
@@ -174,6 +174,8 @@ pub(super) struct Client {
     pub(super) icmp: Bucket,
     pub(super) moved_due: Instant,
     pub(super) guard: Guard,
+    /// What protects the session's IP packets once more; few have it.
+    pub(super) veil: Option<Box<dyn Veil>>,
     told: Bucket,
     untold: u32,
     inbound: Vec<usize>,
@@ -216,6 +218,7 @@ impl Client {
             icmp: Bucket::default(),
             moved_due: Instant::default(),
             guard: Guard::default(),
+            veil: None,
             told: Bucket::default(),
             untold: 0,
             inbound: Vec::new(),
@@ -549,11 +552,17 @@ impl Table {
         }
     }
 
+    pub(super) fn set_veil(&mut self, id: ClientId, veil: Option<Box<dyn Veil>>) -> bool {
+        let client = self.place_of(id).and_then(|at| self.clients.get_mut(at));
+        client.filter(|client| client.session.is_some()).map(|client| client.veil = veil).is_some()
+    }
+
     pub(super) fn end_session(&mut self, id: ClientId) -> bool {
         let Some(at) = self.place_of(id) else { return false };
         self.forget_address(at);
         if let Some(client) = self.clients.get_mut(at) {
             client.session = None;
+            client.veil = None;
             client.guard = Guard::default();
         }
         true

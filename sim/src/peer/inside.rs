@@ -1,6 +1,7 @@
 //! What a scene needs to speak with the server inside the link itself: frames of any protocol, read as they come.
 
 use super::{Carrier, Outer, Peer};
+use crypto::chap::{Shared, mschapv2_nt_response, mschapv2_shared, nt_password_hash};
 use engine::time::Instant;
 use wire::l2tp::Header;
 use wire::ppp::{Protocol, decode_frame, encode_frame};
@@ -16,6 +17,14 @@ impl Peer {
         }
         let (protocol, payload) = decode_frame(payload).ok()?;
         Some((protocol, payload.to_vec()))
+    }
+
+    /// What MS-CHAPv2 leaves both sides with (RFC 3079 §3).
+    pub fn shared(&self) -> Option<Shared> {
+        let (peer, server) = self.ppp.as_ref()?.challenge?;
+        let hash = nt_password_hash(&self.password_text());
+        let response = mschapv2_nt_response(&server, &peer, self.manner.user.as_bytes(), &hash);
+        Some(mschapv2_shared(&hash, &response))
     }
 
     /// The packets that carry a PPP frame to the server.

@@ -76,7 +76,8 @@ impl Side2 {
     }
 }
 
-struct Keys {
+/// MPPE as the client does it, in both directions.
+pub struct Keys {
     bits: u32,
     send: Stream,
     receive: Stream,
@@ -85,6 +86,90 @@ struct Keys {
     waiting: bool,
     flush: bool,
 }
+
+impl Keys {
+    /// What two sides begin with that have agreed on these bits after MS-CHAP.
+    pub fn new(bits: u32, shared: &Shared) -> Self {
+        let strength = if bits & Bits::BITS_128 != 0 {
+            Strength::Bits128
+        } else if bits & Bits::BITS_56 != 0 {
+            Strength::Bits56
+        } else {
+            Strength::Bits40
+        };
+        let (send, receive) = start_keys(shared, strength, Side::Client);
+        Self {
+            bits,
+            send: Stream::new(send, strength),
+            receive: Stream::new(receive, strength),
+            sent: 0,
+            expected: 0,
+            waiting: false,
+            flush: false,
+        }
+    }
+
+    /// The server has asked to begin anew.
+    pub fn flush(&mut self) {
+        self.flush = true;
+    }
+
+    /// Encrypts an IP packet; what comes out stands behind protocol 00fd.
+    pub fn seal(&mut self, packet: &[u8]) -> Vec<u8> {
+        let stateless = self.bits & STATELESS != 0;
+        let flag = self.sent & 0xff == 0xff;
+        let flushed = stateless || flag || self.flush;
+        if stateless || flag {
+            self.send.change_key();
+        } else if self.flush {
+            self.send.rewind();
+        }
+        self.flush = false;
+        let header = ccp::Header { flushed, encrypted: true, count: self.sent };
+        self.sent = (self.sent + 1) % ccp::COUNTS;
+        let protocol = if packet.first().is_some_and(|first| first >> 4 == 6) { 0x57 } else { 0x21 };
+        let mut octets = [&[0, protocol][..], packet].concat();
+        self.send.apply(&mut octets);
+        [&header.encode()[..], &octets].concat()
+    }
+
+    /// Decrypts what stood behind protocol 00fd: an IP packet, nothing if it is none, or the wish that the server begin
+    /// anew.
+    pub fn open(&mut self, payload: &[u8]) -> Result<Option<Vec<u8>>, ResetRequest> {
+        let (header, octets) = ccp::Header::decode(payload).expect("a header");
+        let stateless = self.bits & STATELESS != 0;
+        let in_step = header.count == self.expected;
+        if !stateless && (!in_step || self.waiting) && !header.flushed {
+            self.waiting = true;
+            return Err(ResetRequest);
+        }
+        let mut count = self.expected;
+        loop {
+            if stateless || count & 0xff == 0xff {
+                self.receive.change_key();
+            }
+            if count == header.count {
+                break;
+            }
+            count = (count + 1) % ccp::COUNTS;
+        }
+        if !stateless && header.flushed {
+            self.receive.rewind();
+            self.waiting = false;
+        }
+        self.expected = (header.count + 1) % ccp::COUNTS;
+        let mut octets = octets.to_vec();
+        self.receive.apply(&mut octets);
+        match octets.as_slice() {
+            [0, 0x21 | 0x57, packet @ ..] => Ok(Some(packet.to_vec())),
+            _ => Ok(None),
+        }
+    }
+}
+
+/// Packets are missing, and what follows cannot be read.
+#[derive(Debug)]
+pub struct ResetRequest;
 
 /// The client.
 pub struct Dialer {
@@ -304,21 +389,7 @@ impl Dialer {
     pub fn send_ip(&mut self, packet: &[u8], now: Instant) {
         self.now = now;
         let Some(keys) = &mut self.keys else { return self.send_frame_of(Protocol::Ipv4, packet) };
-        let stateless = keys.bits & STATELESS != 0;
-        let flag = keys.sent & 0xff == 0xff;
-        let flushed = stateless || flag || keys.flush;
-        if stateless || flag {
-            keys.send.change_key();
-        } else if keys.flush {
-            keys.send.rewind();
-        }
-        keys.flush = false;
-        let header = ccp::Header { flushed, encrypted: true, count: keys.sent };
-        keys.sent = (keys.sent + 1) % ccp::COUNTS;
-        let protocol = if packet.first().is_some_and(|first| first >> 4 == 6) { 0x57 } else { 0x21 };
-        let mut octets = [&[0, protocol][..], packet].concat();
-        keys.send.apply(&mut octets);
-        let payload = [&header.encode()[..], &octets].concat();
+        let payload = keys.seal(packet);
         self.send_frame_of(COMPRESSED, &payload);
     }
 
@@ -365,34 +436,13 @@ impl Dialer {
             self.unreadable += 1;
             return;
         };
-        let (header, octets) = ccp::Header::decode(payload).expect("a header");
-        let stateless = keys.bits & STATELESS != 0;
-        let in_step = header.count == keys.expected;
-        if !stateless && (!in_step || keys.waiting) && !header.flushed {
-            keys.waiting = true;
-            self.unreadable += 1;
-            return self.send_frame_of(CCP, &Packet::encode(ccp::RESET_REQUEST, 9, &[]));
-        }
-        let mut count = keys.expected;
-        loop {
-            if stateless || count & 0xff == 0xff {
-                keys.receive.change_key();
+        match keys.open(payload) {
+            Ok(Some(packet)) => self.inner.push_back(packet),
+            Ok(None) => self.unreadable += 1,
+            Err(ResetRequest) => {
+                self.unreadable += 1;
+                self.send_frame_of(CCP, &Packet::encode(ccp::RESET_REQUEST, 9, &[]));
             }
-            if count == header.count {
-                break;
-            }
-            count = (count + 1) % ccp::COUNTS;
-        }
-        if !stateless && header.flushed {
-            keys.receive.rewind();
-            keys.waiting = false;
-        }
-        keys.expected = (header.count + 1) % ccp::COUNTS;
-        let mut octets = octets.to_vec();
-        keys.receive.apply(&mut octets);
-        match octets.as_slice() {
-            [0, 0x21 | 0x57, packet @ ..] => self.inner.push_back(packet.to_vec()),
-            _ => self.unreadable += 1,
         }
     }
 
@@ -439,7 +489,7 @@ impl Dialer {
         }
         if code == ccp::RESET_REQUEST {
             if let Some(keys) = &mut self.keys {
-                keys.flush = true;
+                keys.flush();
             }
             return;
         }
@@ -515,24 +565,8 @@ impl Dialer {
         }
         if self.ccp.is_open() && self.keys.is_none() && self.manner.mppe != 0 {
             let bits = self.manner.mppe;
-            let strength = if bits & Bits::BITS_128 != 0 {
-                Strength::Bits128
-            } else if bits & Bits::BITS_56 != 0 {
-                Strength::Bits56
-            } else {
-                Strength::Bits40
-            };
             let shared = self.shared.as_ref().expect("keys of MS-CHAP");
-            let (send, receive) = start_keys(shared, strength, Side::Client);
-            self.keys = Some(Keys {
-                bits,
-                send: Stream::new(send, strength),
-                receive: Stream::new(receive, strength),
-                sent: 0,
-                expected: 0,
-                waiting: false,
-                flush: false,
-            });
+            self.keys = Some(Keys::new(bits, shared));
         }
         if self.is_up() {
             self.due = None;

@@ -40,7 +40,7 @@ pub(super) struct Client {
     /// Before its own first request it hears nothing.
     deaf: bool,
     tries: u32,
-    challenge: Option<([u8; 16], [u8; 16])>,
+    pub(super) challenge: Option<([u8; 16], [u8; 16])>,
     echo_id: u8,
     echo_due: Option<Instant>,
     echoes_missed: u32,
@@ -469,7 +469,7 @@ impl Peer {
     }
 
     /// The password as MS-CHAP hashes it: a text whose characters are what becomes of it.
-    fn password_text(&self) -> String {
+    pub(super) fn password_text(&self) -> String {
         match self.manner.alphabet {
             Alphabet::Unicode => self.manner.password.clone(),
             Alphabet::Latin1 | Alphabet::Widened => self.password_octets().into_iter().map(char::from).collect(),

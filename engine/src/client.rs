@@ -42,6 +42,9 @@ const NEAR_VOLUME: u64 = 98;
 const MOST_VOLUME: u64 = 110;
 /// A pair outlives its agreed life by this, so that packets on their way are still read.
 const PAIR_GRACE: Duration = Duration::from_secs(30);
+/// How long a pair is kept that the client has neither confirmed nor used: it may have lost message 3, or given up the
+/// exchange.
+const UNCONFIRMED: Duration = Duration::from_secs(60);
 /// How long a client without any SA may take to make a new one under its old tunnel (Apple after a change of network,
 /// Libreswan when its connection is replaced).
 const WITHOUT_SA: Duration = Duration::from_secs(30);
@@ -367,7 +370,7 @@ impl Client {
             inbound: agreed.inbound,
             outbound: agreed.outbound,
             born: cx.now,
-            expires: cx.now.after(agreed.life).after(PAIR_GRACE),
+            expires: cx.now.after(UNCONFIRMED.min(agreed.life + PAIR_GRACE)),
             udp: agreed.udp,
             words: agreed.words.clone(),
             renew_at: cx.now.after(ike::sa::near_end(agreed.life)),
@@ -407,9 +410,11 @@ impl Client {
 
     /// The client confirmed a pair, or has used it: send on it from here on.
     pub(crate) fn confirmed(&mut self, inbound: u32, cx: &mut Context<'_>) {
-        if let Some(p) = self.pairs.iter().find(|p| p.inbound == inbound) {
-            if p.trusted {
-                cx.path(Update::Activate { client: self.client_id(), spi: Spi(p.outbound) });
+        if let Some(p) = self.pairs.iter_mut().find(|p| p.inbound == inbound) {
+            p.expires = p.born.after(p.terms.life).after(PAIR_GRACE);
+            let (trusted, outbound) = (p.trusted, p.outbound);
+            if trusted {
+                cx.path(Update::Activate { client: self.client_id(), spi: Spi(outbound) });
             } else {
                 self.on_claim((self.id, inbound), self.place(), None, cx);
             }
@@ -424,10 +429,6 @@ impl Client {
         let (gone, kept): (Vec<_>, Vec<_>) =
             core::mem::take(&mut self.pairs).into_iter().partition(|p| outbound.contains(&p.outbound));
         self.pairs = kept;
-        // The newest that is left carries on, should the deleted one have been in use.
-        if let (false, Some(p)) = (gone.is_empty(), self.pairs.iter().rfind(|p| p.trusted)) {
-            cx.path(Update::Activate { client: self.client_id(), spi: Spi(p.outbound) });
-        }
         for p in &gone {
             self.retire(p, cx);
         }
@@ -541,12 +542,13 @@ impl Client {
         if any {
             self.last_heard = cx.now;
             self.silent = false;
-            if let Some(call) = &mut self.call {
-                call.link.saw_traffic(cx.now);
-            }
             if let (Some(interval), Some((due, misses))) = (self.dpd_interval(cx), &mut self.dpd) {
                 (*due, *misses) = (cx.now.after(interval), 0);
             }
+        }
+        // What L2TP answers says nothing of PPP: a client may have lost its link and keep its tunnel.
+        if let Some(call) = self.call.as_mut().filter(|_| data) {
+            call.link.saw_traffic(cx.now);
         }
         if let Some(carrier) = self.carrier.get_mut() {
             carrier.saw_traffic(data, sent, cx.now);
@@ -1174,14 +1176,12 @@ impl Client {
         }
     }
 
-    /// Pairs whose life is over: the client is told, and a newer one carries on.
+    /// Pairs whose life is over: the client is told, and the data path goes on with a newer one.
     fn expire(&mut self, gone: &[Pair], cx: &mut Context<'_>) {
         for p in gone {
             self.retire(p, cx);
         }
-        if let Some(p) = self.pairs.iter().rfind(|p| p.trusted) {
-            cx.path(Update::Activate { client: self.client_id(), spi: Spi(p.outbound) });
-        } else {
+        if !self.carries() {
             self.idle_since = cx.now;
         }
         let spis: Vec<u32> = gone.iter().map(|p| p.inbound).collect();

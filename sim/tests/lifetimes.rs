@@ -101,7 +101,7 @@ fn a_shorter_life_of_the_clients_stays_and_nothing_is_told() {
 #[test]
 fn lives_of_20_seconds_under_load_lose_nothing_whoever_renews() {
     for (seed, renews) in [(7, true), (8, false)] {
-        let (mut w, c) = connected(&[], Manner { lives: (70, 20), renews, ..Manner::default() }, seed);
+        let (mut w, c) = connected(&[], Manner { lives: (60, 20), renews, ..Manner::default() }, seed);
         for _ in 0..60_000 {
             w.echo(c, 200);
             w.run_for(Duration::from_millis(2));

@@ -1,7 +1,7 @@
 //! Each single message is lost once, in a connect and in the rekeying of each phase.
 
 use core::time::Duration;
-use sim::{Manner, World, config};
+use sim::{Layer, Manner, World, config, manners};
 
 /// How long a connect may take when one packet is lost: the slowest timer is PPP's, of 3 s.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -193,4 +193,41 @@ fn a_client_whose_acknowledgement_in_ipcp_was_lost_is_not_taken_down_again() {
         }
     }
     assert!(mended > 0, "no such loss among them");
+}
+
+/// PPP frames of a client get lost, and nothing else: they name a session that is not there.
+fn lose_frames(w: &mut World, c: usize) {
+    w.peers[c].set_tamper(Some(Box::new(|layer, octets| {
+        if layer == Layer::L2tp && octets.first().is_some_and(|flags| flags & 0x80 == 0) {
+            let session = if octets[0] & 0x40 == 0 { 4 } else { 6 };
+            octets[session] ^= 0xff;
+        }
+    })));
+}
+
+#[test]
+fn a_client_whose_echoes_are_lost_hangs_up_and_leaves_no_session_behind() {
+    let mut all = manners::all().into_iter().filter(|manner| manner.echoes.is_some()).collect::<Vec<_>>();
+    assert!(!all.is_empty());
+    for manner in all.drain(..) {
+        let (mut w, c) = world(1, true, manner);
+        w.connect(c);
+        lose_frames(&mut w, c);
+        w.run_for(Duration::from_secs(300));
+        assert!(!w.peers[c].is_up() && w.routes.is_empty(), "{}", w.story(c));
+        assert_eq!(w.engine.addresses_lent(), 0);
+    }
+}
+
+#[test]
+fn a_client_whose_ppp_is_dead_is_found_by_lcp_echoes_though_its_tunnel_answers_hellos() {
+    let lines = "pp select anonymous\n pp keepalive use lcp-echo\n pp keepalive interval 10 retry-interval=3 count=4";
+    let mut w = World::new(config(4, &[lines, "tunnel select 1\n l2tp keepalive use on 5 3"]), 1);
+    let c = w.add(Manner::default());
+    w.connect(c);
+    w.run_for(Duration::from_secs(300));
+    assert!(w.peers[c].is_up(), "a client that answers stays:\n{}", w.story(c));
+    lose_frames(&mut w, c);
+    w.run_for(Duration::from_secs(60));
+    assert!(w.routes.is_empty() && w.told("Disconnected"), "{}", w.story(c));
 }

@@ -152,3 +152,47 @@ fn each_single_packet_of_a_renewal_by_the_server_may_be_lost_and_no_echo_is() {
         assert!(n > 3, "{lives:?}: only {n} packets");
     }
 }
+
+#[test]
+fn a_pair_that_its_client_gave_up_is_not_sent_on_while_another_waits_for_its_user() {
+    for at in 0..80 {
+        let (mut w, c) = connected(9, true, Manner::default());
+        // A Quick Mode in the old ISAKMP SA and one in the new: the client goes on with the second alone.
+        w.act(c, |p, now| p.rekey_ike(now));
+        for _ in 0..at {
+            w.echo(c, 100);
+            w.run_for(Duration::from_millis(1));
+        }
+        w.act(c, |p, now| p.rekey_esp(now));
+        w.traffic(c, Duration::from_millis(1), seconds(2));
+        assert_eq!(w.lost_echoes(c), 0, "a Quick Mode {at} ms after the Main Mode\n{}", w.story(c));
+        assert!(w.peers[c].is_up() && !w.told("Disconnected"), "{}", w.story(c));
+        w.check_thoroughly();
+    }
+}
+
+#[test]
+fn a_pair_that_its_client_never_took_ends_after_a_minute() {
+    let (mut w, c) = connected(10, true, Manner::default());
+    // The client forgets the first of two exchanges.
+    w.act(c, |p, now| p.rekey_esp(now));
+    w.act(c, |p, now| p.rekey_esp(now));
+    unharmed(&mut w, c, seconds(30));
+    assert_eq!((w.engine.pairs().count(), w.peers[c].pairs()), (2, 1), "{}", w.story(c));
+    unharmed(&mut w, c, seconds(40));
+    assert_eq!((w.engine.pairs().count(), w.peers[c].pairs()), (1, 1), "{}", w.story(c));
+}
+
+#[test]
+fn a_pair_that_its_client_never_took_does_not_keep_a_session_that_no_new_sa_can_carry() {
+    let mut w = World::new(config(4, &["pp select anonymous\n pp auth request pap"]), 11);
+    let c = w.add_natted(true, Manner::default());
+    w.connect(c);
+    w.act(c, |p, now| p.rekey_esp(now));
+    w.act(c, |p, now| p.rekey_esp(now));
+    unharmed(&mut w, c, seconds(70));
+    // Under a new ISAKMP SA: its user came in by PAP and cannot be asked again.
+    w.act(c, |p, now| p.rekey_ike(now));
+    w.run_for(seconds(5));
+    assert!(w.routes.is_empty() && w.told("Disconnected"), "{}", w.story(c));
+}

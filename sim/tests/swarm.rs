@@ -32,11 +32,9 @@ fn random_worlds_hold_together_and_return_to_quiet() {
     run(seeds(60), Swarm::new);
 }
 
-/// Worlds of real clients: of 500 two leave a session that serves nobody (seeds 69 and 430), which is not mended yet.
-/// `SIM_SEEDS` does not count here until it is.
 #[test]
 fn random_worlds_of_real_clients_hold_together_and_return_to_quiet() {
-    run(number("SIM_SEED").map_or(0..40, |seed| seed..seed + 1), Swarm::of_real_clients);
+    run(seeds(60), Swarm::of_real_clients);
 }
 
 #[test]

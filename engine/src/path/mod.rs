@@ -177,7 +177,7 @@ pub enum Update {
         /// Our SPI.
         spi: Spi,
     },
-    /// Forget an outbound SA; if it was the active one, the latest of the others takes its place.
+    /// Forget an outbound SA; if it was the active one, the latest of the others that are trusted takes its place.
     RetireOutbound {
         /// Whose SA.
         client: ClientId,

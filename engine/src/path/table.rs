@@ -382,6 +382,20 @@ impl Table {
         client.outbound.iter().rev().find(trusted).copied()
     }
 
+    /// What carries on where the active SA is gone: the latest whose pair is trusted. While another pair waits to be
+    /// trusted it is one that the client has used: it may have taken up the one that waits in place of the latest.
+    fn fallback(&self, client: &Client) -> Option<usize> {
+        let latest = self.latest_trusted(client)?;
+        let used = |at: usize| {
+            let paired = self.outbound.get(at).and_then(|sa| self.place_of_spi(sa.paired.0));
+            paired.and_then(|at| self.inbound.get(at)).is_some_and(|sa| sa.trusted && sa.used)
+        };
+        if used(latest) || !self.waits_for_trust(client) {
+            return Some(latest);
+        }
+        client.outbound.iter().rev().copied().find(|at| used(*at))
+    }
+
     /// Whether the client has an SA that only waits to be trusted.
     pub(super) fn waits_for_trust(&self, client: &Client) -> bool {
         client.inbound.iter().any(|at| self.inbound.get(*at).is_some_and(|sa| !sa.trusted))
@@ -399,7 +413,7 @@ impl Table {
         }
         let Some(client) = self.clients.get(at) else { return false };
         let paired = self.find_outbound(client, |sa| sa.paired == spi);
-        let instead = self.latest_trusted(client);
+        let instead = self.fallback(client);
         if let Some(client) = self.clients.get_mut(at) {
             let is_lost = !trusted && paired.is_some() && client.active == paired;
             if is_lost || client.active.is_none() {
@@ -457,8 +471,9 @@ impl Table {
         if let Some(client) = self.client_mut(id) {
             client.outbound.retain(|other| *other != at);
         }
-        let instead = self.client(id).and_then(|client| self.latest_trusted(client));
-        if let Some(client) = self.client_mut(id).filter(|client| client.active == Some(at)) {
+        let instead = self.client(id).and_then(|client| self.fallback(client));
+        let is_lost = |client: &&mut Client| client.active.is_none_or(|active| active == at);
+        if let Some(client) = self.client_mut(id).filter(is_lost) {
             client.active = instead;
         }
         true

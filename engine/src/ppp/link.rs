@@ -201,7 +201,7 @@ impl Link {
         }
     }
 
-    /// Anything of the client arrived: it is alive.
+    /// A frame of the client arrived: its link is alive.
     pub fn saw_traffic(&mut self, now: Instant) {
         if let Some(echo) = &mut self.echo {
             echo.alive(now);

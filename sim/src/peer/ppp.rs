@@ -639,7 +639,8 @@ impl Peer {
         let Some(ppp) = self.ppp.as_mut().filter(|p| p.echo_due.is_some_and(|due| now >= due)) else { return };
         ppp.echo_due = Some(now.after(every));
         if ppp.echoes_missed >= most {
-            self.end("its echoes were not answered");
+            self.say("its echoes are not answered");
+            self.hang_up(now);
             return;
         }
         ppp.echoes_missed += 1;

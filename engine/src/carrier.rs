@@ -104,6 +104,8 @@ pub(crate) enum CarrierOutput {
     Send(Vec<u8>),
     Path(Update),
     Event(Event),
+    /// Ask [`Companion::needs_order`] again.
+    Reorder,
     /// End the call, for this reason.
     Hangup(String),
 }
@@ -128,6 +130,8 @@ pub(crate) trait Companion {
     fn handle_timeout(&mut self, link: &Link, now: Instant);
     fn poll_timeout(&self) -> Option<Instant>;
     fn poll_output(&mut self) -> Option<CarrierOutput>;
+    /// Whether frames must come in the order of their sending, or not at all; [`CarrierOutput::Reorder`] tells of a change.
+    fn needs_order(&self) -> bool;
     /// What it adds to the options on the screen of its pp, a line each.
     fn options(&self) -> Vec<String>;
 }

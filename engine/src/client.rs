@@ -691,6 +691,11 @@ impl Client {
                 CarrierOutput::Send(ppp) => cx.path(Update::SealFrame { client: self.client_id(), ppp }),
                 CarrierOutput::Path(update) => cx.path(update),
                 CarrierOutput::Event(event) => cx.event(event),
+                CarrierOutput::Reorder => {
+                    if let Some(call) = &self.call {
+                        self.tell_session(call.sessions, call.up.as_ref(), cx);
+                    }
+                }
                 CarrierOutput::Hangup(why) => self.disconnect(&why, cx),
             }
         }
@@ -887,7 +892,9 @@ impl Client {
             acfc: up.is_some_and(|u| u.acfc),
             pfc: up.is_some_and(|u| u.pfc),
             length_bit: true,
-            sequencing: self.l2tp.as_ref().is_some_and(Tunnel::sequencing_required),
+            // Where the client did not ask for numbers, the LNS has the say (RFC 2661 §5.4).
+            sequencing: self.l2tp.as_ref().is_some_and(Tunnel::sequencing_required)
+                || self.carrier.companion().is_some_and(Companion::needs_order),
             ipv6: inside.and_then(|inside| inside.path(mss)),
         }));
     }

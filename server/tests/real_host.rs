@@ -6,11 +6,14 @@ mod common;
 
 use common::client::{Client, until};
 use common::configuration::configuration;
-use common::field::{ECHO, Field, OUTSIDE};
+use common::field::{ECHO, Field, OUTSIDE, SERVER};
 use common::namespace::assert_same;
 use common::server::Room;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::net::{AddressFamily, Protocol, RawProtocol, SendFlags, SocketType};
 use sim::Manner;
-use std::net::UdpSocket;
+use std::io::ErrorKind;
+use std::net::{SocketAddr, TcpStream, UdpSocket};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
@@ -21,6 +24,7 @@ fn main() -> ExitCode {
         ("a_second_start_is_refused_with_the_process", a_second_start_is_refused_with_the_process),
         ("a_port_in_use_is_told_with_its_holder", a_port_in_use_is_told_with_its_holder),
         ("a_missing_address_stops_the_start", a_missing_address_stops_the_start),
+        ("what_is_not_switched_on_is_closed", what_is_not_switched_on_is_closed),
     ])
 }
 
@@ -117,4 +121,27 @@ fn a_missing_address_stops_the_start() {
     assert!(told.err.contains("this host does not have that address"), "{told:?}");
     assert!(told.err.contains("192.168.100.1/24 on lan0"), "{told:?}");
     assert_same(&before, &field.server.state());
+}
+
+/// PPTP is off unless the operator says otherwise: its port is closed, and what belongs to it is not answered.
+fn what_is_not_switched_on_is_closed() {
+    const GRE: u8 = 47;
+    let (field, room) = (Field::open(), Room::new("closed"));
+    let server = room.serve(&field.server);
+    let refused = field.clients.enter(|| TcpStream::connect_timeout(&(SERVER, 1723).into(), Duration::from_secs(5)));
+    assert_eq!(refused.unwrap_err().kind(), ErrorKind::ConnectionRefused);
+    let answer = field.clients.enter(|| {
+        let protocol = Some(RawProtocol::new(GRE.into()).unwrap());
+        let socket =
+            rustix::net::socket(AddressFamily::INET, SocketType::RAW, protocol.map(Protocol::from_raw)).unwrap();
+        // Enhanced GRE (RFC 2637 §4.1): protocol 880b, a key, a number, and LCP's Configure-Request as a client begins it.
+        let mut packet = vec![0x30, 0x01, 0x88, 0x0b, 0, 14, 0, 1, 0, 0, 0, 0];
+        packet.extend([0xff, 0x03, 0xc0, 0x21, 1, 1, 0, 10, 5, 6, 1, 2, 3, 4]);
+        let to = SocketAddr::from((SERVER, 0));
+        rustix::net::sendto(&socket, &packet, SendFlags::empty(), &to).unwrap();
+        let wait = Timespec { tv_sec: 1, tv_nsec: 0 };
+        poll(&mut [PollFd::new(&socket, PollFlags::IN)], Some(&wait)).unwrap()
+    });
+    assert_eq!(answer, 0, "an answer came");
+    server.stop();
 }

@@ -23,6 +23,8 @@ struct Link {
     read: usize,
     inside: Ipv4Addr,
     keys: Option<Keys>,
+    /// The numbers of the server's data messages, where they have any.
+    numbers: Vec<Option<u16>>,
 }
 
 impl Link {
@@ -34,7 +36,7 @@ impl Link {
         world.vanish(who);
         world.watch = true;
         world.crossings.clear();
-        Self { world, who, read: 0, inside, keys: None }
+        Self { world, who, read: 0, inside, keys: None, numbers: vec![] }
     }
 
     /// Sends a frame, and gives what comes back within a tenth of a second.
@@ -47,7 +49,9 @@ impl Link {
         let news: Vec<_> = self.world.crossings[self.read..].iter().map(|c| c.packet.clone()).collect();
         self.read += news.len();
         let peer = &mut self.world.peers[self.who];
-        news.iter().filter_map(|packet| peer.read_frame(packet)).collect()
+        let read: Vec<_> = news.iter().filter_map(|packet| peer.read_data(packet)).collect();
+        self.numbers.extend(read.iter().map(|(number, ..)| *number));
+        read.into_iter().map(|(_, protocol, payload)| (protocol, payload)).collect()
     }
 
     /// Asks for these bits; gives what the server asks for itself and how it has answered.
@@ -64,6 +68,12 @@ impl Link {
 
     /// Agrees on these bits, whatever the server would like better.
     fn agree(&mut self, bits: u32) {
+        let acknowledgement = self.agree_but_for_the_acknowledgement(bits);
+        self.ask(CCP, &acknowledgement);
+    }
+
+    /// The same, but for the last packet.
+    fn agree_but_for_the_acknowledgement(&mut self, bits: u32) -> Vec<u8> {
         let mut answer = None;
         let mut request = None;
         while answer != Some(Code::ConfigureAck) {
@@ -77,10 +87,10 @@ impl Link {
         let again = nak.iter().find(|(protocol, octets)| *protocol == CCP && octets[0] == 1).expect("it asks again");
         let packet = Packet::decode(&again.1).unwrap();
         assert_eq!(packet.data, wanted);
-        let acked = Packet::encode(Code::ConfigureAck, packet.id, packet.data);
-        self.ask(CCP, &acked);
+        let acknowledgement = Packet::encode(Code::ConfigureAck, packet.id, packet.data);
         let shared = self.world.peers[self.who].shared().expect("MS-CHAPv2");
         self.keys = Some(Keys::new(bits, &shared));
+        acknowledgement
     }
 
     fn datagram(&self, size: usize) -> Vec<u8> {
@@ -145,6 +155,20 @@ fn a_packet_that_was_overtaken_is_dropped_and_the_next_is_read() {
 }
 
 #[test]
+fn data_is_numbered_from_the_agreement_on_so_that_the_client_can_drop_what_was_overtaken() {
+    let mut link = Link::up(ALLOWED);
+    assert!(link.numbers.iter().all(Option::is_none));
+    link.agree(Bits::BITS_128 | STATELESS);
+    link.numbers.clear();
+    for _ in 0..5 {
+        assert!(link.reaches(10));
+    }
+    assert_eq!(link.numbers.len(), 5);
+    assert!(link.numbers.windows(2).all(|pair| pair[1] == pair[0].map(|n| n + 1)), "{:?}", link.numbers);
+    assert_eq!(link.world.totals().dropped(Drop::OutOfSequence), 0);
+}
+
+#[test]
 fn with_state_either_side_may_ask_the_other_to_begin_anew() {
     let mut link = Link::up(ALLOWED);
     link.agree(Bits::BITS_128);
@@ -186,6 +210,20 @@ fn a_packet_from_the_lan_fits_the_clients_mru_with_what_encryption_adds() {
             keys.open(octets).unwrap().expect("IP");
         }
     }
+}
+
+#[test]
+fn a_client_whose_acknowledgement_in_ccp_was_lost_is_not_taken_down_again() {
+    let mut link = Link::up(REQUIRED);
+    link.agree_but_for_the_acknowledgement(Bits::BITS_128 | STATELESS);
+    // What is sent at once tells the server that the client is open; the first of it cannot be read.
+    let packet = link.datagram(10);
+    let sealed = link.keys.as_mut().unwrap().seal(&packet);
+    let answers = link.ask(COMPRESSED, &sealed);
+    assert!(answers.is_empty(), "{answers:?}");
+    assert!(link.reaches(10));
+    link.world.run_for(Duration::from_secs(10));
+    assert!(link.reaches(10), "the request was not repeated");
 }
 
 #[test]

@@ -7,8 +7,9 @@ use core::time::Duration;
 use sim::Faults;
 use sim::legacy::{Exchange, config};
 use sim::peer::legacy::{Manner, STATELESS};
-use wire::legacy::ccp::Bits;
+use wire::legacy::ccp::{Bits, CCP};
 use wire::legacy::gre::Header;
+use wire::ppp::decode_frame;
 
 fn exchange(seed: u64) -> Exchange {
     Exchange::new(config(4, &["ppp ccp no-encryption reject"], &[]), seed)
@@ -32,6 +33,36 @@ fn a_call_comes_up_whichever_packet_of_it_is_lost() {
         // The client's last word may have been the lost one, which the server asks for again after a second.
         assert!((0..3).any(|_| x.reaches(who)), "packet {lost} was lost");
     }
+}
+
+#[test]
+fn a_client_whose_acknowledgement_in_ccp_was_lost_is_not_taken_down_again() {
+    let pp = ["ppp ccp no-encryption reject", "ppp ccp type mppe-128"];
+    let mut x = Exchange::new(config(4, &pp, &[]), 3);
+    let who = x.add(Manner::default());
+    let is_ack = |packet: &[u8]| {
+        let frame = Header::decode(packet).ok().and_then(|(_, frame)| decode_frame(frame).ok());
+        frame.is_some_and(|(protocol, payload)| protocol == CCP && payload.first() == Some(&2))
+    };
+    let mut lost = false;
+    x.filter = Some(Box::new(move |to_server, packet| {
+        to_server && !lost && is_ack(packet) && {
+            lost = true;
+            true
+        }
+    }));
+    x.connect(who);
+    // What is sent at once tells the server that the client is open; the first of it cannot be read.
+    x.echo(who);
+    x.run_for(Duration::from_millis(200));
+    assert!(x.reaches(who));
+    let requests = x.crossed.iter().filter_map(|packet| Header::decode(packet).ok()).filter(|(header, frame)| {
+        header.call_id == x.clients[who].manner.call_id
+            && decode_frame(frame).is_ok_and(|(protocol, payload)| protocol == CCP && payload.first() == Some(&1))
+    });
+    assert_eq!(requests.count(), 1, "the request is not repeated");
+    x.run_for(Duration::from_secs(10));
+    assert!(x.reaches(who));
 }
 
 #[test]

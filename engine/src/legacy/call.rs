@@ -12,7 +12,7 @@ use command::{Mss, PpRef};
 use core::net::IpAddr;
 use core::time::Duration;
 use std::collections::VecDeque;
-use wire::legacy::ccp::CCP;
+use wire::legacy::ccp::{CCP, COMPRESSED};
 use wire::ppp::{Protocol, decode_frame};
 
 /// What has been decided of encryption.
@@ -126,6 +126,11 @@ impl Companion for Call {
             self.settle();
             return taken;
         }
+        if protocol == COMPRESSED {
+            self.encryption.peer_is_open(link, now);
+            self.settle();
+            return Taken::Yes;
+        }
         if protocol == Protocol::Lcp && link.is_authenticated() {
             self.encryption.on_lcp(payload);
             self.settle();
@@ -163,6 +168,11 @@ impl Companion for Call {
 
     fn poll_output(&mut self) -> Option<CarrierOutput> {
         self.outputs.pop_front()
+    }
+
+    /// GRE's own numbers see to it.
+    fn needs_order(&self) -> bool {
+        false
     }
 
     fn options(&self) -> Vec<String> {

@@ -82,6 +82,11 @@ impl Encryption {
         !matches!(self.state, State::Off)
     }
 
+    /// Whether it has been agreed on.
+    pub(super) fn is_agreed(&self) -> bool {
+        matches!(self.state, State::Agreed(..))
+    }
+
     /// What was agreed on, in words.
     pub(super) fn words(&self) -> &str {
         match &self.state {
@@ -153,6 +158,17 @@ impl Encryption {
         negotiation.receive(&packet, rng, now, &mut steps);
         self.settle(steps, link);
         Taken::Yes
+    }
+
+    /// The client has sent something encrypted: it is open, and its acknowledgement was lost.
+    pub(super) fn peer_is_open(&mut self, link: &Link, now: Instant) {
+        if let State::Negotiating(negotiation) = &mut self.state
+            && negotiation.options.agreed().is_some()
+        {
+            let mut steps = Vec::new();
+            negotiation.peer_is_open(now, &mut steps);
+            self.settle(steps, link);
+        }
     }
 
     /// LCP may say that the client knows nothing of CCP (RFC 1661 §5.7).

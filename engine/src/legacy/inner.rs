@@ -57,6 +57,7 @@ impl Inner {
                 Outcome::Send(frame) => self.outputs.push_back(CarrierOutput::Send(frame)),
                 Outcome::Agreed(how, words) => {
                     self.tell(&Told::Agreed { tunnel: self.tunnel, words });
+                    self.outputs.push_back(CarrierOutput::Reorder);
                     self.veil(Some(Box::new(Cover { mppe: Mppe::new(how) })));
                 }
                 // ESP protects the call; whether that is enough is for the client to say.
@@ -85,6 +86,11 @@ impl Companion for Inner {
             self.settle();
             return taken;
         }
+        if protocol == COMPRESSED {
+            self.encryption.peer_is_open(link, now);
+            self.settle();
+            return Taken::Yes;
+        }
         if protocol == Protocol::Lcp && link.is_authenticated() {
             self.encryption.on_lcp(payload);
             self.settle();
@@ -111,6 +117,11 @@ impl Companion for Inner {
 
     fn poll_output(&mut self) -> Option<CarrierOutput> {
         self.outputs.pop_front()
+    }
+
+    /// Keys change with each packet, and a late one would be read with another's (RFC 3078 §1).
+    fn needs_order(&self) -> bool {
+        self.encryption.is_agreed()
     }
 
     fn options(&self) -> Vec<String> {

@@ -13,6 +13,10 @@ use wire::ppp::{Packet, Protocol, decode_frame, encode_frame};
 
 /// A Reset-Request is sent again after this.
 const RESET_AGAIN: Duration = Duration::from_millis(200);
+/// That a client is open before we are is told again after this.
+const EARLY_AGAIN: Duration = Duration::from_millis(100);
+/// Notes of this worker's own that may wait.
+const MOST_NOTES: usize = 1024;
 const IPV4: u16 = 0x0021;
 const IPV6: u16 = 0x0057;
 
@@ -62,6 +66,7 @@ struct Line {
     gre: Option<Gre>,
     protection: Protection,
     reset_due: Instant,
+    early_due: Instant,
 }
 
 /// What PPTP's own thread does with packets.
@@ -144,6 +149,7 @@ impl Worker {
             gre: None,
             protection: Protection::Undecided,
             reset_due: Instant::default(),
+            early_due: Instant::default(),
         })
     }
 
@@ -217,6 +223,12 @@ impl Worker {
             },
             (COMPRESSED, Protection::Undecided | Protection::Plain) => {
                 totals.undecrypted += 1;
+                // The frame cannot be read yet, but that there was one tells that the client is open.
+                if now.reached(line.early_due) && self.notes.len() < MOST_NOTES {
+                    line.early_due = now.after(EARLY_AGAIN);
+                    let ppp = encode_frame(COMPRESSED, &[]);
+                    self.notes.push_back(Note::Frame { client: line.client, ppp });
+                }
                 return;
             }
             (Protocol::Ipv4 | Protocol::Ipv6, Protection::Undecided | Protection::Protected(_)) => {

@@ -9,6 +9,11 @@ use wire::ppp::{Protocol, decode_frame, encode_frame};
 impl Peer {
     /// The PPP frame in a packet of the server that this client has not been given; nothing if it is something else.
     pub fn read_frame(&mut self, packet: &Outer) -> Option<(Protocol, Vec<u8>)> {
+        self.read_data(packet).map(|(_, protocol, payload)| (protocol, payload))
+    }
+
+    /// The same, and the number of its data message if it has one.
+    pub fn read_data(&mut self, packet: &Outer) -> Option<(Option<u16>, Protocol, Vec<u8>)> {
         let is_ours = packet.to.ip() == self.address && packet.is_esp();
         let datagram = self.esp.open(&packet.bytes).filter(|_| is_ours)?;
         let (header, payload) = Header::decode(datagram.get(8..)?).ok()?;
@@ -16,7 +21,7 @@ impl Peer {
             return None;
         }
         let (protocol, payload) = decode_frame(payload).ok()?;
-        Some((protocol, payload.to_vec()))
+        Some((header.ns, protocol, payload.to_vec()))
     }
 
     /// What MS-CHAPv2 leaves both sides with (RFC 3079 §3).

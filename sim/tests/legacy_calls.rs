@@ -6,6 +6,7 @@ use core::net::Ipv4Addr;
 use core::time::Duration;
 use sim::legacy::{Exchange, config};
 use sim::peer::legacy::{Manner, STATELESS};
+use std::collections::BTreeSet;
 use wire::legacy::ccp::Bits;
 use wire::legacy::pptp::{Message, VERSION};
 
@@ -199,6 +200,37 @@ fn both_kinds_of_client_share_pool_users_and_numbers() {
     let screen = x.ask("show status pptp");
     for word in ["Control Connection: 2, Call: 1", "TUNNEL[11] Call Information", "User: second", "GRE Received: "] {
         assert!(screen.contains(word), "{word}: {screen}");
+    }
+}
+
+#[test]
+fn one_client_behind_a_nat_and_two_without_are_served_at_once_whichever_kind_it_is() {
+    for natted in 0..3 {
+        let mut x = exchange(&["pp auth username third Third-3"], &[]);
+        let nat = x.world.add_nat();
+        let l2tp = |user: &str, password: &str| sim::Manner {
+            user: user.into(),
+            password: password.into(),
+            ..sim::Manner::default()
+        };
+        let two = [l2tp("vpnuser", "vpn-Passw0rd"), l2tp("second", "Second-2")];
+        let mut add =
+            |at: usize, manner| if at == natted { x.world.add_behind(nat, manner) } else { x.world.add(manner) };
+        let two: Vec<usize> = two.into_iter().enumerate().map(|(at, manner)| add(at, manner)).collect();
+        let manner = Manner { user: "third".into(), password: "Third-3".into(), ..Manner::default() };
+        let core::net::IpAddr::V4(outside) = x.world.nat(nat).outside() else { panic!("IPv4") };
+        let pptp = if natted == 2 { x.add_at(manner, outside) } else { x.add(manner) };
+        two.iter().for_each(|who| x.world.connect(*who));
+        x.connect(pptp);
+        assert!(x.reaches(pptp) && two.iter().all(|who| x.world.reaches(*who)), "{natted}");
+        let inside: BTreeSet<Ipv4Addr> =
+            two.iter().filter_map(|who| x.world.peers[*who].inside()).chain(x.clients[pptp].inside()).collect();
+        assert_eq!(inside.len(), 3, "{natted}");
+        let pool = |address: &Ipv4Addr| address.octets()[..3] == [192, 168, 100] && address.octets()[3] >= 200;
+        assert!(inside.iter().all(pool), "{inside:?}");
+        let screen = x.ask("show status pp anonymous");
+        let listed = ["PP[ANONYMOUS01]:", "PP[ANONYMOUS02]:", "PP[ANONYMOUS03]:"];
+        assert!(listed.iter().all(|name| screen.contains(name)), "{screen}");
     }
 }
 

@@ -10,6 +10,8 @@ pub enum Request {
     ShowStatusPp,
     /// `show ipsec sa`: every ISAKMP and IPsec SA.
     ShowIpsecSa,
+    /// `show status fastpath`: what carries packets, how many at a time, and what went no further.
+    ShowStatusFastpath,
     /// `show config`: the running configuration.
     ShowConfig,
     /// `disconnect …`: end sessions by hand.

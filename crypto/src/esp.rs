@@ -26,6 +26,9 @@ const HEADER: usize = 8;
 /// The octets of pad length and next header.
 const TRAILER: usize = 2;
 
+/// How many packets of one length are opened together.
+const EVEN: usize = 16;
+
 /// The octets of keystream [`Ivs`] makes at a time.
 const REFILL: usize = 4096;
 
@@ -394,7 +397,9 @@ pub fn open_with(units: Units, batch: &mut [Open<'_>]) {
 /// Opens a batch, `N` packets at a time where kernels can.
 fn open_some<const N: usize>(units: Units, batch: &mut [Open<'_>]) {
     let many = units.level() > Level::Portable;
-    for batch in batch.chunks_mut(N) {
+    // Packets of one length fill the lanes by themselves, and a few are still near when they are decrypted.
+    let even = batch.iter().zip(batch.iter().skip(1)).all(|(a, b)| a.packet.len() == b.packet.len());
+    for batch in batch.chunks_mut(if even { N.min(EVEN) } else { N }) {
         let mut authenticators = lanes::Authenticators::<N>::new();
         for (slot, item) in batch.iter_mut().enumerate() {
             item.result = measure(item);

@@ -10,6 +10,7 @@ use core::time::Duration;
 const HELP: &str = "\
 show status l2tp            every tunnel and its session
 show status pp anonymous    who is connected: user, addresses, since when, octets
+show status fastpath        what carries packets, and why some were dropped
 show ipsec sa               every ISAKMP and IPsec SA
 show config                 the running configuration
 disconnect anonymousN       end one session (disconnect anonymous, disconnect all: every one)

@@ -1,7 +1,9 @@
 //! The control thread: wait, one input to the engine, all its outputs.
 
+use crate::ahead::Ahead;
 use crate::clock;
 use crate::compute::{self, Pool, Weight};
+use crate::fastpath;
 use crate::host::Host;
 use crate::log::Log;
 use crate::ports;
@@ -12,6 +14,8 @@ use crate::tun::{self, Tun};
 use crate::udp::{self, Inbox, Outgoing, Segmentation, Sender, Udp};
 use crate::wake::{Alarm, Wake};
 use crate::worker::{self, Done, Links, Order, Report};
+use command::Language;
+use crypto::Secret;
 use engine::event::Level;
 use engine::ike::{Computed, Endpoint, Job};
 use engine::path::Update;
@@ -103,12 +107,15 @@ fn serve(setup: Setup, log: &Log, signals: Signals) -> Result<(), Failure> {
     let worker = worker::start(data, links, &alarm).map_err(trouble)?;
     let (done, computed) = channel();
     let ring = bell.clone();
-    let pool = Pool::start(compute::threads(), &alarm, move |job: Job| {
-        if done.send(job.run()).is_ok() {
+    let ahead = Arc::new(Ahead::new());
+    let pairs = ahead.clone();
+    let work = move |job: Job| {
+        let pair = pairs.take(job.group);
+        if done.send(job.run(pair)).is_ok() {
             ring.ring();
         }
-    })
-    .map_err(trouble)?;
+    };
+    let pool = Pool::start(compute::threads(), &alarm, work, move || ahead.make(entropy)).map_err(trouble)?;
     let (door, asks) = open_door(&socket_path, &alarm, bell.clone())?;
 
     let engine = Engine::new(config.clone(), seed()?);
@@ -284,6 +291,11 @@ impl Control {
             self.input(Input::Computed(computed), now);
         }
         while let Ok(ask) = self.asks.try_recv() {
+            if ask.request == command::Request::ShowStatusFastpath {
+                // The operator may have gone away.
+                let _ = ask.answer.try_send(self.fastpath());
+                continue;
+            }
             self.input(Input::Request(ask.request), now);
             // The operator may have gone away.
             let _ = ask.answer.try_send(verdict(std::mem::take(&mut self.replies)));
@@ -352,6 +364,17 @@ impl Control {
         self.order(Order::Barrier(done));
         self.worker_bell.ring();
         let _ = wait.recv_timeout(BARRIER);
+    }
+
+    /// The screen of what the data thread has done.
+    fn fastpath(&self) -> Result<String, String> {
+        let (told, wait) = sync_channel(1);
+        self.order(Order::Tell(told));
+        self.worker_bell.ring();
+        let done =
+            wait.recv_timeout(BARRIER).map_err(|_| "the data thread is too busy to answer; ask again".to_owned())?;
+        let language = if self.config.console.japanese { Language::Japanese } else { Language::English };
+        Ok(fastpath::screen(&done, language))
     }
 
     fn send(&mut self, endpoint: Endpoint, bytes: Vec<u8>, now: Instant) {
@@ -546,6 +569,13 @@ fn speaks_ipv6(config: &command::Config) -> bool {
     let all = std::iter::once(&config.anonymous).chain(config.pps.values());
     all.filter(|pp| pp.enabled && pp.ipv6cp)
         .any(|pp| pp.prefix_pool.is_some() || pp.users.iter().any(|user| user.prefix.is_some()))
+}
+
+/// What a key pair is made from.
+fn entropy() -> Option<Secret<[u8; 64]>> {
+    let mut entropy = Secret::new([0; 64]);
+    getrandom::fill(entropy.expose_mut()).ok()?;
+    Some(entropy)
 }
 
 fn seed() -> Result<[u8; 32], Failure> {

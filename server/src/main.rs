@@ -1,11 +1,13 @@
 //! Sekisho, an L2TP/IPsec remote-access VPN server: what was asked for, and who does it.
 
+mod ahead;
 mod args;
 mod check;
 mod clock;
 mod compute;
 mod console;
 mod control;
+mod fastpath;
 mod firewall;
 mod host;
 mod journal;

@@ -9,6 +9,8 @@ pub(crate) const ROWS: &[Row] = &[
         .help("every L2TP tunnel and its session", "L2TPの状態を表示する"),
     Row::ask("show status pp", &[must("N", Kind::Choice(&["anonymous"]))], |_| Request::ShowStatusPp)
         .help("who is on", "PPの状態を表示する"),
+    Row::ask("show status fastpath", &[], |_| Request::ShowStatusFastpath)
+        .help("what carries packets, and why some were dropped", "データ転送の方式と破棄の理由を表示する"),
     Row::ask("show ipsec sa", &[], |_| Request::ShowIpsecSa).help("every ISAKMP and IPsec SA", "SAの状態を表示する"),
     Row::ask("show config", &[], |_| Request::ShowConfig).help("the running configuration", "設定を表示する"),
     Row::ask("disconnect", &[must("WHICH", Kind::Session)], |v| {

@@ -17,7 +17,7 @@ pub(super) struct Chains<const L: usize>(pub(super) [[u32; L]; 8]);
 impl<const L: usize> Chains<L> {
     pub(super) const ZERO: Self = Self([[0; L]; 8]);
 
-    fn set(&mut self, lane: usize, words: &[u32; 8]) {
+    pub(super) fn set(&mut self, lane: usize, words: &[u32; 8]) {
         for (row, word) in self.0.iter_mut().zip(words) {
             if let Some(to) = row.get_mut(lane) {
                 *to = *word;
@@ -25,7 +25,7 @@ impl<const L: usize> Chains<L> {
         }
     }
 
-    fn get(&self, lane: usize) -> [u32; 8] {
+    pub(super) fn get(&self, lane: usize) -> [u32; 8] {
         let mut words = [0; 8];
         for (row, word) in self.0.iter().zip(&mut words) {
             *word = row.get(lane).copied().unwrap_or_default();
@@ -113,8 +113,12 @@ fn close(digest: Digest, octets: &[u8], total: usize, tail: &mut [Block; 2]) -> 
     *tail = [[0; BLOCK]; 2];
     let bits = digest.length_field(total as u64 * 8);
     let flat = tail.as_flattened_mut();
-    if let Some(to) = flat.get_mut(..octets.len()) {
-        to.copy_from_slice(octets);
+    // Word by word: the octets are few, and a call for each packet costs more than it copies.
+    let (words, rest) = octets.as_chunks::<8>();
+    let (to_words, _) = flat.as_chunks_mut::<8>();
+    to_words.iter_mut().zip(words).for_each(|(to, word)| *to = *word);
+    if let Some(to) = flat.get_mut(8 * words.len()..) {
+        to.iter_mut().zip(rest).for_each(|(to, octet)| *to = *octet);
     }
     if let Some(mark) = flat.get_mut(octets.len()) {
         *mark = 0x80;

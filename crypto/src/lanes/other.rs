@@ -32,6 +32,7 @@ unit!(AesNi {
 unit!(Vaes256 {
     encrypt(Rounds, &Table<16>, &mut Lanes<'_, 16>, usize);
     decrypt(&Schedule, &cbc::Block, &mut [cbc::Block]);
+    stitch_sha1(Rounds, &Table<8>, &mut [Lane<'_>; 8]);
 });
 unit!(Vaes512 {
     encrypt(Rounds, &Table<16>, &mut Lanes<'_, 16>, usize);

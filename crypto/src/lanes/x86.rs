@@ -127,6 +127,13 @@ impl Vaes256 {
         unsafe { rounds!(rounds, encrypt(table, lanes, blocks)) }
     }
 
+    /// Goes as many steps with each lane as the shortest has left: AES-CBC of what follows the octets that SHA-1 takes.
+    pub(super) fn stitch_sha1(self, rounds: Rounds, table: &Table<8>, lanes: &mut [Lane<'_>; 8]) {
+        use avx2::stitch_sha1;
+        // SAFETY: the processor has the instructions, as `self` proves.
+        unsafe { rounds!(rounds, stitch_sha1(table, lanes)) }
+    }
+
     pub(super) fn decrypt(self, schedule: &Schedule, iv: &cbc::Block, blocks: &mut [cbc::Block]) {
         use avx2::decrypt;
         // SAFETY: the processor has the instructions, as `self` proves.

@@ -1,13 +1,15 @@
-//! Eight messages at once in AVX2 registers: MD5, SHA-1 and SHA-256; and AES-CBC of sixteen with VAES on 256 bits.
+//! Eight messages at once in AVX2 registers: MD5, SHA-1 and SHA-256; AES-CBC of sixteen with VAES on 256 bits; and both
+//! of eight, one filling the other's waits.
 
 use core::arch::x86_64::*;
 
 use super::super::cbc::{self, Lanes, Schedule, Table};
 use super::super::hmac::{Block, Chains};
+use super::super::stitch::{FIRST, Lane};
 use super::wide::{
     self, kernels, md5_four, md5_round, md5_sixteen, sha1_five, sha1_round, sha1_twenty, sha256_eight, sha256_round,
 };
-use super::{SPARE, starts};
+use super::{SPARE, number, starts};
 
 type Vector = __m256i;
 
@@ -229,5 +231,109 @@ fn decrypt_sixteen<const R: usize>(keys: &[u128; 15], before: cbc::Block, blocks
         let clear = _mm256_aesdeclast_epi128(state[pair], xor(key, chain[pair]));
         // SAFETY: 32 octets may be written there, and the instruction asks for no alignment.
         unsafe { _mm256_storeu_si256(to.as_mut_ptr().cast(), clear) };
+    }
+}
+
+/// One block of AES-CBC with `R` rounds of each of eight packets, `FIRST` and `from` octets after the places given.
+///
+/// # Safety
+/// There are 16 octets to read and write.
+#[inline]
+#[target_feature(enable = "avx2,vaes")]
+unsafe fn encrypt_eight<const R: usize>(table: &Table<8>, state: &mut [Vector; 4], at: &[*mut u8; 8], from: usize) {
+    for pair in 0..4 {
+        let [low, high] = [at[2 * pair], at[2 * pair + 1]].map(|at| at.wrapping_add(FIRST + from).cast::<__m128i>());
+        // SAFETY: the caller's promise; the instructions ask for no alignment.
+        let text = unsafe {
+            _mm256_inserti128_si256::<1>(_mm256_castsi128_si256(_mm_loadu_si128(low)), _mm_loadu_si128(high))
+        };
+        state[pair] = xor(xor(text, two(&table.0[0][2 * pair..])), state[pair]);
+    }
+    for round in 1..R {
+        for pair in 0..4 {
+            state[pair] = _mm256_aesenc_epi128(state[pair], two(&table.0[round][2 * pair..]));
+        }
+    }
+    for pair in 0..4 {
+        let [low, high] = [at[2 * pair], at[2 * pair + 1]].map(|at| at.wrapping_add(FIRST + from).cast::<__m128i>());
+        state[pair] = _mm256_aesenclast_epi128(state[pair], two(&table.0[R][2 * pair..]));
+        // SAFETY: the caller's promise; the instructions ask for no alignment.
+        unsafe {
+            _mm_storeu_si128(low, _mm256_castsi256_si128(state[pair]));
+            _mm_storeu_si128(high, _mm256_extracti128_si256::<1>(state[pair]));
+        }
+    }
+}
+
+/// AES-CBC with `R` rounds and SHA-1 of eight packets: a step hashes 64 octets of each, and encrypts the 64 that begin
+/// `FIRST` octets after them, a block between each twenty rounds of the hash.
+#[target_feature(enable = "avx2,vaes")]
+pub(super) fn stitch_sha1<const R: usize>(table: &Table<8>, lanes: &mut [Lane<'_>; 8]) {
+    let mut steps = usize::MAX;
+    let mut chains = Chains::<8>::ZERO;
+    let mut state = [_mm256_setzero_si256(); 4];
+    let mut at = [core::ptr::null_mut::<u8>(); 8];
+    for i in 0..8 {
+        let lane = &mut lanes[i];
+        steps = steps.min(lane.steps_left());
+        chains.set(i, &lane.hash);
+        at[i] = lane.message.as_mut_ptr().wrapping_add(64 * lane.steps);
+    }
+    for pair in 0..4 {
+        state[pair] = two(&[lanes[2 * pair].chain, lanes[2 * pair + 1].chain]);
+    }
+    let [h0, h1, h2, h3, h4, ..] = &mut chains.0;
+    let (mut a, mut b, mut c, mut d, mut e) = (load(h0), load(h1), load(h2), load(h3), load(h4));
+    for _ in 0..steps {
+        let mut w = {
+            let mut texts: [&[Block]; 8] = [&[]; 8];
+            for i in 0..8 {
+                // SAFETY: `steps_left` tells that there are as many times 64 octets. The reference is used for loads
+                // only that are over before those after it are written.
+                texts[i] = core::slice::from_ref(unsafe { &*at[i].cast() });
+            }
+            words(&texts, 0)
+        };
+        for word in &mut w {
+            *word = swap_octets(*word);
+        }
+        let before = (a, b, c, d, e);
+        let k = splat(0x5a82_7999);
+        sha1_twenty!(0, choose, k, w, a b c d e);
+        // SAFETY: `steps_left` tells that there are `FIRST` and as many times 64 octets; this is so of the next three.
+        unsafe { encrypt_eight::<R>(table, &mut state, &at, 0) };
+        let k = splat(0x6ed9_eba1);
+        sha1_twenty!(20, xor3, k, w, a b c d e);
+        // SAFETY: as above.
+        unsafe { encrypt_eight::<R>(table, &mut state, &at, 16) };
+        let k = splat(0x8f1b_bcdc);
+        sha1_twenty!(40, majority, k, w, a b c d e);
+        // SAFETY: as above.
+        unsafe { encrypt_eight::<R>(table, &mut state, &at, 32) };
+        let k = splat(0xca62_c1d6);
+        sha1_twenty!(60, xor3, k, w, a b c d e);
+        // SAFETY: as above.
+        unsafe { encrypt_eight::<R>(table, &mut state, &at, 48) };
+        a = add(a, before.0);
+        b = add(b, before.1);
+        c = add(c, before.2);
+        d = add(d, before.3);
+        e = add(e, before.4);
+        for i in 0..8 {
+            at[i] = at[i].wrapping_add(64);
+        }
+    }
+    store(h0, a);
+    store(h1, b);
+    store(h2, c);
+    store(h3, d);
+    store(h4, e);
+    for i in 0..8 {
+        lanes[i].hash = chains.get(i);
+        lanes[i].steps += steps;
+    }
+    for pair in 0..4 {
+        lanes[2 * pair].chain = number(_mm256_castsi256_si128(state[pair]));
+        lanes[2 * pair + 1].chain = number(_mm256_extracti128_si256::<1>(state[pair]));
     }
 }

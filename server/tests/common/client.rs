@@ -99,6 +99,15 @@ impl Client {
         }
     }
 
+    /// Seals an IP packet, and hands over what would be sent instead of sending it.
+    pub(crate) fn seal(&mut self, packet: &[u8], mut each: impl FnMut(Outer)) {
+        let now = self.now();
+        self.peer.send_ip(packet, now);
+        while let Some(outer) = self.peer.poll_transmit() {
+            each(outer);
+        }
+    }
+
     /// Sends a numbered datagram of `size` octets through the tunnel to an echo.
     pub(crate) fn ask(&mut self, echo: SocketAddrV4, size: usize) -> u64 {
         self.asked += 1;

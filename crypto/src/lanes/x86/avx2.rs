@@ -108,10 +108,12 @@ fn words(at: &[&[Block]; 8], block: usize) -> [Vector; 16] {
     let mut out = [zero; 16];
     for half in 0..2 {
         let mut rows = [zero; 8];
+        // No closure here: it would be a function without the features, and called for every row.
         for (row, lane) in rows.iter_mut().zip(at) {
-            if let Some(octets) = lane.get(block).and_then(|block| block.get(32 * half..32 * half + 32)) {
-                // SAFETY: 32 octets may be read there, and the instruction asks for no alignment.
-                *row = unsafe { _mm256_loadu_si256(octets.as_ptr().cast()) };
+            if let Some(octets) = lane.get(block) {
+                // SAFETY: a block has 64 octets, of which this is the first or the second half, and the instruction
+                // asks for no alignment.
+                *row = unsafe { _mm256_loadu_si256(octets.as_ptr().add(32 * half).cast()) };
             }
         }
         let mut pairs = [zero; 8];

@@ -669,7 +669,7 @@ mod tests {
                 "Insufficient or too many parameters: \"off\" is too much; write ipsec use on|off",
             ),
             ("ipsec ike", 1, 7, "ike", "Insufficient or too many parameters: ipsec ike must be followed by"),
-            ("show stat", 1, 6, "stat", "show stat must be followed by l2tp, pp, pptp, tunnel or user"),
+            ("show stat", 1, 6, "stat", "show stat must be followed by fastpath, l2tp, pp, pptp, tunnel or user"),
             ("ip", 1, 1, "ip", "Insufficient or too many parameters: ip must be followed by"),
             ("i", 1, 1, "i", "Invalid command name: \"i\" may mean igmp, ip, ipsec, ipv6 or isdn; write more of it"),
             ("no", 1, 1, "no", "no must be followed by a command"),

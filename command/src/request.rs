@@ -25,6 +25,8 @@ pub enum Request {
     },
     /// `show status WORD`: the screen of a room of its own.
     ShowStatusOf(&'static str),
+    /// `show status fastpath`: what carries packets, how many at a time, and what went no further.
+    ShowStatusFastpath,
     /// `show config`: the running configuration.
     ShowConfig(Part),
     /// `show log [reverse]`, `less log`: what has happened.
@@ -84,6 +86,7 @@ impl Request {
             | Self::ShowStatusTunnel(_)
             | Self::ShowStatusUser
             | Self::ShowStatusOf(_)
+            | Self::ShowStatusFastpath
             | Self::ShowIpsecSa
             | Self::ShowIpsecSaGateway { .. }
             | Self::ShowConfig(_)

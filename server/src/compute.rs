@@ -67,7 +67,14 @@ pub(crate) struct Pool<J> {
 
 impl<J: Send + 'static> Pool<J> {
     /// Starts `threads` threads that call `work` on each job; `work` hands the result on by itself.
-    pub(crate) fn start(threads: usize, alarm: &Alarm, work: impl Fn(J) + Send + Sync + 'static) -> io::Result<Self> {
+    ///
+    /// While there is no job they call `idle`, a short piece of work at a time, until it says that there is none.
+    pub(crate) fn start(
+        threads: usize,
+        alarm: &Alarm,
+        work: impl Fn(J) + Send + Sync + 'static,
+        idle: impl Fn() -> bool + Send + Sync + 'static,
+    ) -> io::Result<Self> {
         let queue = Queue {
             light: VecDeque::with_capacity(LIGHT),
             heavy: VecDeque::with_capacity(HEAVY),
@@ -76,13 +83,14 @@ impl<J: Send + 'static> Pool<J> {
             stopped: false,
         };
         let shared = Arc::new(Shared { queue: Mutex::new(queue), more: Condvar::new() });
-        let work = Arc::new(work);
+        let (work, idle) = (Arc::new(work), Arc::new(idle));
         let mut pool = Self { shared, threads: Vec::new() };
         for at in 0..threads.max(1) {
-            let (shared, work, watch) = (pool.shared.clone(), work.clone(), alarm.watch("Diffie-Hellman"));
+            let (shared, work, idle) = (pool.shared.clone(), work.clone(), idle.clone());
+            let watch = alarm.watch("Diffie-Hellman");
             let thread = std::thread::Builder::new().name(format!("dh{at}")).spawn(move || {
                 let _watch = watch;
-                run(&shared, &*work);
+                run(&shared, &*work, &*idle);
             })?;
             pool.threads.push(thread);
         }
@@ -120,16 +128,25 @@ impl<J: Send + 'static> Pool<J> {
     }
 }
 
-fn run<J>(shared: &Shared<J>, work: &impl Fn(J)) {
+fn run<J>(shared: &Shared<J>, work: &impl Fn(J), idle: &impl Fn() -> bool) {
     let mut queue = shared.lock();
+    let mut is_idle = false;
     loop {
         if queue.stopped {
             return;
         }
         let Some((job, weight)) = queue.take() else {
-            queue = shared.more.wait(queue).unwrap_or_else(PoisonError::into_inner);
+            if is_idle {
+                queue = shared.more.wait(queue).unwrap_or_else(PoisonError::into_inner);
+                is_idle = false;
+            } else {
+                drop(queue);
+                is_idle = !idle();
+                queue = shared.lock();
+            }
             continue;
         };
+        is_idle = false;
         drop(queue);
         work(job);
         queue = shared.lock();
@@ -159,7 +176,7 @@ mod tests {
     #[test]
     fn every_job_is_done() {
         let (done, results) = mpsc::channel();
-        let pool = Pool::start(3, &alarm(), move |n: u32| done.send(n * 2).unwrap()).unwrap();
+        let pool = Pool::start(3, &alarm(), move |n: u32| done.send(n * 2).unwrap(), || false).unwrap();
         for n in 0..100 {
             pool.offer(n, if n % 10 == 0 { Weight::Heavy } else { Weight::Light }).unwrap();
         }
@@ -173,11 +190,32 @@ mod tests {
     fn a_full_queue_gives_the_job_back_and_heavy_ones_do_not_fill_it_for_light_ones() {
         let (go, gate) = mpsc::channel::<()>();
         let gate = Mutex::new(gate);
-        let pool = Pool::start(1, &alarm(), move |_: usize| assert!(gate.lock().unwrap().recv().is_err())).unwrap();
+        let wait = move |_: usize| assert!(gate.lock().unwrap().recv().is_err());
+        let pool = Pool::start(1, &alarm(), wait, || false).unwrap();
         let taken = (0..100).filter(|n| pool.offer(*n, Weight::Heavy).is_ok()).count();
         assert!((HEAVY..=HEAVY + 1).contains(&taken), "{taken}");
         assert_eq!(pool.offer(7, Weight::Light), Ok(()));
         drop(go);
+        pool.stop();
+    }
+
+    #[test]
+    fn idle_time_is_used_until_there_is_nothing_to_do_and_no_job_waits_for_it() {
+        let (done, results) = mpsc::channel();
+        let (told, pieces) = mpsc::channel();
+        let left = Mutex::new(5);
+        let idle = move || {
+            let mut left = left.lock().unwrap();
+            *left = i32::max(*left - 1, -1);
+            told.send(*left >= 0).unwrap();
+            *left >= 0
+        };
+        let pool = Pool::start(1, &alarm(), move |n: u32| done.send(n).unwrap(), idle).unwrap();
+        assert_eq!(pieces.iter().take(6).collect::<Vec<_>>(), [true, true, true, true, true, false]);
+        pool.offer(7, Weight::Light).unwrap();
+        assert_eq!(results.recv(), Ok(7));
+        // A job may have left something to do.
+        assert_eq!(pieces.recv(), Ok(false));
         pool.stop();
     }
 

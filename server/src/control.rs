@@ -1,5 +1,6 @@
 //! The control thread: wait, one input to the engine, all its outputs.
 
+use crate::ahead::Ahead;
 use crate::aside::{self, Aside};
 use crate::check;
 use crate::clock;
@@ -15,6 +16,8 @@ use crate::tun::{self, Tun};
 use crate::udp::{Family, Inbox, Outgoing, Segmentation, Sender, Udp};
 use crate::wake::{Alarm, Wake};
 use crate::worker::{self, Done, Links, Order, Report};
+use command::Request;
+use crypto::Secret;
 use engine::event::Level;
 use engine::ike::{Computed, Endpoint, Job};
 use engine::path::Update;
@@ -109,12 +112,16 @@ fn serve(setup: Setup, log: &Log, signals: Signals) -> Result<(), Failure> {
     let worker = worker::start(data, links, &alarm).map_err(trouble)?;
     let (done, computed) = channel();
     let ring = bell.clone();
-    let pool = Pool::start(compute::threads(), &alarm, move |job: Job| {
-        if done.send(job.run()).is_ok() {
+    let ahead = Arc::new(Ahead::new());
+    let pairs = ahead.clone();
+    let work = move |job: Job| {
+        let pair = pairs.take(job.group);
+        if done.send(job.run(pair)).is_ok() {
             ring.ring();
         }
-    })
-    .map_err(trouble)?;
+    };
+    let pool = Pool::start(compute::threads(), &alarm, work, move || ahead.make(entropy)).map_err(trouble)?;
+
     let (errands, asked) = sync_channel(ERRANDS);
     let desk = Arc::new(Desk::new(config.clone(), config_path, log.clone(), errands, bell.clone()));
     let door = open_door(&socket_path, &alarm, desk.clone())?;
@@ -320,6 +327,7 @@ impl Control {
         }
         while let Ok(errand) = self.asked.try_recv() {
             let answer = match errand.what {
+                What::Request(Request::ShowStatusFastpath, _) => Answer::FastPath(self.done_so_far().map(Box::new)),
                 What::Request(request, selected) => {
                     self.input(Input::Request(request, selected), now);
                     self.reply.take().map_or(Answer::Configured, Answer::Reply)
@@ -426,6 +434,14 @@ impl Control {
         self.order(Order::Barrier(done));
         self.worker_bell.ring();
         let _ = wait.recv_timeout(BARRIER);
+    }
+
+    /// What the data thread has done; nothing if it is too busy to say.
+    fn done_so_far(&self) -> Option<Done> {
+        let (told, wait) = sync_channel(1);
+        self.order(Order::Tell(told));
+        self.worker_bell.ring();
+        wait.recv_timeout(BARRIER).ok()
     }
 
     fn send(&mut self, endpoint: Endpoint, bytes: Vec<u8>, now: Instant) {
@@ -628,6 +644,13 @@ fn speaks_ipv6(config: &command::Config) -> bool {
     let all = std::iter::once(&config.anonymous).chain(config.pps.values());
     all.filter(|pp| pp.enabled && pp.ipv6cp)
         .any(|pp| pp.prefix_pool.is_some() || pp.users.iter().any(|user| user.prefix.is_some()))
+}
+
+/// What a key pair is made from.
+fn entropy() -> Option<Secret<[u8; 64]>> {
+    let mut entropy = Secret::new([0; 64]);
+    getrandom::fill(entropy.expose_mut()).ok()?;
+    Some(entropy)
 }
 
 fn seed() -> Result<[u8; 32], Failure> {

@@ -1,5 +1,6 @@
 //! Sekisho, an L2TP/IPsec remote-access VPN server: what was asked for, and who does it.
 
+mod ahead;
 mod args;
 mod aside;
 mod check;
@@ -7,6 +8,7 @@ mod clock;
 mod compute;
 mod console;
 mod control;
+mod fastpath;
 mod firewall;
 mod host;
 mod journal;

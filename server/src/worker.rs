@@ -2,6 +2,7 @@
 
 use crate::aside::{Aside, Happened};
 use crate::clock;
+use crate::fastpath::Batches;
 use crate::raw::RawEsp;
 use crate::tun::{LARGEST_READ, Tun};
 use crate::udp::{BATCH, DATAGRAM, Datagram, Family, Inbox, Outgoing, Segmentation, Sender, Sent, Udp};
@@ -47,6 +48,8 @@ pub(crate) enum Order {
     Update(Box<Update>),
     /// Answer when everything ordered before has been done.
     Barrier(SyncSender<()>),
+    /// Tell what has been done so far.
+    Tell(SyncSender<Done>),
     /// Do what has been ordered before, then end.
     Stop,
 }
@@ -89,7 +92,7 @@ pub(crate) struct Links {
     pub(crate) aside: Option<Aside>,
 }
 
-/// What a data thread has done, told at its end.
+/// What a data thread has done, told at its end and when it is asked.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Done {
     /// The data path's sums.
@@ -105,6 +108,16 @@ pub(crate) struct Done {
     pub(crate) lost: u64,
     /// Packets that the TUN did not take.
     pub(crate) unwritten: u64,
+    /// Whether the TUN takes and gives super-packets of UDP.
+    pub(crate) segments_udp: bool,
+    /// Datagrams received on port 4500.
+    pub(crate) received_udp: Batches,
+    /// Packets received as IP protocol 50.
+    pub(crate) received_raw: Batches,
+    /// Packets written to the TUN.
+    pub(crate) written: Batches,
+    /// Packets read from the TUN.
+    pub(crate) read: Batches,
 }
 
 /// Starts the thread.
@@ -211,11 +224,18 @@ impl DataThread {
             self.write_replies();
             self.report_notes();
         }
-        self.done.totals = self.worker.totals();
-        self.done.udp = self.udp_sender.sent();
-        self.done.raw = self.raw_sender.sent();
-        self.done.raw6 = self.raw6_sender.sent();
-        self.done
+        self.done_so_far()
+    }
+
+    fn done_so_far(&self) -> Done {
+        Done {
+            totals: self.worker.totals(),
+            udp: self.udp_sender.sent(),
+            raw: self.raw_sender.sent(),
+            raw6: self.raw6_sender.sent(),
+            segments_udp: self.links.tun.segments_udp(),
+            ..self.done.clone()
+        }
     }
 
     fn wait(&self) -> Ready {
@@ -261,6 +281,10 @@ impl DataThread {
                     // Who asked may have stopped waiting.
                     let _ = done.try_send(());
                 }
+                Ok(Order::Tell(told)) => {
+                    // Who asked may have stopped waiting.
+                    let _ = told.try_send(self.done_so_far());
+                }
                 Ok(Order::Stop) => next = Next::Stop,
                 Err(_) => break,
             }
@@ -278,8 +302,13 @@ impl DataThread {
         };
         let Some(received) = socket.map(|socket| self.inbox.receive(socket)) else { return Next::GoOn };
         // What cannot be received is lost like anything on a network.
-        if received.unwrap_or(0) == 0 {
+        let received = received.unwrap_or(0);
+        if received == 0 {
             return Next::GoOn;
+        }
+        match link {
+            Link::Udp => self.done.received_udp.add(received),
+            Link::Raw | Link::Raw6 => self.done.received_raw.add(received),
         }
         // Orders come after receiving and before opening: what a packet depends on was ordered before it was caused.
         let next = self.obey(now);
@@ -312,6 +341,9 @@ impl DataThread {
         }
         self.worker.inbound(&mut arrivals, now);
         self.coalescer.coalesce(&arrivals);
+        for of in self.coalescer.supers() {
+            self.done.written.add(self.coalescer.pieces(of).len());
+        }
         self.done.unwritten += write_supers(&self.links.tun, &self.coalescer, &arrivals);
         arrivals.clear();
         self.arrivals = emptied(arrivals, |_| None);
@@ -335,7 +367,7 @@ impl DataThread {
                 break;
             }
             // What cannot be understood is counted by the splitter.
-            let _ = self.splitter.split(&self.read[..length], |segment| {
+            let split = self.splitter.split(&self.read[..length], |segment| {
                 let length = segment.len();
                 let Some(slot) = take_slot(&mut free, HEADROOM + length + TAILROOM) else {
                     return false;
@@ -346,6 +378,7 @@ impl DataThread {
                 }
                 written
             });
+            self.done.read.add(split.unwrap_or(0));
         }
         if !departures.is_empty() {
             self.worker.outbound(&mut departures, now);

@@ -26,13 +26,14 @@ const HOMES_OF_UNSAFE: [&str; 11] = [
 ];
 
 /// The crates, and which of ours each may know.
-const ARROWS: [(&str, &[&str]); 6] = [
+const ARROWS: [(&str, &[&str]); 7] = [
     ("wire", &[]),
     ("crypto", &[]),
     ("command", &[]),
     ("engine", &["wire", "crypto", "command"]),
     ("server", &["wire", "crypto", "command", "engine"]),
     ("sim", &["wire", "crypto", "command", "engine"]),
+    ("bench", &["crypto", "engine"]),
 ];
 
 /// The rooms of the engine, and which of its other modules each may know.

@@ -593,7 +593,7 @@ impl World {
                     assert!(self.prefixes.remove(&prefix), "{prefix} was not lent");
                 }
                 Output::Compute(job) => {
-                    let result = job.run();
+                    let result = job.run(None);
                     self.schedule(COMPUTING, Delivery::Computed(result));
                 }
                 Output::Reply(reply) => self.replies.push(reply),

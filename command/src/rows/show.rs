@@ -46,6 +46,8 @@ pub(crate) const ROWS: &[Row] = &[
         })
     })
     .help("the state of tunnels", "トンネルの状態を表示する"),
+    Row::ask("show status fastpath", &[], |_| Request::ShowStatusFastpath)
+        .help("what carries packets, and why some were dropped", "データ転送の方式と破棄の理由を表示する"),
     Row::ask("show status user", &[], |_| Request::ShowStatusUser)
         .help("which operators are on", "ログインしているユーザーを表示する"),
     Row::ask("show ipsec sa", &[], |_| Request::ShowIpsecSa).help("every ISAKMP and IPsec SA", "SAの状態を表示する"),

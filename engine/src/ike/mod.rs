@@ -56,10 +56,11 @@ pub struct Job {
 }
 
 impl Job {
-    /// Does the arithmetic.
+    /// Does the arithmetic, with a key pair that was made before, if there is one; nobody may have had it yet.
     #[must_use]
-    pub fn run(self) -> Computed {
-        let pair = crypto::KeyPair::generate(self.group, self.entropy.expose());
+    pub fn run(self, made: Option<crypto::KeyPair>) -> Computed {
+        let made = made.filter(|pair| pair.group() == self.group);
+        let pair = made.unwrap_or_else(|| crypto::KeyPair::generate(self.group, self.entropy.expose()));
         let shared = pair.shared(&self.peer_public).ok();
         Computed { ticket: self.ticket, public: pair.public().to_vec(), shared }
     }

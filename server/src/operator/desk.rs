@@ -12,9 +12,11 @@ use engine::status::{Reply, Screen};
 use super::screens::{self, Present};
 use super::{store, text_of};
 use crate::check;
+use crate::fastpath;
 use crate::log::Log;
 use crate::netlink::Netlink;
 use crate::wake::Wake;
+use crate::worker::Done;
 
 /// How long an operator waits for the control thread.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -42,6 +44,8 @@ pub(crate) enum What {
 pub(crate) enum Answer {
     Reply(Reply),
     Configured,
+    /// What the data thread has done; nothing if it did not answer in time.
+    FastPath(Option<Box<Done>>),
 }
 
 /// What all operators share.
@@ -211,6 +215,12 @@ impl Desk {
             request => match self.errand(What::Request(request, selected))? {
                 Answer::Reply(reply) => text_of(reply, language, json)?,
                 Answer::Configured => String::new(),
+                Answer::FastPath(Some(done)) if json => screens::json(&fastpath::json(&done)),
+                Answer::FastPath(Some(done)) => fastpath::screen(&done, language),
+                Answer::FastPath(None) => {
+                    let (english, japanese) = fastpath::TOO_BUSY;
+                    return Err(Text::new(english, japanese));
+                }
             },
         };
         Ok(text)
@@ -220,7 +230,9 @@ impl Desk {
     fn calls(&self) -> Result<Screen, Text> {
         match self.errand(What::Request(Request::ShowStatusPp(None), Scope::Global))? {
             Answer::Reply(Reply::Screen(screen)) => Ok(screen),
-            Answer::Reply(Reply::Done(_) | Reply::Refused(_)) | Answer::Configured => Ok(Screen::Pp(vec![])),
+            Answer::Reply(Reply::Done(_) | Reply::Refused(_)) | Answer::Configured | Answer::FastPath(_) => {
+                Ok(Screen::Pp(vec![]))
+            }
         }
     }
 
@@ -234,6 +246,7 @@ impl Desk {
             ("show status pp", Request::ShowStatusPp(None)),
             ("show status tunnel up", Request::ShowStatusTunnel(command::Tunnels::Up)),
             ("show ipsec sa", Request::ShowIpsecSa),
+            ("show status fastpath", Request::ShowStatusFastpath),
             ("show account", Request::ShowAccount(None)),
             ("show ip route", Request::ShowIpRoute),
             ("show arp", Request::ShowArp),

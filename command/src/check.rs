@@ -19,12 +19,8 @@ use finding::Finding;
 
 /// Everything that is wrong between lines; each problem names the line that is nearest to it.
 pub(crate) fn all(config: &Config) -> Vec<Problem> {
-    let open = config
-        .transports
-        .values()
-        .filter(|transport| transport.allows_l2tp())
-        .map(|transport| transport.policy)
-        .collect();
+    let open =
+        config.transports.values().filter(|transport| transport.l2tp).map(|transport| transport.policy).collect();
     let mut check = Check { config, open, templates: BTreeMap::new(), problems: Vec::new() };
     check.templates();
     check.interface(PpRef::Anonymous, &config.anonymous);
@@ -443,7 +439,7 @@ impl Check<'_> {
         match tunnel.encapsulation {
             Encapsulation::L2tp => {}
             Encapsulation::Ipsec => return vec![Finding::NotL2tp],
-            Encapsulation::Other => return Vec::new(),
+            Encapsulation::Other(_) => return Vec::new(),
         }
         if !tunnel.enabled {
             return vec![Finding::Disabled];

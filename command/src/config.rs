@@ -10,7 +10,8 @@ mod ipsec;
 mod pp;
 
 pub use filter::{
-    Addresses, Application, DynamicFilter, Filter, FilterList, FilterTimers, PacketKind, Pattern, SecureFilter, Trigger,
+    Addresses, Application, DynamicFilter, Filter, FilterList, FilterTimers, PacketKind, Pattern, SecureFilter,
+    Trigger, protocol_name,
 };
 pub use ipsec::*;
 pub use pp::*;
@@ -43,8 +44,8 @@ pub struct Config {
     pub ipsec_use: bool,
     /// Whether this side may start key exchange (`ipsec auto refresh`); it has no effect on gateways of unknown address.
     pub auto_refresh: bool,
-    /// How IKE messages are sent again.
-    pub ike_retry: IkeRetry,
+    /// How messages of our own IKE exchanges are sent again, where it is said.
+    pub ike_retry: Option<IkeRetry>,
     /// What IKE writes to the log, for all gateways.
     pub ike_log: BTreeSet<IkeLog>,
     /// Whether each packet of an unknown SPI is told (`ipsec log illegal-spi`).
@@ -98,7 +99,7 @@ impl Default for Config {
             l2tp_service: false,
             ipsec_use: true,
             auto_refresh: false,
-            ike_retry: IkeRetry::default(),
+            ike_retry: None,
             ike_log: BTreeSet::new(),
             log_illegal_spi: false,
             refused: BTreeSet::new(),
@@ -195,8 +196,8 @@ pub enum Encapsulation {
     Ipsec,
     /// L2TPv2 over IPsec in transport mode.
     L2tp,
-    /// Anything else of the router's language; a room of its own may serve it.
-    Other,
+    /// Anything else of the router's language, by its word; a room of its own may serve it.
+    Other(&'static str),
 }
 
 /// L2TP settings of a tunnel.
@@ -261,6 +262,8 @@ pub struct Syslog {
     pub local_address: Option<IpAddr>,
     /// The port that it is sent from.
     pub source_port: u16,
+    /// Whether what operators type is logged.
+    pub commands: bool,
 }
 
 /// The form of a log datagram.
@@ -287,6 +290,7 @@ impl Default for Syslog {
             hostname: None,
             local_address: None,
             source_port: 514,
+            commands: false,
         }
     }
 }
@@ -387,6 +391,8 @@ pub struct L2tpTunnel {
     pub policy: SaPolicy,
     /// Whether an `ipsec transport` for this policy allows UDP from port 1701.
     pub transport: bool,
+    /// The ports that its peers may come from, first and last of each range; none for every port.
+    pub peer_ports: Option<Box<[(u16, u16)]>>,
     /// L2TP settings.
     pub l2tp: L2tp,
     /// Limit of TCP's MSS.
@@ -396,6 +402,11 @@ pub struct L2tpTunnel {
 }
 
 impl Config {
+    /// Whether PP keepalives are logged: the switch of one interface is that of all (`pp keepalive log`).
+    pub fn logs_pp_keepalives(&self) -> bool {
+        self.anonymous.keepalive_log || self.pps.values().any(|pp| pp.keepalive_log)
+    }
+
     /// The settings of an interface, if there are any.
     pub fn pp(&self, which: PpRef) -> Option<&Pp> {
         match which {
@@ -432,7 +443,8 @@ impl Config {
         for (number, pp) in self.pps.iter().rev() {
             bound.extend(pp.bind.iter().map(|tunnel| (*tunnel, PpRef::Number(*number))));
         }
-        let open: BTreeSet<u32> = self.transports.values().filter(|t| t.allows_l2tp()).map(|t| t.policy).collect();
+        let open: BTreeMap<u32, &Transport> =
+            self.transports.values().filter(|t| t.l2tp).map(|t| (t.policy, t)).collect();
         let mut ready = Vec::new();
         for (number, tunnel) in &self.tunnels {
             if !tunnel.enabled || tunnel.encapsulation != Encapsulation::L2tp {
@@ -456,7 +468,8 @@ impl Config {
                 pp,
                 gateway: gateway.clone(),
                 policy: policy.clone(),
-                transport: open.contains(&policy.id),
+                transport: open.contains_key(&policy.id),
+                peer_ports: open.get(&policy.id).and_then(|t| t.peer_ports.clone()),
                 l2tp: tunnel.l2tp.clone(),
                 mss: tunnel.mss,
                 endpoint_remote: tunnel.endpoint_remote,

@@ -1,21 +1,23 @@
 //! What an operator asks to see or have done, as values.
 
 use crate::config::PpRef;
+use crate::text::Text;
+use std::net::Ipv4Addr;
 
 /// One request of an operator, for the running server.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Request {
     /// `show status l2tp [tunnel N]`: every tunnel and its session, or one.
     ShowStatusL2tp(Option<u32>),
     /// `show status pp [N|anonymous]`: who is on, at the selected interface where none is named.
     ShowStatusPp(Option<PpRef>),
-    /// `show status tunnel [N|up|down]`: the state of tunnel interfaces.
+    /// `show status tunnel [N|up|down|name=TEXT]`: the state of tunnel interfaces.
     ShowStatusTunnel(Tunnels),
     /// `show status user`: which operators are on.
     ShowStatusUser,
-    /// `show ipsec sa`: every ISAKMP and IPsec SA.
-    ShowIpsecSa,
+    /// `show ipsec sa [ID]`: every ISAKMP and IPsec SA, or one.
+    ShowIpsecSa(Option<u32>),
     /// `show ipsec sa gateway [G] [detail]`: the SAs of gateways.
     ShowIpsecSaGateway {
         /// The gateway, where one is named.
@@ -29,23 +31,35 @@ pub enum Request {
     ShowStatusFastpath,
     /// `show config`: the running configuration.
     ShowConfig(Part),
-    /// `show log [reverse]`, `less log`: what has happened.
+    /// `show log [saved] [reverse]`, `less log`: what has happened.
     ShowLog {
+        /// What had happened before the start.
+        saved: bool,
         /// Newest first.
         reverse: bool,
     },
     /// `clear log`: forget what has happened.
     ClearLog,
-    /// `show arp`: neighbours on the LANs.
-    ShowArp,
-    /// `show ip route`: the routes.
-    ShowIpRoute,
+    /// `show arp [IF]`: neighbours on the LANs, or behind one interface.
+    ShowArp(Option<String>),
+    /// `clear arp`: forget the neighbours.
+    ClearArp,
+    /// `show ip route [A|detail|summary]`: the routes.
+    ShowIpRoute(Routes),
     /// `show account [pp [N|anonymous]]`: how many calls there were.
     ShowAccount(Option<PpRef>),
-    /// `clear account`: count calls anew.
-    ClearAccount,
+    /// `show account tunnel [N]`: how many calls came through tunnels.
+    ShowAccountTunnel(Option<u32>),
+    /// `clear account [pp [N|anonymous]]`: count calls anew.
+    ClearAccount(Option<PpRef>),
     /// `show pp connect time [N|anonymous]`: how long calls last.
     ShowPpConnectTime(Option<PpRef>),
+    /// `show command history [N]`: what the operator has typed, the latest lines where a number is named.
+    ShowHistory(Option<u32>),
+    /// `show status user history`: who has been on.
+    ShowUserHistory,
+    /// `show config list`: the file that `save` writes.
+    ShowConfigList,
     /// `show environment`: the machine and the program.
     ShowEnvironment,
     /// `show techinfo`: everything that a supporter needs, without secrets.
@@ -69,8 +83,17 @@ pub enum Request {
         /// Whether changes are saved without a question.
         save: bool,
     },
-    /// `save`: write the running configuration into its file.
+    /// `disconnect user NAME[/TYPE [NO]]`: end operators' sessions, one where a number is named.
+    DisconnectUser {
+        /// The name; empty for those who gave none.
+        name: String,
+        /// The session's number, as `show status user` prints it.
+        number: Option<u32>,
+    },
+    /// `save [0]`: write the running configuration into its file.
     Save,
+    /// Something of the router that is done in another way here: which, and how.
+    Elsewhere(Text),
     /// `reload`: read the configuration file again.
     Reload,
     /// `help`: what can be asked.
@@ -79,7 +102,7 @@ pub enum Request {
 
 impl Request {
     /// Whether it only looks.
-    pub fn shows(self) -> bool {
+    pub fn shows(&self) -> bool {
         match self {
             Self::ShowStatusL2tp(_)
             | Self::ShowStatusPp(_)
@@ -87,13 +110,17 @@ impl Request {
             | Self::ShowStatusUser
             | Self::ShowStatusOf(_)
             | Self::ShowStatusFastpath
-            | Self::ShowIpsecSa
+            | Self::ShowIpsecSa(_)
             | Self::ShowIpsecSaGateway { .. }
             | Self::ShowConfig(_)
             | Self::ShowLog { .. }
-            | Self::ShowArp
-            | Self::ShowIpRoute
+            | Self::ShowArp(_)
+            | Self::ShowIpRoute(_)
             | Self::ShowAccount(_)
+            | Self::ShowAccountTunnel(_)
+            | Self::ShowHistory(_)
+            | Self::ShowUserHistory
+            | Self::ShowConfigList
             | Self::ShowPpConnectTime(_)
             | Self::ShowEnvironment
             | Self::ShowTechinfo
@@ -101,7 +128,10 @@ impl Request {
             | Self::ShowCopyright
             | Self::Help => true,
             Self::ClearLog
-            | Self::ClearAccount
+            | Self::ClearAccount(_)
+            | Self::ClearArp
+            | Self::DisconnectUser { .. }
+            | Self::Elsewhere(_)
             | Self::Disconnect(_)
             | Self::Connect
             | Self::DeleteSa(_)
@@ -127,8 +157,19 @@ pub enum Which {
     Pp(u32),
 }
 
-/// Which tunnel interfaces.
+/// Which routes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Routes {
+    /// All.
+    All,
+    /// How many of each kind.
+    Summary,
+    /// Those that a packet to this address may take, the one that it takes first.
+    To(Ipv4Addr),
+}
+
+/// Which tunnel interfaces.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Tunnels {
     /// The selected one; all where none is selected.
     Selected,
@@ -138,6 +179,8 @@ pub enum Tunnels {
     Up,
     /// Those that are not.
     Down,
+    /// Those whose description is this.
+    Named(String),
 }
 
 /// Which part of the configuration.
@@ -145,13 +188,17 @@ pub enum Tunnels {
 pub enum Part {
     /// All of it.
     All,
-    /// The interfaces from this number to that, the selected one where no number is named.
+    /// What the file holds (`show config 0`).
+    Saved,
+    /// One interface, the selected one where none is named.
     Pp(Option<PpRef>),
-    /// One tunnel, the selected one where no number is named.
+    /// The numbered interfaces from the first to the last.
+    Pps(u32, u32),
+    /// The tunnels from the first to the last, the selected one where no number is named.
     Tunnel {
-        /// Its number.
-        number: Option<u32>,
-        /// With the lines that a template gives it.
+        /// Their numbers.
+        numbers: Option<(u32, u32)>,
+        /// With the lines that a template gives them.
         expand: bool,
     },
 }

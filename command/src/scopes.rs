@@ -11,7 +11,9 @@ const MOST: usize = 256;
 /// Gives the addresses of all scopes to the interfaces that ask for them: the last ones to numbered interfaces, one each,
 /// all others to the anonymous one.
 pub(crate) fn settle(config: &mut Config) {
-    let mut free: Vec<(Ipv4Addr, Ipv4Addr)> = config.dhcp_scopes.values().flat_map(ranges).collect();
+    let own: Vec<Ipv4Addr> = config.lans.values().filter_map(|lan| lan.address).map(|(address, _)| address).collect();
+    let mut free: Vec<(Ipv4Addr, Ipv4Addr)> =
+        config.dhcp_scopes.values().flat_map(|scope| ranges(scope, &own)).collect();
     for pp in config.pps.values_mut().filter(|pp| pp.from_scopes) {
         let Some((first, last)) = free.pop() else { break };
         pp.remote_address = Some(last);
@@ -24,10 +26,11 @@ pub(crate) fn settle(config: &mut Config) {
     }
 }
 
-/// What is left of a scope without its exceptions.
-fn ranges(scope: &DhcpScope) -> Vec<(Ipv4Addr, Ipv4Addr)> {
+/// What is left of a scope without its exceptions and this side's own addresses.
+fn ranges(scope: &DhcpScope, own: &[Ipv4Addr]) -> Vec<(Ipv4Addr, Ipv4Addr)> {
     let mut left = vec![(scope.first.to_bits(), scope.last.to_bits())];
-    for (from, to) in scope.except.iter().map(|(from, to)| (from.to_bits(), to.to_bits())) {
+    let own = own.iter().map(|address| (*address, *address));
+    for (from, to) in scope.except.iter().copied().chain(own).map(|(from, to)| (from.to_bits(), to.to_bits())) {
         let cut = |(first, last): (u32, u32)| {
             let before = (first < from).then(|| (first, last.min(from.wrapping_sub(1))));
             let behind = (last > to).then(|| (first.max(to.wrapping_add(1)), last));
@@ -116,6 +119,15 @@ mod tests {
         let range = |first, last| (address(first), address(last));
         assert_eq!(config.anonymous.pool, [range(10, 11), range(13, 14), range(17, 20), range(40, 40)]);
         assert_eq!(config.pps[&3].remote_address, Some(address(41)));
+    }
+
+    #[test]
+    fn an_address_of_this_side_within_a_scope_is_lent_to_nobody() {
+        let (config, problems) = parse(
+            "ip lan1 address 10.0.0.12/24\ndhcp scope 1 10.0.0.10-10.0.0.14/24\npp select anonymous\n ip pp remote address pool dhcp\n",
+        );
+        assert_eq!(config.anonymous.pool, [(address(10), address(11)), (address(13), address(14))]);
+        assert!(problems.iter().all(|p| !p.message.english.contains("cannot be lent")), "{problems:?}");
     }
 
     #[test]

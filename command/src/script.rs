@@ -66,8 +66,17 @@ impl Script {
         }
         switches.settle(&mut config);
         scopes::settle(&mut config);
+        pack(&mut config.tunnels);
+        pack(&mut config.gateways);
+        pack(&mut config.policies);
+        pack(&mut config.transports);
         config
     }
+}
+
+/// Builds a map anew: one that was filled in ascending order is half empty, which counts with ten thousand tunnels.
+fn pack<V>(map: &mut BTreeMap<u32, V>) {
+    *map = std::mem::take(map).into_iter().collect();
 }
 
 fn apply(

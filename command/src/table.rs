@@ -270,13 +270,6 @@ impl Row {
         row
     }
 
-    /// An act of the router's language that is not there yet.
-    pub(crate) const fn later(words: &'static str, slots: &'static [Slot]) -> Self {
-        let mut row = Self::new(words, slots, Place::Nowhere, Effect::Kept(Home::Global));
-        row.form = Form::Do;
-        row
-    }
-
     pub(crate) const fn many(mut self, key: usize) -> Self {
         self.form = Form::Many(key);
         self
@@ -284,12 +277,6 @@ impl Row {
 
     pub(crate) const fn each(mut self) -> Self {
         self.form = Form::Each;
-        self
-    }
-
-    /// The value is read, and nothing follows it yet.
-    pub(crate) const fn pending(mut self) -> Self {
-        self.standing = Standing::Later;
         self
     }
 

@@ -215,7 +215,7 @@ mod tests {
         assert_eq!(config.transports.keys().copied().collect::<Vec<_>>(), [1, 2, 10, 11, 12]);
         assert_eq!(config.transports[&12].policy, 12);
         assert_eq!(config.transports[&11].policy, 111);
-        assert!(config.transports.values().all(crate::Transport::allows_l2tp));
+        assert!(config.transports.values().all(|transport| transport.l2tp));
         assert_eq!(config.show(), text);
     }
 }

@@ -7,8 +7,9 @@ use crate::config::Config;
 use crate::parse::{Reader, find, parse_request};
 use crate::problem::{Problem, Severity};
 use crate::request::Request;
+use crate::rows::FAMILIES;
 use crate::table::{Act, Effect, Level, Scope};
-use crate::text::Fault;
+use crate::text::{Fault, Text};
 
 /// What a typed line comes to.
 #[derive(Debug, PartialEq, Eq)]
@@ -96,10 +97,47 @@ fn read(config: &Config, selected: Scope, level: Level, line: &str) -> Result<Ty
     let known: BTreeSet<String> = check::all(config).into_iter().map(|problem| problem.message.english).collect();
     let mut told = reader.problems;
     told.extend(check::all(&changed).into_iter().filter(|problem| !known.contains(&problem.message.english)));
+    told.extend(opened(config, &changed));
     for problem in &mut told {
         problem.line = 0;
     }
     Ok(Typed::Change { config: Box::new(changed), told })
+}
+
+/// Services that are switched on whose ports only a start opens.
+fn opened(before: &Config, now: &Config) -> Vec<Problem> {
+    let news =
+        FAMILIES.iter().filter(|family| (family.opens)(before).is_none()).filter_map(|family| (family.opens)(now));
+    let told = |words: &'static str| Problem {
+        line: 0,
+        column: 1,
+        word: words.to_owned(),
+        severity: Severity::Warning,
+        message: Text::new(
+            format!(
+                "{words}: if the server was started without it, it counts from the next start on; type save, and start it anew with 'systemctl restart sekisho'"
+            ),
+            format!(
+                "{words}: 起動時にoffだった場合は次の起動から有効です。saveと入力し、'systemctl restart sekisho'で起動し直してください"
+            ),
+        ),
+    };
+    news.map(told).collect()
+}
+
+/// A line as the log may show it (`syslog execute command`): behind the keywords of a command that holds a secret stands `*`.
+pub fn loggable(line: &str) -> String {
+    let reader = Reader::default();
+    let Ok(words) = reader.words(line) else { return "*".to_owned() };
+    let negative = words.first().is_some_and(|first| first.text.eq_ignore_ascii_case("no"));
+    match find(words.get(usize::from(negative)..).unwrap_or_default()) {
+        Ok(found) if found.row.is_secret() => {
+            format!("{}{} *", if negative { "no " } else { "" }, found.row.words)
+        }
+        Ok(_) => line.trim().to_owned(),
+        // What is no command may be a password that was typed at the wrong place.
+        Err(_) => "*".to_owned(),
+    }
 }
 
 impl Config {
@@ -142,6 +180,15 @@ mod tests {
         let now = changed(&config, Scope::Pp(PpRef::Anonymous), "pp auth username a other 192.168.100.9");
         assert_eq!(now.anonymous.users[0].address, Some([192, 168, 100, 9].into()));
         assert_eq!(changed(&now, Scope::Pp(PpRef::Anonymous), "pp auth username a b"), config);
+    }
+
+    #[test]
+    fn a_line_is_logged_without_its_secrets() {
+        assert_eq!(loggable(" no  ip pp mtu "), "no  ip pp mtu");
+        assert_eq!(loggable("pp auth user bob 'hidden word'"), "pp auth username *");
+        assert_eq!(loggable("no ipsec ike pre 1 text hidden"), "no ipsec ike pre-shared-key *");
+        assert_eq!(loggable("hidden"), "*");
+        assert_eq!(loggable("pp auth username \"hidden"), "*");
     }
 
     #[test]

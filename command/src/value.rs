@@ -508,6 +508,9 @@ fn tunnels(word: &str) -> Result<Value, Text> {
         )
     };
     let lower = word.to_ascii_lowercase();
+    if is_line(&lower) {
+        return Ok(Value::Text(lower));
+    }
     let rest = lower.strip_prefix("tunnel").ok_or_else(wrong)?;
     let (first, last) = rest.split_once('-').unwrap_or((rest, rest));
     let last = last.strip_prefix("tunnel").unwrap_or(last);
@@ -536,15 +539,30 @@ fn session(word: &str) -> Result<Value, Text> {
     })
 }
 
-/// Whether a name is that of a LAN interface.
+/// Whether a name is that of an interface with addresses: a LAN with its tagged and divided ones, a bridge, a VLAN, and those
+/// towards nowhere and the world.
 pub(crate) fn is_interface(name: &str) -> bool {
     let lower = name.to_ascii_lowercase();
     let digits = |s: &str| !s.is_empty() && s.len() <= 3 && s.bytes().all(|b| b.is_ascii_digit());
     if let Some(rest) = lower.strip_prefix("lan") {
-        let (number, tag) = rest.split_once('/').map_or((rest, None), |(n, t)| (n, Some(t)));
+        let (number, tag) = rest.split_once(['/', '.']).map_or((rest, None), |(n, t)| (n, Some(t)));
         return digits(number) && tag.is_none_or(digits);
     }
-    lower.strip_prefix("bridge").is_some_and(digits)
+    ["bridge", "vlan"].iter().chain(AWAY).any(|kind| lower.strip_prefix(kind).is_some_and(digits))
+}
+
+/// Whether a name is that of a line that a router dials on, such as `bri1` or `usb1`.
+fn is_line(name: &str) -> bool {
+    let digits = |s: &str| !s.is_empty() && s.len() <= 3 && s.bytes().all(|b| b.is_ascii_digit() || b == b'/');
+    ["bri", "pri", "usb", "wan"].iter().any(|kind| name.strip_prefix(kind).is_some_and(digits))
+}
+
+/// Interfaces that no LAN is behind.
+const AWAY: &[&str] = &["loopback", "null", "wan", "onu"];
+
+/// Whether a LAN is behind an interface.
+pub(crate) fn is_lan(name: &str) -> bool {
+    !AWAY.iter().any(|kind| name.starts_with(kind))
 }
 
 /// A word as it is shown in a message.

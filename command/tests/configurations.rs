@@ -16,6 +16,34 @@ const ALL: &[(&str, &str, usize)] = &[
     ("lab_everything", include_str!("configurations/lab_everything.conf"), 40),
 ];
 
+/// Configurations as routers of many models and years print them, and the tunnels that they serve.
+const ROUTERS: &[(&str, &str, &[u32])] = &[
+    ("rtx1100_isdn", include_str!("configurations/router_rtx1100_isdn.conf"), &[]),
+    ("rtx1200", include_str!("configurations/router_rtx1200.conf"), &[11, 12]),
+    ("rtx1210_template", include_str!("configurations/router_rtx1210_template.conf"), &[30, 31, 32, 33]),
+    ("rtx830", include_str!("configurations/router_rtx830.conf"), &[1, 2, 3, 4]),
+    ("rtx5000", include_str!("configurations/router_rtx5000.conf"), &[1, 2, 3, 5]),
+    ("vrx", include_str!("configurations/router_vrx.conf"), &[]),
+    ("mixed", include_str!("configurations/router_mixed.conf"), &[]),
+    ("abbreviated", include_str!("configurations/router_abbreviated.conf"), &[1, 2]),
+];
+
+#[test]
+fn every_line_that_routers_print_is_known() {
+    let mut wrong = Vec::new();
+    for (name, text, tunnels) in ROUTERS {
+        let (config, problems) = parse(text);
+        let errors = problems.iter().filter(|p| p.severity == Severity::Error);
+        wrong.extend(errors.map(|p| format!("{name}:{p}")));
+        let served: Vec<u32> = config.l2tp_tunnels().iter().map(|tunnel| tunnel.number).collect();
+        if served != *tunnels {
+            wrong.push(format!("{name}: serves {served:?}"));
+        }
+        assert!(parse(&config.show()).0 == config, "{name}");
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
 fn config(name: &str) -> Config {
     parse(ALL.iter().find(|(known, ..)| *known == name).expect("a known name").1).0
 }

@@ -2,7 +2,7 @@
 //! written by hand from the specification.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
-use command::{Fault, Language, Level, PpRef, Problem, Scope, Severity, help, parse};
+use command::{Fault, Language, Level, PpRef, Problem, Scope, Severity, help, parse, parse_request};
 
 /// Where a line is written.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -284,6 +284,7 @@ const LINES: &[(At, &str, &str, Fault)] = &[
     (Tunnel, "pptp tunnel disconnect time off", "pptp tunnel disconnect time 0", Fault::OutOfRange),
     (Tunnel, "pptp keepalive use off", "pptp keepalive use maybe", Fault::IllegalKeyword),
     (Tunnel, "pptp keepalive log on", "pptp keepalive log", Fault::ParameterCount),
+    (Global, "pptp call-id mode random", "pptp call-id random", Fault::InvalidCommand),
     (Tunnel, "pptp keepalive interval 30 6", "pptp keepalive interval 30 2", Fault::OutOfRange),
     // §3.8
     (
@@ -295,7 +296,7 @@ const LINES: &[(At, &str, &str, Fault)] = &[
     (
         Global,
         "ip bridge1 address 192.168.100.1/255.255.255.0",
-        "ip wan1 address 192.168.100.1/24",
+        "ip eth0 address 192.168.100.1/24",
         Fault::InvalidCommand,
     ),
     (Global, "ip lan2/1 address dhcp", "ip lan1 address dhpc", Fault::BadAddress),
@@ -347,6 +348,7 @@ const LINES: &[(At, &str, &str, Fault)] = &[
     (Global, "ip filter source-route on", "ip filter source-route drop", Fault::IllegalKeyword),
     (Global, "ip filter directed-broadcast off", "ip filter direct-broadcast off", Fault::NotAnInteger),
     (Global, "ip lan1 secure filter in 1 2", "ip lan1 secure filter into 1", Fault::IllegalKeyword),
+    (Global, "ip lan1 tcp mss limit auto", "ip lan1 tcp mss limit 100", Fault::OutOfRange),
     (Global, "ip lan2 nat descriptor 1", "ip lan2 nat 1", Fault::InvalidCommand),
     (Global, "nat descriptor type 1 masquerade hairpin=on", "nat descriptor type 1 snat", Fault::IllegalKeyword),
     (Global, "nat descriptor address outer 1 ipcp", "nat descriptor address outer 1", Fault::ParameterCount),
@@ -382,6 +384,16 @@ const LINES: &[(At, &str, &str, Fault)] = &[
     (Global, "login radius use off", "login radius use sometimes", Fault::IllegalKeyword),
     (Global, "administrator radius auth only", "administrator radius auth never", Fault::IllegalKeyword),
     // §3.10
+    (Global, "login password", "login password himitsu", Fault::ParameterCount),
+    (Global, "login password encrypted v1:abc", "login pasword", Fault::InvalidCommand),
+    (Global, "administrator password", "administrator password himitsu", Fault::ParameterCount),
+    (Global, "administrator password encrypted v1:abc", "administrator password open v1:abc", Fault::ParameterCount),
+    (
+        Global,
+        "user attribute bob administrator=on connection=serial,telnet login-timer=600",
+        "user atribute bob",
+        Fault::InvalidCommand,
+    ),
     (Global, "login user bob himitsu", "login user", Fault::ParameterCount),
     (Global, "login user bob encrypted $1$abc", "login usr bob", Fault::InvalidCommand),
     (Global, "security class 1 on", "security class 4 on", Fault::OutOfRange),
@@ -426,53 +438,174 @@ const LINES: &[(At, &str, &str, Fault)] = &[
     ),
 ];
 
-/// What is asked for and done at once (§3.3, §3.10, §3.11), for a console: `?` knows each of them.
-const REQUESTS: &[&str] = &[
-    "ipsec refresh sa",
-    "ipsec sa delete",
-    "login password",
-    "administrator password",
-    "user attribute",
-    "disconnect user",
-    "administrator",
-    "quit",
-    "exit",
-    "save",
-    "restart",
-    "cold start",
-    "copy config",
-    "delete config",
-    "connect",
-    "disconnect",
-    "disconnect pp",
-    "disconnect tunnel",
-    "show status l2tp",
-    "show status pptp",
-    "show status pp",
-    "show status tunnel",
-    "show status user",
-    "show ipsec sa",
-    "show ipsec sa gateway",
-    "show log",
-    "less log",
-    "clear log",
-    "show arp",
-    "clear arp",
-    "show ip route",
-    "show account",
-    "clear account",
-    "show pp connect time",
-    "show config",
-    "show config pp",
-    "show config tunnel",
-    "show config list",
-    "less config",
-    "show environment",
-    "show techinfo",
-    "show command",
-    "show command history",
-    "help",
-    "ping",
+/// What is asked for and done at once (§3.3, §3.10, §3.11): a line that is right, one that is wrong, and what is said of it.
+const REQUESTS: &[(&str, &str, Fault)] = &[
+    ("ipsec refresh sa", "ipsec refresh sa 1", Fault::ParameterCount),
+    ("ipsec sa delete 3", "ipsec sa delete three", Fault::IllegalKeyword),
+    ("ipsec sa delete all", "ipsec sa delete", Fault::ParameterCount),
+    ("administrator", "administrator X", Fault::ParameterCount),
+    ("quit", "quit now", Fault::IllegalKeyword),
+    ("quit save", "quit save save", Fault::ParameterCount),
+    ("exit", "exit 1", Fault::IllegalKeyword),
+    ("exit save", "exit save 0", Fault::ParameterCount),
+    ("save", "saved", Fault::InvalidCommand),
+    ("save 0 before the change", "saev 0", Fault::InvalidCommand),
+    ("restart", "restrat", Fault::InvalidCommand),
+    ("restart 0", "re 0", Fault::InvalidCommand),
+    ("cold start", "cold", Fault::ParameterCount),
+    ("copy config 0 1", "copy 0 1", Fault::InvalidCommand),
+    ("delete config 1", "delete", Fault::ParameterCount),
+    ("connect 1", "conect 1", Fault::InvalidCommand),
+    ("connect pp 1", "connection pp 1", Fault::InvalidCommand),
+    ("connect tunnel 1", "co tunnel 1", Fault::InvalidCommand),
+    ("disconnect 1", "disconnect 151", Fault::OutOfRange),
+    ("disconnect all", "disconnect", Fault::ParameterCount),
+    ("disconnect anonymous", "disconnect anonymous 1", Fault::ParameterCount),
+    ("disconnect anonymous1", "disconnect anonymous0", Fault::OutOfRange),
+    ("disconnect pp 1", "disconnect pp", Fault::ParameterCount),
+    ("disconnect tunnel 1", "disconnect tunnel 10001", Fault::OutOfRange),
+    ("disconnect user taro", "disconnect user", Fault::ParameterCount),
+    ("disconnect user taro/telnet 1", "disconnect user taro/telnet first", Fault::NotAnInteger),
+    ("show status l2tp", "show status l2tpv3", Fault::InvalidCommand),
+    ("show status l2tp tunnel 1", "show status l2tp tunnel", Fault::ParameterCount),
+    ("show status pptp", "show status pptp 1", Fault::ParameterCount),
+    ("show status pp", "show status pp 151", Fault::OutOfRange),
+    ("show status pp 1", "show status pp one", Fault::IllegalKeyword),
+    ("show status pp anonymous", "show status pp anonymous 1", Fault::ParameterCount),
+    ("show status tunnel", "show status tunnel 0", Fault::OutOfRange),
+    ("show status tunnel 1", "show status tunnel one", Fault::IllegalKeyword),
+    ("show status tunnel up", "show status tunnel upp", Fault::IllegalKeyword),
+    ("show status tunnel down", "show status tunnel down 1", Fault::ParameterCount),
+    ("show status tunnel name=office", "show status tunnel label=office", Fault::IllegalKeyword),
+    ("show status user", "show status users", Fault::InvalidCommand),
+    ("show status user history", "show status user history 1", Fault::ParameterCount),
+    ("show ipsec sa", "show ipsec sas", Fault::InvalidCommand),
+    ("show ipsec sa 1", "show ipsec sa one", Fault::NotAnInteger),
+    ("show ipsec sa gateway", "show ipsec sa gateway detail detail", Fault::ParameterCount),
+    ("show ipsec sa gateway 1 detail", "show ipsec sa gateway 1 whole", Fault::IllegalKeyword),
+    ("show log", "show log now", Fault::IllegalKeyword),
+    ("show log saved reverse", "show log reverse saved", Fault::ParameterCount),
+    ("less log", "less log now", Fault::IllegalKeyword),
+    ("clear log", "clear log all", Fault::IllegalKeyword),
+    ("clear log saved", "clear logs", Fault::InvalidCommand),
+    ("show arp", "show arpp", Fault::InvalidCommand),
+    ("show arp lan1", "show arp lan1 lan2", Fault::ParameterCount),
+    ("clear arp", "clear arp lan1", Fault::ParameterCount),
+    ("show ip route", "show ip routes", Fault::InvalidCommand),
+    ("show ip route 192.168.100.10", "show ip route 192.168.100", Fault::BadAddress),
+    ("show ip route detail", "show ip route detail 1", Fault::ParameterCount),
+    ("show ip route summary", "show ip route short", Fault::BadAddress),
+    ("show account", "show accounts", Fault::InvalidCommand),
+    ("show account pp", "show account pp one", Fault::IllegalKeyword),
+    ("show account pp anonymous", "show account pp 0", Fault::OutOfRange),
+    ("show account tunnel", "show account tunnel one", Fault::NotAnInteger),
+    ("show account tunnel 1", "show account tunnel 0", Fault::OutOfRange),
+    ("clear account", "clear acount", Fault::InvalidCommand),
+    ("clear account pp 1", "clear account pp 151", Fault::OutOfRange),
+    ("show pp connect time", "show pp connect", Fault::ParameterCount),
+    ("show pp connect time anonymous", "show pp connect time everybody", Fault::IllegalKeyword),
+    ("show config", "show config now", Fault::NotAnInteger),
+    ("show config 0", "show config 5", Fault::OutOfRange),
+    ("show config pp", "show config pp one", Fault::IllegalKeyword),
+    ("show config pp 1-3", "show config pp 3-1", Fault::OutOfRange),
+    ("show config pp anonymous", "show config pp anonymous 1", Fault::ParameterCount),
+    ("show config tunnel", "show config tunnel 0", Fault::OutOfRange),
+    ("show config tunnel 1-20 expand", "show config tunnel 1-20 whole", Fault::IllegalKeyword),
+    ("show config list", "show config lists", Fault::NotAnInteger),
+    ("less config", "less configs", Fault::InvalidCommand),
+    ("less config pp 1", "less config pp 0", Fault::OutOfRange),
+    ("less config tunnel 1 expand", "less config tunnel one", Fault::NotAnInteger),
+    ("show environment", "show enviroment", Fault::InvalidCommand),
+    ("show environment detail", "show environment whole", Fault::IllegalKeyword),
+    ("show techinfo", "show techinfo 1", Fault::ParameterCount),
+    ("show command", "show comand", Fault::InvalidCommand),
+    ("show command history", "show command history all", Fault::NotAnInteger),
+    ("show command history 10", "show command history 0", Fault::OutOfRange),
+    ("help", "help me", Fault::ParameterCount),
+    ("ping 192.168.100.2", "pign 192.168.100.2", Fault::InvalidCommand),
+    ("ping -s 100 -c 3 -sa 192.168.100.1 -w 1 192.168.100.2", "pong -c 1", Fault::InvalidCommand),
+];
+
+/// The commands that §3 of the specification names, section by section, by their words alone.
+const COMMANDS: &[(&str, &str)] = &[
+    (
+        "3.1",
+        "l2tp service/l2tp tunnel auth/l2tp tunnel disconnect time/l2tp keepalive use/l2tp keepalive log/l2tp syslog/\
+         l2tp hostname/l2tp always-on/l2tp local router-id/l2tp remote router-id/l2tp remote end-id",
+    ),
+    (
+        "3.2",
+        "tunnel select/tunnel enable/tunnel disable/tunnel encapsulation/tunnel endpoint address/tunnel endpoint name/\
+         tunnel template/ip tunnel tcp mss limit/ip tunnel mtu/ip tunnel secure filter/ip tunnel address/\
+         ip tunnel remote address/ip tunnel nat descriptor/description tunnel/description pp",
+    ),
+    (
+        "3.3",
+        "ipsec use/ipsec auto refresh/ipsec tunnel/ipsec sa policy/ipsec ike pre-shared-key/ipsec ike remote address/\
+         ipsec ike local address/ipsec ike local id/ipsec ike remote id/ipsec ike local name/ipsec ike remote name/\
+         ipsec ike encryption/ipsec ike hash/ipsec ike group/ipsec ike negotiate-strictly/ipsec ike pfs/\
+         ipsec ike nat-traversal/ipsec ike keepalive use/ipsec ike keepalive log/ipsec ike duration/ipsec ike retry/\
+         ipsec ike log/ipsec ike payload type/ipsec ike backward-compatibility/ipsec ike send info/\
+         ipsec ike esp-encapsulation/ipsec ike restrict-dangling-sa/ipsec ike always-on/ipsec ike queue length/\
+         ipsec ike version/ipsec log illegal-spi/ipsec ipcomp type/ipsec transport/ipsec transport template/\
+         ipsec refresh sa/ipsec sa delete",
+    ),
+    (
+        "3.4",
+        "pp select/pp enable/pp disable/pp bind/pp auth request/pp auth accept/pp auth username/pp auth myname/\
+         pp auth multi connect prohibit/pp always-on/pp keepalive use/pp keepalive interval/pp keepalive log/pp name",
+    ),
+    (
+        "3.5",
+        "ppp lcp mru/ppp lcp magicnumber/ppp lcp acfc/ppp lcp pfc/ppp lcp accm/ppp lcp restart/ppp lcp maxterminate/\
+         ppp lcp maxconfigure/ppp lcp maxfailure/ppp lcp silent/ppp pap restart/ppp pap maxauthreq/ppp chap restart/\
+         ppp chap maxchallenge/ppp ipcp vjc/ppp ipcp ipaddress/ppp ipcp restart/ppp ipcp maxterminate/\
+         ppp ipcp maxconfigure/ppp ipcp maxfailure/ppp ipcp msext/ppp ipcp remote address check/ppp ccp type/\
+         ppp ccp restart/ppp ccp maxterminate/ppp ccp maxconfigure/ppp ccp maxfailure/ppp ccp no-encryption/\
+         ppp ipv6cp use/ppp mscbcp restart/ppp mscbcp maxretry/ppp mp use/ppp bacp/ppp bap",
+    ),
+    (
+        "3.6",
+        "ip pp address/ip pp remote address/ip pp remote address pool/ip pp mtu/ip pp tcp mss limit/ip pp secure filter/\
+         ip pp nat descriptor/ip pp intrusion detection/dns server/dns server pp/dns server dhcp/dns notice order/\
+         dns service/dns private address spoof/wins server",
+    ),
+    (
+        "3.7",
+        "pptp service/pptp service type/pptp hostname/pptp vendorname/pptp window size/pptp syslog/\
+         pptp tunnel disconnect time/pptp keepalive use/pptp keepalive log/pptp keepalive interval/pptp call-id mode",
+    ),
+    (
+        "3.8",
+        "ip LAN address/ip LAN proxyarp/ip route/ip filter/ip LAN secure filter/ip LAN tcp mss limit/\
+         ip LAN nat descriptor/ip filter dynamic/ip filter set/ip filter source-route/ip filter directed-broadcast/\
+         nat descriptor type/nat descriptor address outer/nat descriptor address inner/\
+         nat descriptor masquerade static/nat descriptor timer",
+    ),
+    (
+        "3.9",
+        "radius auth/radius account/radius server/radius auth server/radius account server/radius auth port/\
+         radius account port/radius secret/radius retry/login radius use/administrator radius auth",
+    ),
+    (
+        "3.10",
+        "login password/administrator password/login user/user attribute/disconnect user/security class/login timer/\
+         console character/console columns/console lines/console prompt/console info/description/syslog host/\
+         syslog format type/syslog format hostname text/syslog facility/syslog notice/syslog info/syslog debug/\
+         syslog local address/syslog srcport/syslog execute command/telnetd service/telnetd listen/telnetd host/\
+         telnetd session/sshd service/sshd listen/sshd host/sshd host key generate/sshd session/httpd service/\
+         httpd host/ip routing/ip routing process/administrator/quit/exit/save/restart/cold start/copy config/\
+         delete config/dhcp service/dhcp scope",
+    ),
+    (
+        "3.11",
+        "connect/disconnect/disconnect pp/disconnect tunnel/show status l2tp/show status l2tp tunnel/show status pptp/\
+         show status pp/show status tunnel/show ipsec sa/show ipsec sa gateway/show log/less log/clear log/show arp/\
+         clear arp/show ip route/show account/show account pp/show account tunnel/clear account/clear account pp/\
+         show pp connect time/show config/show config pp/show config tunnel/show config list/less config/\
+         show environment/show techinfo/show status user/show status user history/show command/\
+         show command history/help/ping",
+    ),
 ];
 
 fn select(at: At) -> &'static str {
@@ -542,6 +675,59 @@ fn a_line_of_a_scope_asks_for_its_selection() {
     }
 }
 
+/// The words of every row of the table, out of the manual, which is printed from it.
+fn rows() -> Vec<String> {
+    let manual = command::manual();
+    let usages = manual.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next());
+    usages.map(str::to_owned).collect()
+}
+
+#[test]
+fn every_command_that_the_specification_names_has_a_row_and_lines_that_try_it() {
+    let rows = rows();
+    let words = |line: &str| {
+        let line = line.replace("ip lan1 ", "ip LAN ").replace("ip lan2 ", "ip LAN ");
+        line.split(' ').map(str::to_owned).collect::<Vec<_>>()
+    };
+    let begins = |line: &str, command: &str| words(line).starts_with(&words(command));
+    let tried: Vec<&str> =
+        LINES.iter().map(|(_, right, ..)| *right).chain(REQUESTS.iter().map(|(right, ..)| *right)).collect();
+    let mut missing = Vec::new();
+    for (section, commands) in COMMANDS {
+        for command in commands.split('/') {
+            if !rows.iter().any(|row| row == command || row.starts_with(&format!("{command} "))) {
+                missing.push(format!("§{section}: no row is {command}"));
+            }
+            if !tried.iter().any(|line| begins(line, command)) {
+                missing.push(format!("§{section}: no line tries {command}"));
+            }
+        }
+    }
+    assert!(missing.is_empty(), "{}", missing.join("\n"));
+}
+
+#[test]
+fn a_request_is_taken_and_a_wrong_one_is_told_in_the_routers_words() {
+    let mut wrong = Vec::new();
+    for (right, bad, fault) in REQUESTS {
+        if let Err(problem) = parse_request(right) {
+            wrong.push(format!("{right}: {problem}"));
+        }
+        match parse_request(bad) {
+            Ok(request) => wrong.push(format!("{bad}: taken as {request:?}")),
+            Err(problem) => {
+                for language in [Language::English, Language::Japanese] {
+                    let text = problem.message.of(language);
+                    if problem.severity != Severity::Error || !text.starts_with(fault.words(language)) {
+                        wrong.push(format!("{bad}: {text}"));
+                    }
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
 #[test]
 fn every_command_and_request_explains_itself_at_the_console() {
     let scope = |at: &At| match at {
@@ -551,14 +737,23 @@ fn every_command_and_request_explains_itself_at_the_console() {
     };
     let first = |line: &str| line.split(' ').take(1).collect::<String>();
     let lines = LINES.iter().map(|(at, right, ..)| (scope(at), first(right)));
-    for (scope, line) in lines.chain(REQUESTS.iter().map(|line| (Scope::Global, (*line).to_owned()))) {
+    for (scope, line) in lines.chain(REQUESTS.iter().map(|(line, ..)| (Scope::Global, first(line)))) {
         for language in [Language::English, Language::Japanese] {
             let told = help(&format!("{line} "), scope, Level::Administrator, language);
             assert!(!told.is_empty(), "{line}");
         }
     }
-    for line in REQUESTS {
-        let told = help(&format!("{line} "), Scope::Global, Level::Administrator, Language::Japanese);
+    for command in COMMANDS.iter().flat_map(|(_, commands)| commands.split('/')) {
+        let line = command.replace("LAN", "lan1");
+        let scope = match line.split(' ').take(2).collect::<Vec<_>>().as_slice() {
+            ["pp" | "ppp", ..] | ["ip" | "description", "pp"] => Scope::Pp(PpRef::Anonymous),
+            ["pptp", "service"] if line.ends_with("type") => Scope::Pp(PpRef::Anonymous),
+            ["tunnel", ..] | ["ip" | "description", "tunnel"] => Scope::Tunnel(7),
+            ["l2tp", ..] | ["pptp", "syslog" | "tunnel" | "keepalive"] if line != "l2tp service" => Scope::Tunnel(7),
+            ["ipsec", "tunnel" | "ipcomp"] => Scope::Tunnel(7),
+            _ => Scope::Global,
+        };
+        let told = help(&format!("{line} "), scope, Level::Administrator, Language::Japanese);
         assert!(told.iter().any(|text| text.contains("説明: ")), "{line}: {told:?}");
     }
 }

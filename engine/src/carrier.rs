@@ -83,6 +83,8 @@ pub(crate) enum StationOutput {
 pub(crate) trait Station {
     /// The service begins or ends.
     fn announce(&mut self, serving: bool);
+    /// The configuration is another one: it counts for what begins from here on.
+    fn follow(&mut self, config: &Config);
     fn handle_stream(&mut self, stream: StreamId, event: StreamEvent<'_>, cx: Surroundings<'_>);
     /// The call that was announced last is this client's. Where more of the stream may wait behind it, the stream is
     /// named: it wants to be handed no octets, to go on.

@@ -11,7 +11,7 @@ pub(crate) use self::claim::{Affair, Place};
 use self::inside::Inside;
 use crate::carrier::{Carried, CarrierOutput, Companion, Kind, Ring, Taken};
 use crate::event::{Event, Instance, Summary};
-use crate::ike::initiate::{self, Renewal, Terms};
+use crate::ike::initiate::{self, PERSISTENCE, Renewal, Terms};
 use crate::ike::keys::Cookies;
 use crate::ike::quick_mode::Agreed;
 use crate::ike::{self, Endpoint};
@@ -22,9 +22,9 @@ use crate::pool::{Pool, Wish};
 use crate::ppp::{self, Link};
 use crate::prefix::Prefixes;
 use crate::rng::Rng;
-use crate::status::{self, Accounts};
-use crate::time::{Instant, earliest};
-use command::{Config, DnsSource, L2tpTunnel, Mss, Pp, PpRef};
+use crate::status::{self, Account, Accounts};
+use crate::time::{Instant, Retry, earliest};
+use command::{Config, DnsSource, Gateway, L2tpTunnel, Mss, Pp, PpRef};
 use core::net::{IpAddr, Ipv4Addr};
 use core::time::Duration;
 use crypto::Secret;
@@ -116,6 +116,10 @@ impl Call {
             in_octets: total.in_octets.saturating_sub(self.base.in_octets),
             out_packets: total.out_packets.saturating_sub(self.base.out_packets),
             out_octets: total.out_octets.saturating_sub(self.base.out_octets),
+            in6_packets: total.in6_packets.saturating_sub(self.base.in6_packets),
+            in6_octets: total.in6_octets.saturating_sub(self.base.in6_octets),
+            out6_packets: total.out6_packets.saturating_sub(self.base.out6_packets),
+            out6_octets: total.out6_octets.saturating_sub(self.base.out6_octets),
         }
     }
 }
@@ -168,6 +172,7 @@ pub(crate) struct Context<'a> {
     pub(crate) prefixes: &'a mut Prefixes,
     pub(crate) instances: &'a mut BTreeMap<Instance, u32>,
     pub(crate) accounts: &'a mut Accounts,
+    pub(crate) tunnel_accounts: &'a mut BTreeMap<u32, Account>,
     pub(crate) rng: &'a mut Rng,
     pub(crate) now: Instant,
     pub(crate) out: &'a mut Outbox,
@@ -303,7 +308,10 @@ impl Client {
     }
 
     /// An ISAKMP SA of this client was established.
-    pub(crate) fn add_ike(&mut self, sa: ike::sa::Sa, cx: &mut Context<'_>) {
+    pub(crate) fn add_ike(&mut self, mut sa: ike::sa::Sa, cx: &mut Context<'_>) {
+        if let Some(gateway) = self.gateway(cx) {
+            sa.renew_as(gateway.isakmp_rekey);
+        }
         if self.ikes.len() >= MOST_IKE {
             let stranger = self.ikes.iter().position(|old| !self.owns(old.cookies()));
             self.ikes.remove(stranger.unwrap_or(0));
@@ -316,6 +324,26 @@ impl Client {
         let cookies = sa.cookies();
         self.ikes.push(sa);
         self.note_owner(cookies);
+    }
+
+    /// The security gateway that it came through: that of its tunnel, before it has one the first of its own.
+    pub(crate) fn gateway<'c>(&self, cx: &Context<'c>) -> Option<&'c Gateway> {
+        match self.tunnel {
+            Some(number) => cx.tunnels.get(&number).map(|t| &t.gateway),
+            None => self.gateways.first().and_then(|id| cx.config.gateways.get(id)),
+        }
+    }
+
+    /// Whether it is told what ends (`ipsec ike send info`).
+    fn is_told(&self, cx: &Context<'_>) -> bool {
+        self.gateway(cx).is_none_or(|gateway| gateway.send_info)
+    }
+
+    /// A line about dead peer detection, where `ipsec ike keepalive log` is on.
+    pub(crate) fn log_dpd(&self, words: &str, cx: &mut Context<'_>) {
+        if self.gateway(cx).is_some_and(|gateway| gateway.keepalive_log) {
+            cx.event(Event::Ike { text: format!("keepalive {words} {}", self.endpoint.peer.ip()) });
+        }
     }
 
     /// A pair of ESP SAs was agreed on.
@@ -366,6 +394,8 @@ impl Client {
         if let Some(octets) = volume {
             cx.path(Update::VolumeLimit { spi: Spi(agreed.inbound), octets });
         }
+        let end = cx.now.after(agreed.life).after(PAIR_GRACE);
+        let rekey = self.gateway(cx).map(|gateway| gateway.ipsec_rekey).unwrap_or_default();
         self.pairs.push(Pair {
             inbound: agreed.inbound,
             outbound: agreed.outbound,
@@ -373,7 +403,7 @@ impl Client {
             expires: cx.now.after(UNCONFIRMED.min(agreed.life + PAIR_GRACE)),
             udp: agreed.udp,
             words: agreed.words.clone(),
-            renew_at: cx.now.after(ike::sa::near_end(agreed.life)),
+            renew_at: ike::sa::near_end(agreed.life, rekey).map_or(end, |life| cx.now.after(life)),
             volume,
             terms: agreed.terms.clone(),
             ike,
@@ -469,6 +499,13 @@ impl Client {
         };
         if self.closing {
             return;
+        }
+        let ports = tunnel.peer_ports.as_deref();
+        if ports.is_some_and(|ports| !ports.iter().any(|(first, last)| (*first..=*last).contains(&peer_port))) {
+            // `ipsec transport` lets nothing through from there, as if the packet had not come.
+            return cx.event(Event::L2tp(l2tp::L2tpLog::Refused(format!(
+                "ipsec transport lets no peer in from port {peer_port}"
+            ))));
         }
         let trusted = self.is_trusted(spi);
         let settings = l2tp_settings(tunnel, self.endpoint);
@@ -738,10 +775,15 @@ impl Client {
         };
         cx.instances.insert(instance, self.id);
         cx.accounts.entry(status::interface(instance)).or_default().calls += 1;
+        if let Some(tunnel) = self.tunnel {
+            cx.tunnel_accounts.entry(tunnel).or_default().calls += 1;
+        }
         let own = own_address(pp, cx.config, self.endpoint);
         let (dns, wins) = name_servers(cx.config, own);
         let end = link_address(own, pp, self.endpoint);
+        let log_keepalives = cx.config.logs_pp_keepalives();
         let settings = ppp::Settings::from_pp(pp, end, dns, wins, command::MODEL.to_owned());
+        let settings = ppp::Settings { log_keepalives, ..settings };
         let link = Link::start(settings, cx.rng, cx.now);
         self.find_companion(cx);
         self.tell_session(sessions, None, cx);
@@ -789,6 +831,9 @@ impl Client {
         }
         let duration = cx.now.since(call.since);
         cx.accounts.entry(status::interface(call.instance)).or_default().seconds += duration.as_secs();
+        if let Some(tunnel) = self.tunnel {
+            cx.tunnel_accounts.entry(tunnel).or_default().seconds += duration.as_secs();
+        }
         let used = call.used(&self.traffic);
         let summary = Summary {
             user: call.user,
@@ -831,7 +876,7 @@ impl Client {
             ppp::Log::IpcpUp { local, remote } => Event::IpcpUp { instance, local, remote },
             // The end is told once, with its figures, when the call is given back; IPv6 with the prefix that was lent.
             ppp::Log::Disconnected { .. } | ppp::Log::Ipv6cpUp { .. } => return,
-            other @ (ppp::Log::Identification { .. } | ppp::Log::Packet { .. }) => {
+            other @ (ppp::Log::Identification { .. } | ppp::Log::Packet { .. } | ppp::Log::Keepalive { .. }) => {
                 Event::Ppp { instance, text: other.to_string() }
             }
         });
@@ -989,6 +1034,9 @@ impl Client {
 
     /// Tells the client that its SAs are gone.
     pub(crate) fn delete_all(&self, cx: &mut Context<'_>) {
+        if !self.is_told(cx) {
+            return;
+        }
         let spis: Vec<u32> = self.pairs.iter().map(|p| p.inbound).collect();
         if let Some(sa) = self.ikes.last().filter(|_| !spis.is_empty()) {
             let message = sa.delete_esp(&spis, cx.rng);
@@ -1133,7 +1181,7 @@ impl Client {
         let Some(serving) = cx.tunnels.values().find(|t| self.gateways.contains(&t.gateway.id)) else { return };
         let key = Secret::new(serving.gateway.key.to_vec());
         let ticket = cx.tickets.draw();
-        let (renewal, job) = Renewal::begin(old, self.endpoint, key, ticket, cx.rng);
+        let (renewal, job) = Renewal::begin(old, self.endpoint, key, (ticket, retry(cx.config)), cx.rng);
         cx.tickets.wait(ticket, Waiting::Renewal(self.id), self.endpoint.peer.ip(), cx.now);
         cx.out.push(Output::Compute(job));
         self.renewal = Some(renewal);
@@ -1145,7 +1193,7 @@ impl Client {
         let Some(sa) = self.ikes.last_mut().filter(|sa| !sa.is_renewing()) else { return };
         let ticket = cx.tickets.draw();
         let mut outputs = vec![];
-        sa.start_quick(terms, self.endpoint, (spi, ticket), cx.rng, cx.now, &mut outputs);
+        sa.start_quick(terms, self.endpoint, (spi, ticket, retry(cx.config)), cx.rng, cx.now, &mut outputs);
         let cookies = sa.cookies();
         cx.ike.extend(outputs.into_iter().map(|o| (cookies, o)));
     }
@@ -1192,7 +1240,7 @@ impl Client {
             self.idle_since = cx.now;
         }
         let spis: Vec<u32> = gone.iter().map(|p| p.inbound).collect();
-        if let Some(sa) = self.ikes.last() {
+        if let Some(sa) = self.ikes.last().filter(|_| self.is_told(cx)) {
             let bytes = sa.delete_esp(&spis, cx.rng);
             cx.out.push(Output::Send { endpoint: self.endpoint, bytes });
         }
@@ -1227,6 +1275,10 @@ impl Client {
         if let Some(sa) = self.ikes.last_mut() {
             let bytes = sa.probe(cx.rng);
             cx.out.push(Output::Send { endpoint: self.endpoint, bytes });
+            if misses > 0 {
+                self.log_dpd(&format!("timeout count={}", count.saturating_sub(misses) + 1), cx);
+            }
+            self.log_dpd("R-U-THERE send to", cx);
         }
         self.dpd = Some((cx.now.after(interval), misses + 1));
     }
@@ -1281,18 +1333,28 @@ impl Client {
         let (gone, kept): (Vec<_>, Vec<_>) =
             core::mem::take(&mut self.ikes).into_iter().partition(|sa| Some(sa.cookies()) == isakmp);
         self.ikes = kept;
-        for sa in gone {
+        let told = self.is_told(cx);
+        for sa in gone.iter().filter(|_| told) {
             cx.out.push(Output::Send { endpoint: self.endpoint, bytes: sa.delete_isakmp(cx.rng) });
         }
     }
 
     /// The client answered a probe.
-    pub(crate) fn is_there(&mut self, cx: &Context<'_>) {
+    pub(crate) fn is_there(&mut self, cx: &mut Context<'_>) {
+        self.log_dpd("R-U-THERE-ACK recv from", cx);
         self.last_heard = cx.now;
         if let (Some(interval), Some((due, misses))) = (self.dpd_interval(cx), &mut self.dpd) {
             (*due, *misses) = (cx.now.after(interval), 0);
         }
     }
+}
+
+/// How what an exchange of our own sends is repeated (`ipsec ike retry`).
+fn retry(config: &Config) -> Retry {
+    config.ike_retry.as_ref().map_or(PERSISTENCE, |retry| {
+        let interval = Duration::from_secs(u64::from(retry.interval_s));
+        Retry { first: interval, factor: 1, cap: interval, tries: retry.count.saturating_add(1) }
+    })
 }
 
 fn l2tp_settings(tunnel: &L2tpTunnel, endpoint: Endpoint) -> l2tp::Settings {

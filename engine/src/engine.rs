@@ -1,7 +1,9 @@
 //! The door: one input, its outputs, the next wake-up. Only this file holds clients.
 
+mod dialogue;
 mod reunion;
 
+use self::dialogue::Dialogue;
 use crate::carrier::{Kind, Ring, Station, StationOutput, StreamEvent, StreamId, Surroundings};
 use crate::client::{Client, Context, Fate, Tickets, Waiting, free_spi};
 use crate::event::{Event, Instance};
@@ -22,7 +24,7 @@ use crate::pool::Pool;
 use crate::prefix::Prefixes;
 use crate::record::Refused;
 use crate::rng::Rng;
-use crate::status::{Accounts, Reply};
+use crate::status::{Account, Accounts, Reply};
 use crate::time::Instant;
 use command::{Config, L2tpTunnel, Remote, Request, Scope, Text, Which};
 use core::net::{IpAddr, SocketAddr};
@@ -114,6 +116,7 @@ macro_rules! context {
             prefixes: &mut $engine.prefixes,
             instances: &mut $engine.instances,
             accounts: &mut $engine.accounts,
+            tunnel_accounts: &mut $engine.tunnel_accounts,
             rng: &mut $engine.rng,
             now: $now,
             out: $out,
@@ -146,6 +149,8 @@ pub struct Engine {
     pub(crate) prefixes: Prefixes,
     pub(crate) instances: BTreeMap<Instance, u32>,
     pub(crate) accounts: Accounts,
+    pub(crate) tunnel_accounts: BTreeMap<u32, Account>,
+    dialogue: Dialogue,
     next_client: u32,
     tickets: Tickets,
     /// Main Modes of our own, by our cookie.
@@ -172,6 +177,8 @@ impl Engine {
         let tunnels = configure::served(&config);
         let (pool, prefixes) = configure::pools(&config);
         let stations = KINDS.iter().filter_map(|kind| (kind.station)(&config)).collect();
+        let mut dialogue = Dialogue::default();
+        dialogue.follow(&config);
         Self {
             config,
             tunnels,
@@ -187,6 +194,8 @@ impl Engine {
             prefixes,
             instances: BTreeMap::new(),
             accounts: Accounts::new(),
+            tunnel_accounts: BTreeMap::new(),
+            dialogue,
             next_client: 1,
             tickets: Tickets::default(),
             renewals: BTreeMap::new(),
@@ -216,6 +225,10 @@ impl Engine {
                 | Input::Timeout
                 | Input::Request(..)
         );
+        if let Input::Isakmp { endpoint, bytes } = &input {
+            self.tell_received(*endpoint, bytes, now, out);
+        }
+        let already = out.len();
         match input {
             Input::Isakmp { endpoint, bytes } => self.on_isakmp(endpoint, bytes, now, out),
             Input::Note(note) => self.on_note(note, now, out),
@@ -235,7 +248,9 @@ impl Engine {
         }
         if !of_clients {
             self.tell_filters(out);
+            self.dialogue.follow(&self.config);
         }
+        self.tell_sent(already, now, out);
     }
 
     /// Tells the data path the filters where they are others than it knows.
@@ -552,7 +567,8 @@ impl Engine {
             | Refusal::Unknown
             | Refusal::Busy(_) => None,
         };
-        if let Some(kind) = kind {
+        let told = self.gateways_for(endpoint.peer.ip()).iter().any(|t| t.gateway.send_info);
+        if let Some(kind) = kind.filter(|_| told) {
             out.push(Output::Send { endpoint, bytes: notify_in_the_clear(header, kind) });
         }
         self.refuse(endpoint, why, now, out);
@@ -754,6 +770,12 @@ impl Engine {
             out.push(Output::Event(Event::Weak { peer: endpoint.peer.ip(), words: sa.weak().to_vec() }));
         }
         self.owners.insert(sa.cookies(), id);
+        self.tell_keys(
+            endpoint.peer.ip(),
+            || format!("add ISAKMP SA with {}: {}", endpoint.peer.ip(), sa.made()),
+            now,
+            out,
+        );
         if !sa.last_reply().is_empty() {
             out.push(Output::Send { endpoint, bytes: sa.last_reply().to_vec() });
         }
@@ -794,6 +816,7 @@ impl Engine {
             served,
             spi,
             ticket,
+            tells: gateway.is_none_or(|g| g.send_info),
         };
         let mut outputs = vec![];
         let result = sa.handle(message, &policy, &mut self.rng, now, &mut outputs);
@@ -858,6 +881,8 @@ impl Engine {
                     out.push(Output::Compute(job));
                 }
                 sa::Output::Install(agreed) => {
+                    let line = || format!("add IPsec SA with {}: {}", endpoint.peer.ip(), agreed.made());
+                    self.tell_keys(endpoint.peer.ip(), line, now, out);
                     self.spis.insert(agreed.inbound);
                     if let Some(tunnel) = tunnel {
                         self.by_tunnel.entry(tunnel).or_insert(id);
@@ -903,7 +928,8 @@ impl Engine {
             }
             News::InitialContact => self.with_client(id, now, out, Client::begin_anew),
             News::IAmHere(_) => self.with_client(id, now, out, |client, cx| client.is_there(cx)),
-            News::AreYouThere(_) | News::Other(_) => {}
+            News::AreYouThere(_) => self.with_client(id, now, out, |c, cx| c.log_dpd("R-U-THERE recv from", cx)),
+            News::Other(_) => {}
         }
     }
 
@@ -1211,8 +1237,11 @@ impl Engine {
                 }
                 done("every SA was ended", "すべてのSAを消しました")
             }
-            Request::ClearAccount => {
-                self.accounts.clear();
+            Request::ClearAccount(which) => {
+                self.accounts.retain(|interface, _| which.is_some_and(|which| which != *interface));
+                if which.is_none() {
+                    self.tunnel_accounts.clear();
+                }
                 done("calls are counted anew", "通信の回数を消しました")
             }
             Request::Connect => refused(
@@ -1314,14 +1343,14 @@ fn seconds(n: u32) -> Duration {
 /// The suite that `ipsec sa policy` names, if it is a whole one.
 fn preferred_suite(t: &L2tpTunnel) -> Option<crypto::esp::Suite> {
     use crypto::esp::{EspAuth, EspCipher, Suite};
-    let cipher = match t.policy.cipher.as_deref().unwrap_or("aes-cbc") {
+    let cipher = match t.policy.cipher.unwrap_or("aes-cbc") {
         "3des-cbc" => EspCipher::TripleDes,
         "aes-cbc" => EspCipher::Aes128,
         "aes256-cbc" => EspCipher::Aes256,
         "null" => EspCipher::Null,
         _ => return None,
     };
-    let auth = match t.policy.authentication.as_deref()? {
+    let auth = match t.policy.authentication? {
         "md5-hmac" => EspAuth::HmacMd5_96,
         "sha-hmac" => EspAuth::HmacSha1_96,
         "sha256-hmac" => EspAuth::HmacSha256_128,

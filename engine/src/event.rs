@@ -117,6 +117,11 @@ pub enum Event {
         /// How many there are.
         tunnels: usize,
     },
+    /// A line that `ipsec ike log` or `ipsec ike keepalive log` asks for.
+    Ike {
+        /// The words.
+        text: String,
+    },
     /// A client's first SA is there.
     TunnelUp {
         /// The tunnel interface.
@@ -261,7 +266,7 @@ impl Event {
             },
             Self::Filtered { .. } => Level::Notice,
             Self::Aside { level, .. } => *level,
-            Self::Ppp { .. } | Self::UnknownSpi { .. } => Level::Debug,
+            Self::Ppp { .. } | Self::Ike { .. } | Self::UnknownSpi { .. } => Level::Debug,
             Self::PortOpened
             | Self::PortClosed
             | Self::RespondIsakmp { .. }
@@ -418,15 +423,27 @@ impl fmt::Display for Event {
                     crate::path::Way::Out => "OUT",
                 };
                 match number {
-                    Some(number) => write!(f, "{instance} {verb} at {way}({number}) filter: {sight}")?,
-                    None => write!(f, "{instance} {verb} at {way}(default) filter: {sight}")?,
+                    Some(number) => write!(f, "{instance} {verb} at {way}({number}) filter: {}", seen(sight))?,
+                    None => write!(f, "{instance} {verb} at {way}(default) filter: {}", seen(sight))?,
                 }
                 if *untold > 0 { write!(f, " ({untold} more before it)") } else { Ok(()) }
             }
+            Self::Ike { text } => write!(f, "[IKE] {text}"),
             Self::UnknownSpi { spi, peer } => write!(
                 f,
                 "[IPSEC] illegal SPI 0x{spi:08x} from {peer}: the client still uses an SA of before a restart; it must connect again"
             ),
         }
+    }
+}
+
+/// A packet as the router writes it: `UDP 192.168.1.1:10395 > 192.168.100.5:53`, `ESP 192.168.1.1 > 192.168.100.5`.
+fn seen(sight: &crate::path::Sight) -> String {
+    let crate::path::Sight { protocol, source, destination, ports } = sight;
+    let word = command::protocol_name(*protocol).map_or_else(|| format!("PROTO={protocol}"), str::to_uppercase);
+    match (word.as_str(), ports) {
+        ("TCP" | "UDP", Some((from, to))) => format!("{word} {source}:{from} > {destination}:{to}"),
+        ("ICMP", Some((kind, code))) => format!("{word} {source} > {destination} : type {kind} code {code}"),
+        _ => format!("{word} {source} > {destination}"),
     }
 }

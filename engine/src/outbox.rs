@@ -93,6 +93,19 @@ impl Outbox {
         self.0.extend(outputs);
     }
 
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Puts what `lines` says of each thing to do from `from` on before it.
+    pub(crate) fn precede(&mut self, from: usize, mut lines: impl FnMut(&Output) -> Vec<Output>) {
+        let rest = self.0.split_off(from.min(self.0.len()));
+        for output in rest {
+            self.0.extend(lines(&output));
+            self.0.push(output);
+        }
+    }
+
     /// Takes everything out, in order.
     pub fn drain(&mut self) -> impl Iterator<Item = Output> + '_ {
         self.0.drain(..)

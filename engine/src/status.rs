@@ -61,6 +61,10 @@ pub struct Traffic {
     pub sent_packets: u64,
     /// Octets to the client.
     pub sent_octets: u64,
+    /// Of those from the client: packets of IPv6, and their octets.
+    pub received_ipv6: (u64, u64),
+    /// Of those to the client: packets of IPv6, and their octets.
+    pub sent_ipv6: (u64, u64),
 }
 
 impl From<Counters> for Traffic {
@@ -70,6 +74,8 @@ impl From<Counters> for Traffic {
             received_octets: c.in_octets,
             sent_packets: c.out_packets,
             sent_octets: c.out_octets,
+            received_ipv6: (c.in6_packets, c.in6_octets),
+            sent_ipv6: (c.out6_packets, c.out6_octets),
         }
     }
 }
@@ -139,7 +145,7 @@ pub struct CallShown {
 pub struct TunnelShown {
     pub tunnel: u32,
     pub description: String,
-    pub kind: &'static str,
+    pub kind: String,
     pub online: bool,
     pub connected_s: u64,
     pub traffic: Option<Traffic>,
@@ -234,12 +240,16 @@ pub(crate) fn show(engine: &Engine, request: Request, selected: Scope, now: Inst
         Request::ShowStatusL2tp(number) => Screen::L2tp(l2tp(engine, number, now)),
         Request::ShowStatusPp(which) => Screen::Pp(pp(engine, chosen(which), now)),
         Request::ShowStatusTunnel(which) => Screen::Tunnels(tunnels(engine, which, selected, now)),
-        Request::ShowIpsecSa => Screen::Sas(sas(engine, now)),
+        Request::ShowIpsecSa(only) => {
+            let fits = |sa: &SaShown| only.is_none_or(|n| u32::try_from(sa.sa) == Ok(n));
+            Screen::Sas(sas(engine, now).into_iter().filter(fits).collect())
+        }
         Request::ShowIpsecSaGateway { gateway, detail: false } => Screen::Gateways(gateways(engine, gateway)),
         Request::ShowIpsecSaGateway { gateway, detail: true } => {
             Screen::SaDetails(sas(engine, now).into_iter().filter(|s| gateway.is_none_or(|g| g == s.gateway)).collect())
         }
         Request::ShowAccount(which) => Screen::Account(account(engine, chosen(which), now)),
+        Request::ShowAccountTunnel(which) => Screen::Account(account_of_tunnels(engine, which, now)),
         Request::ShowStatusOf(word) => Screen::Apart(apart(engine, word, now)),
         Request::ShowPpConnectTime(which) => Screen::ConnectTime(times(engine, chosen(which), now)),
         _ => return None,
@@ -341,9 +351,10 @@ fn pp(engine: &Engine, which: Option<PpRef>, now: Instant) -> Vec<PpShown> {
 }
 
 fn tunnels(engine: &Engine, which: Tunnels, selected: Scope, now: Instant) -> Vec<TunnelShown> {
-    let number = match (which, selected) {
-        (Tunnels::Number(n), _) | (Tunnels::Selected, Scope::Tunnel(n)) => Some(n),
-        (Tunnels::Selected | Tunnels::Up | Tunnels::Down, _) => None,
+    let number = match (&which, selected) {
+        (Tunnels::Number(n), _) => Some(*n),
+        (Tunnels::Selected, Scope::Tunnel(n)) => Some(n),
+        (Tunnels::Selected | Tunnels::Up | Tunnels::Down | Tunnels::Named(_), _) => None,
     };
     let mut clients: BTreeMap<u32, &Client> = BTreeMap::new();
     for c in engine.clients.values().filter(|c| !c.pairs.is_empty()) {
@@ -358,16 +369,17 @@ fn tunnels(engine: &Engine, which: Tunnels, selected: Scope, now: Instant) -> Ve
             tunnel: *n,
             description: tunnel.description.clone().unwrap_or_default(),
             kind: match tunnel.encapsulation {
-                command::Encapsulation::L2tp => "L2TP/IPsec",
-                command::Encapsulation::Ipsec => "IPsec",
-                command::Encapsulation::Other => "-",
+                command::Encapsulation::L2tp => "L2TP/IPsec".to_owned(),
+                command::Encapsulation::Ipsec => "IPsec".to_owned(),
+                command::Encapsulation::Other(word) => word.to_uppercase(),
             },
             online: client.is_some(),
             connected_s: born.map_or(0, |born| now.since(born).as_secs()),
             traffic: client.map(|c| c.traffic.into()),
         }
     })
-    .filter(|shown| match which {
+    .filter(|shown| match &which {
+        Tunnels::Named(name) => shown.description == *name,
         Tunnels::Up => shown.online,
         Tunnels::Down => !shown.online,
         Tunnels::Selected | Tunnels::Number(_) => true,
@@ -482,6 +494,23 @@ fn account(engine: &Engine, which: Option<PpRef>, now: Instant) -> Vec<AccountSh
             }
         })
         .collect()
+}
+
+/// Tunnels that calls have come through, and the one that is named.
+fn account_of_tunnels(engine: &Engine, which: Option<u32>, now: Instant) -> Vec<AccountShown> {
+    let mut numbers: Vec<u32> = engine.tunnel_accounts.keys().copied().chain(which).collect();
+    numbers.sort_unstable();
+    numbers.dedup();
+    let standing = |n: u32| {
+        let calls = engine.clients.values().filter(move |c| c.tunnel == Some(n)).filter_map(|c| c.call.as_ref());
+        calls.map(|call| now.since(call.since).as_secs()).sum::<u64>()
+    };
+    let shown = |n: u32| {
+        let account = engine.tunnel_accounts.get(&n).copied().unwrap_or_default();
+        let connected_s = account.seconds + standing(n);
+        AccountShown { interface: format!("TUNNEL[{n}]"), calls_in: account.calls, connected_s }
+    };
+    numbers.into_iter().filter(|n| which.is_none_or(|which| which == *n)).map(shown).collect()
 }
 
 fn name(which: PpRef) -> String {

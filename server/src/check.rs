@@ -422,6 +422,16 @@ mod tests {
     }
 
     #[test]
+    fn a_whole_file_of_a_router_in_shift_jis_is_taken_without_an_error() {
+        let octets = include_bytes!("../../command/tests/configurations/router_nvr510_sjis.conf");
+        let (config, problems) = command::parse(&decode(octets.to_vec()).unwrap());
+        assert_eq!(errors(&problems), 0, "{}", describe(Path::new("nvr510"), &problems));
+        assert_eq!(config.console.prompt.as_deref(), Some("[予備表] "));
+        let tunnels = config.l2tp_tunnels();
+        assert_eq!(tunnels[0].l2tp.auth.as_ref().map(|secret| secret.as_str()), Some("秘密"));
+    }
+
+    #[test]
     fn a_problem_is_printed_with_its_place_and_word() {
         let problem = |line, word: &str, message: &str, severity| Problem {
             line,

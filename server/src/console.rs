@@ -99,7 +99,13 @@ pub(crate) fn exec(socket: &Path, lines: &[String], json: bool) -> Result<(), Fa
 /// A console: with an editor at a terminal, else a line of the input after the other.
 pub(crate) fn run(socket: &Path) -> Result<(), Failure> {
     let mut server = Line::open(socket, Manner::Console, false)?;
-    let mut console = Console { editor: None, ready: Ready::default(), pipeline: Pipeline::default(), all_done: true };
+    let mut console = Console {
+        editor: None,
+        ready: Ready::default(),
+        pipeline: Pipeline::default(),
+        all_done: true,
+        begun: Default::default(),
+    };
     if io::stdin().is_terminal() && io::stdout().is_terminal() {
         console.editor = Some(Editor::new());
     }
@@ -117,6 +123,8 @@ struct Console {
     /// What the line in hand does with what is shown.
     pipeline: Pipeline,
     all_done: bool,
+    /// What was half typed when the server had something to say.
+    begun: (String, String),
 }
 
 /// What to do next.
@@ -178,7 +186,7 @@ impl Console {
 
     /// Reads the next line and sends it.
     fn next_line(&mut self, server: &mut Line) -> Result<Next, Failure> {
-        let mut begun = (String::new(), String::new());
+        let mut begun = std::mem::take(&mut self.begun);
         loop {
             let typed = match &mut self.editor {
                 None => piped()?,
@@ -188,8 +196,11 @@ impl Console {
             };
             match typed {
                 Typed::End => return Ok(Next::Leave),
-                // The server has something to say: it ends the session.
-                Typed::Interrupted => return Ok(Next::Hear),
+                // The server has something to say: lines of the log, or that the session ends.
+                Typed::Interrupted(before, behind) => {
+                    self.begun = (before, behind);
+                    return Ok(Next::Hear);
+                }
                 Typed::GivenUp => begun = Default::default(),
                 Typed::Line(line) => match Pipeline::of(&line) {
                     Ok(pipeline) => {
@@ -248,7 +259,7 @@ impl Console {
                 server.ask(&Asked::Line(answer))?;
                 Ok(Next::Hear)
             }
-            Typed::Interrupted => Ok(Next::Hear),
+            Typed::Interrupted(..) => Ok(Next::Hear),
             Typed::End | Typed::GivenUp | Typed::Help(..) | Typed::Tab(..) => Ok(Next::Leave),
         }
     }

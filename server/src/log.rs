@@ -46,6 +46,8 @@ pub(crate) struct Remembered {
 #[derive(Debug, Default)]
 struct Memory {
     lines: VecDeque<Remembered>,
+    /// How many lines have come in all.
+    came: u64,
     /// How often the last line came again, and when it did last.
     again: u64,
     again_at: String,
@@ -61,6 +63,7 @@ impl Memory {
         }
         let repeated = self.repeated();
         self.again = 0;
+        self.came += 1 + u64::from(repeated.is_some());
         self.lines.extend(repeated);
         self.lines.push_back(Remembered { time, text: text.to_owned() });
         while self.lines.len() > REMEMBERED {
@@ -147,6 +150,19 @@ impl Log {
         memory.lines.iter().cloned().chain(memory.repeated()).collect()
     }
 
+    /// How many lines have come so far.
+    pub(crate) fn came(&self) -> u64 {
+        self.memory().came
+    }
+
+    /// The lines that have come behind the first so many, at most the latest `most`, and how many have come now.
+    pub(crate) fn since(&self, seen: u64, most: usize) -> (Vec<Remembered>, u64) {
+        let memory = self.memory();
+        let new = usize::try_from(memory.came.saturating_sub(seen)).unwrap_or(usize::MAX).min(most);
+        let from = memory.lines.len().saturating_sub(new);
+        (memory.lines.range(from..).cloned().collect(), memory.came)
+    }
+
     /// Forgets what is remembered.
     pub(crate) fn clear(&self) {
         let mut memory = self.memory();
@@ -219,6 +235,7 @@ mod tests {
         }
         let texts = |memory: &Memory| memory.lines.iter().map(|line| line.text.clone()).collect::<Vec<_>>();
         assert_eq!(texts(&memory), ["up", "same message repeated 2 times", "down"]);
+        assert_eq!(memory.came, 3);
         for n in 0..REMEMBERED + 5 {
             memory.keep("now".to_owned(), &n.to_string());
         }
@@ -236,8 +253,11 @@ mod tests {
         log.tell(Level::Info, "four");
         let texts: Vec<String> = log.remembered().into_iter().map(|line| line.text).collect();
         assert_eq!(texts, ["one", "three", "four"]);
+        let (new, came) = log.since(2, 100);
+        assert_eq!((new.len(), new[0].text.as_str(), came), (1, "four", 3));
+        assert_eq!(log.since(0, 2).0.len(), 2);
         log.clear();
-        assert!(log.remembered().is_empty());
+        assert!(log.remembered().is_empty() && log.since(came, 100).0.is_empty());
     }
 
     #[test]

@@ -9,7 +9,9 @@ use netlink_packet_core::{
 };
 use netlink_packet_route::address::{AddressAttribute, AddressHeader, AddressMessage};
 use netlink_packet_route::link::{LinkAttribute, LinkFlags, LinkMessage};
-use netlink_packet_route::neighbour::{NeighbourAddress, NeighbourAttribute, NeighbourFlags, NeighbourMessage};
+use netlink_packet_route::neighbour::{
+    NeighbourAddress, NeighbourAttribute, NeighbourFlags, NeighbourMessage, NeighbourState,
+};
 use netlink_packet_route::route::{
     RouteAddress, RouteAttribute, RouteHeader, RouteMessage, RouteProtocol, RouteScope, RouteType,
 };
@@ -243,6 +245,36 @@ impl Netlink {
     /// Removes a proxy neighbour.
     pub(crate) fn remove_proxy(&mut self, address: Ipv4Addr, interface: u32) -> io::Result<()> {
         self.request(RouteNetlinkMessage::DelNeighbour(proxy(address, interface)), NLM_F_ACK).map(drop)
+    }
+
+    /// Forgets the IPv4 neighbours whose hardware addresses were learnt; those that somebody has written stay.
+    pub(crate) fn forget_neighbours(&mut self) -> io::Result<usize> {
+        let mut ask = NeighbourMessage::default();
+        ask.header.family = AddressFamily::Inet;
+        let mut learnt = Vec::new();
+        for answer in self.request(RouteNetlinkMessage::GetNeighbour(ask), NLM_F_DUMP)? {
+            let RouteNetlinkMessage::NewNeighbour(message) = answer else { continue };
+            if matches!(message.header.state, NeighbourState::Permanent | NeighbourState::Noarp) {
+                continue;
+            }
+            for attribute in &message.attributes {
+                if let NeighbourAttribute::Destination(NeighbourAddress::Inet(address)) = attribute {
+                    learnt.push((*address, message.header.ifindex));
+                }
+            }
+        }
+        let mut forgotten = 0;
+        for (address, interface) in learnt {
+            let mut message = proxy(address, interface);
+            message.header.flags = NeighbourFlags::empty();
+            match self.request(RouteNetlinkMessage::DelNeighbour(message), NLM_F_ACK) {
+                Ok(_) => forgotten += 1,
+                // It has gone by itself.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(forgotten)
     }
 
     /// All IPv4 proxy neighbours: address and interface index.

@@ -7,6 +7,7 @@ mod store;
 
 pub(crate) use desk::{Answer, Desk, Errand, What};
 
+use std::collections::VecDeque;
 use std::io::{self, BufReader};
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
@@ -20,6 +21,11 @@ use crate::protocol::{self, Asked, LONGEST_ASKED, Manner, Ready, Told};
 const PATIENCE: Duration = Duration::from_secs(10);
 /// How long a script may be silent between two lines.
 const SCRIPT: Duration = Duration::from_secs(600);
+/// How often a console that shows the log looks for new lines, and how many it shows at once.
+const LOOK: Duration = Duration::from_millis(250);
+const MOST_LINES: usize = 200;
+/// How many lines of a session are remembered.
+const REMEMBERED: usize = 100;
 /// Wrong passwords until the session ends, and the pause behind each.
 const TRIES: u32 = 3;
 const PAUSE: Duration = Duration::from_secs(1);
@@ -41,6 +47,8 @@ pub(crate) fn serve(desk: &Desk, stream: UnixStream) {
         allowed: Allowed::default(),
         name: None,
         number: None,
+        typed: VecDeque::new(),
+        told: desk.log.came(),
     };
     // Whoever goes away in the middle of a word has ended.
     let _ = session.run();
@@ -62,6 +70,10 @@ struct Session<'a> {
     name: Option<String>,
     /// The number at the desk, once logged in.
     number: Option<u64>,
+    /// What was typed, without secrets.
+    typed: VecDeque<String>,
+    /// How many lines of the log had come when they were shown last.
+    told: u64,
 }
 
 /// Whether a line was done, or ends the session.
@@ -96,9 +108,13 @@ impl Session<'_> {
             }
         }
         let mut done = true;
+        self.told = self.desk.log.came();
         loop {
             let ready = self.ready(done);
             self.tell(&Told::Ready(ready))?;
+            if self.watch_log(done)? {
+                return self.tell(&Told::Bye);
+            }
             match self.next()? {
                 Some(Asked::Line(line)) => match self.line(&line)? {
                     Outcome::Leaves => return self.tell(&Told::Bye),
@@ -132,6 +148,30 @@ impl Session<'_> {
                 other
             }
         }
+    }
+
+    /// Shows new lines of the log while nothing is typed, where `console info` is on; whether that was for too long.
+    fn watch_log(&mut self, done: bool) -> io::Result<bool> {
+        let start = std::time::Instant::now();
+        while self.manner == Manner::Console && self.reader.buffer().is_empty() && self.desk.config().console.info {
+            let (lines, came) = self.desk.log.since(self.told, MOST_LINES);
+            self.told = came;
+            if !lines.is_empty() {
+                let text: String = lines.iter().map(|line| format!("{}: {}\n", line.time, line.text)).collect();
+                self.say(text)?;
+                let ready = self.ready(done);
+                self.tell(&Told::Ready(ready))?;
+            }
+            let tick = rustix::event::Timespec { tv_sec: 0, tv_nsec: i64::from(LOOK.subsec_nanos()) };
+            let mut fds = [rustix::event::PollFd::new(&self.stream, rustix::event::PollFlags::IN)];
+            if rustix::event::poll(&mut fds, Some(&tick))? > 0 {
+                break;
+            }
+            if self.patience().is_some_and(|patience| start.elapsed() >= patience) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     fn patience(&self) -> Option<Duration> {
@@ -227,7 +267,7 @@ impl Session<'_> {
                 };
             }
             if granted && self.allowed.connection {
-                self.number = Some(self.desk.sit_down(self.name.clone()));
+                self.number = Some(self.desk.sit_down(self.name.clone(), self.stream.try_clone().ok()));
                 self.desk.log.line(format_args!("Login succeeded for {}", self.way()));
                 return Ok(true);
             }
@@ -318,6 +358,7 @@ impl Session<'_> {
     // ---- a line
 
     fn line(&mut self, line: &str) -> io::Result<Outcome> {
+        self.remember(line);
         match command::typed(&self.desk.config(), self.selected, self.level, line) {
             Err(problem) => self.refuse_line(&problem),
             Ok(Typed::Nothing) => Ok(Outcome::Done),
@@ -332,6 +373,21 @@ impl Session<'_> {
             )),
             Ok(Typed::Password(which)) => self.set_password(which),
             Ok(Typed::Change { .. }) => self.change(line),
+        }
+    }
+
+    /// Keeps a line for `show command history`, and logs it where `syslog execute command` asks for it.
+    fn remember(&mut self, line: &str) {
+        let line = command::loggable(line);
+        if line.is_empty() {
+            return;
+        }
+        if self.desk.config().syslog.commands {
+            self.desk.log.line(format_args!("{}: {line}", self.way()));
+        }
+        self.typed.push_back(line);
+        while self.typed.len() > REMEMBERED {
+            self.typed.pop_front();
         }
     }
 
@@ -361,6 +417,22 @@ impl Session<'_> {
             Request::Reload => match self.desk.reload() {
                 Err(why) => self.refuse_for(&why),
                 Ok(()) => Ok(Outcome::Done),
+            },
+            Request::ShowHistory(latest) => {
+                self.say(screens::history(&self.typed, latest, self.json))?;
+                Ok(Outcome::Done)
+            }
+            Request::Elsewhere(how) => self.refuse_for(&how),
+            Request::ClearArp => match screens::clear_arp() {
+                Err(why) => self.refuse_for(&why),
+                Ok(_) => Ok(Outcome::Done),
+            },
+            Request::DisconnectUser { name, number } => match self.desk.disconnect(&name, number) {
+                0 => self.refuse_for(&both(
+                    "nobody of that name is there; see 'show status user'",
+                    "そのユーザーはいません。'show status user'で確かめてください",
+                )),
+                _ => Ok(Outcome::Done),
             },
             Request::ClearLog => {
                 self.desk.log.clear();

@@ -25,6 +25,9 @@ fn main() -> ExitCode {
         ("a_file_is_read_again_at_the_signal", a_file_is_read_again_at_the_signal),
         ("every_screen_is_there_in_both_languages_and_as_json", every_screen_is_there_in_both_languages_and_as_json),
         ("the_log_is_sent_to_another_host", the_log_is_sent_to_another_host),
+        ("a_silent_console_is_closed", a_silent_console_is_closed),
+        ("lines_of_the_log_appear_at_the_console_and_what_is_half_typed_stays", lines_of_the_log_appear),
+        ("an_operator_ends_anothers_session_and_asks_what_was_typed", an_operator_ends_anothers_session),
     ])
 }
 
@@ -343,6 +346,26 @@ const SCREENS: [&str; 20] = [
     "show config tunnel 1 expand",
 ];
 
+/// More that can be shown; each has JSON.
+const MORE: [&str; 16] = [
+    "show config 0",
+    "show config list",
+    "show config tunnel 1-5 expand",
+    "show ip route summary",
+    "show ip route 192.168.100.200",
+    "show arp lan0",
+    "show account tunnel",
+    "show status tunnel name=nothing",
+    "show status user history",
+    "show ipsec sa 1",
+    "show techinfo",
+    "show command",
+    "show command history",
+    "show copyright",
+    "help",
+    "show status pptp",
+];
+
 fn every_screen_is_there_in_both_languages_and_as_json() {
     let (field, room, server) = serve("screens", CONFIGURATION);
     let mut client = Client::new(&field.clients, OUTSIDE[0], Manner::default(), 1);
@@ -357,6 +380,17 @@ fn every_screen_is_there_in_both_languages_and_as_json() {
         assert!(value.is_ok_and(|value| value.is_array() || value.is_object()), "{line}: {text}");
     }
     assert!(json[2].contains("\"user\": \"vpnuser\""), "{}", json[2]);
+    for line in MORE {
+        let told = room.sekisho(&field.server, &["exec", "--json", line]);
+        let value: Result<serde_json::Value, _> = serde_json::from_str(&told.out);
+        assert!(told.status == 0 && value.is_ok_and(|v| v.is_array() || v.is_object()), "{line}: {told:?}");
+        assert_eq!(exec(line).status, 0, "{line}");
+    }
+    assert!(exec("show account tunnel").out.contains("TUNNEL[1]:\n  Calls out: 0, Calls in: 1\n"));
+    assert!(exec("show ip route summary").out.contains("temporary: 1\n"));
+    assert!(exec("show ip route 192.168.100.200").out.contains("192.168.100.200/32 "));
+    assert!(!exec("show ip route 192.168.100.200").out.contains("198.18."));
+    assert!(exec("show arp lan0").out.contains("lan0 ") && !exec("show arp nowhere0").out.contains("lan0"));
     assert_eq!(exec("console character ja.utf8").status, 0);
     let japanese: Vec<String> = SCREENS.iter().map(|line| exec(line).out).collect();
     for ((line, english), japanese) in SCREENS.iter().zip(&english).zip(&japanese) {
@@ -377,6 +411,8 @@ fn every_screen_is_there_in_both_languages_and_as_json() {
         ("show arp", "lan0            192.168.100.10 "),
         ("show account", "PP[ANONYMOUS]:\n  Calls out: 0, Calls in: 1\n"),
         ("show pp connect time anonymous", "PP[ANONYMOUS01]: "),
+        ("show status tunnel 1", "  Received:    (IPv4) "),
+        ("show status tunnel 1", "               (IPv6) 0 packet [0 octet]\n  Transmitted: (IPv4) "),
         ("show environment", "L2TP tunnels: 1, users: 1\n"),
         ("show log", ": [L2TP] TUNNEL[1] connected from 198.18.0.2\n"),
         ("show config tunnel 1 expand", "tunnel select 1\n tunnel encapsulation l2tp\n"),
@@ -398,6 +434,95 @@ fn every_screen_is_there_in_both_languages_and_as_json() {
     let techinfo = exec("show techinfo").out;
     assert!(techinfo.contains("# show ipsec sa\n") && techinfo.contains("# show log\n"), "{techinfo}");
     assert!(!techinfo.contains("sim-psk") && !techinfo.contains("vpn-Passw0rd"), "{techinfo}");
+    server.stop();
+}
+
+/// `login-timer` of a user may be shorter here than a router takes it.
+fn a_silent_console_is_closed() {
+    let text = format!("login user taro Taro-1\nuser attribute taro login-timer=2\n{CONFIGURATION}");
+    let (field, room, server) = serve("silent", &text);
+    // With the log on the console, which wakes the session, and without.
+    for info in ["off", "on"] {
+        assert_eq!(room.sekisho(&field.server, &["exec", &format!("console info {info}")]).status, 0);
+        let mut terminal = Terminal::open(&room, &field.server, &["console"]);
+        for (asked, answer) in [("Password: ", ""), ("Username: ", "taro"), ("Password: ", "Taro-1")] {
+            terminal.wait_for(asked);
+            terminal.type_in(&format!("{answer}\r"));
+        }
+        terminal.wait_for_prompt();
+        // A key is not enough, a line is.
+        std::thread::sleep(Duration::from_millis(1200));
+        terminal.type_in("\r");
+        terminal.wait_for_prompt();
+        let start = Instant::now();
+        let told = terminal.end();
+        let silent = start.elapsed();
+        assert!((Duration::from_millis(1500)..Duration::from_secs(10)).contains(&silent), "{info}: {silent:?} {told}");
+    }
+    wait_for_log(&server, "Logout from Console: taro\n");
+    server.stop();
+}
+
+fn lines_of_the_log_appear() {
+    let text = format!("console info on\nsyslog execute command on\n{CONFIGURATION}");
+    let (field, room, server) = serve("info", &text);
+    let mut terminal = Terminal::open(&room, &field.server, &["console"]);
+    terminal.wait_for_prompt();
+    terminal.type_in("show env");
+    terminal.wait_for("show env");
+    assert_eq!(
+        room.sekisho(&field.server, &["exec", "pp select anonymous", "pp auth username bob Hidden-9"]).status,
+        0
+    );
+    terminal.wait_for("Command: pp select anonymous");
+    terminal.wait_for("Command: pp auth username *");
+    // The line goes on where it was.
+    terminal.wait_for_prompt_with("show env");
+    terminal.type_in("ironment\r");
+    terminal.wait_for("CPU of the program: ");
+    terminal.wait_for_prompt();
+    terminal.type_in("quit\r");
+    let told = terminal.end();
+    assert!(!told.contains("Hidden-9") && !server.log().contains("Hidden-9"), "{told}");
+    server.stop();
+}
+
+fn an_operator_ends_anothers_session() {
+    let (field, room, server) = serve("others", &format!("login user taro Taro-1\n{CONFIGURATION}"));
+    let exec = |line: &str| room.sekisho(&field.server, &["exec", line]);
+    let mut terminal = Terminal::open(&room, &field.server, &["console"]);
+    for (asked, answer) in [("Password: ", ""), ("Username: ", "taro"), ("Password: ", "Taro-1")] {
+        terminal.wait_for(asked);
+        terminal.type_in(&format!("{answer}\r"));
+    }
+    for (line, answer) in [
+        ("show copyright", "Licence: "),
+        ("show command history", "   1: show copyright"),
+        ("show command history 1", "   3: show command history 1"),
+    ] {
+        terminal.wait_for_prompt();
+        terminal.type_in(&format!("{line}\r"));
+        terminal.wait_for(answer);
+    }
+    terminal.wait_for_prompt();
+    assert_ne!(exec("disconnect user hanako").status, 0);
+    assert_ne!(exec("disconnect user taro/console99").status, 0);
+    assert_eq!(exec("disconnect user taro").status, 0);
+    terminal.end();
+    wait_for_log(&server, "Logout from Console: taro\n");
+    let history = exec("show status user history").out;
+    assert!(history.lines().last().is_some_and(|line| line.starts_with("taro            console1   20")), "{history}");
+    // The neighbours that the kernel has learnt are forgotten.
+    assert_eq!(exec("clear arp").status, 0);
+    for (line, words) in [
+        ("ping 10.0.0.1", "the host has ping of its own"),
+        ("show log saved", "journalctl"),
+        ("save 3", "number 0"),
+        ("show config 2", "number 0"),
+    ] {
+        let told = exec(line);
+        assert!(told.status != 0 && told.err.contains(words), "{line}: {told:?}");
+    }
     server.stop();
 }
 

@@ -120,6 +120,11 @@ fn a_client_makes_its_address_of_the_advertised_prefix_and_reaches_the_lan() {
     link.world.tun_receives(&datagram(FAR, own));
     link.world.run_for(Duration::from_millis(100));
     assert!(link.heard().contains(&(Protocol::Ipv6, datagram(FAR, own))));
+    link.world.run_for(Duration::from_secs(2));
+    let shown = link.world.command("show status tunnel 1");
+    let octets = datagram(FAR, own).len();
+    let six = format!("               (IPv6) 1 packet [{octets} octets]\n");
+    assert_eq!(shown.matches(&six).count(), 2, "{shown}");
     link.world.check_thoroughly();
 }
 

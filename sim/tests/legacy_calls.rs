@@ -391,3 +391,27 @@ fn filters_of_the_interface_hold_these_callers_as_well() {
     open.connect(who);
     assert!(open.reaches(who), "what a filter lets pass has been held");
 }
+
+#[test]
+fn lines_that_change_while_the_server_runs_count_for_what_begins_from_then_on() {
+    let mut x = exchange(&[], &["pptp hostname before"]);
+    let who = x.add(Manner::default());
+    x.connect(who);
+    assert!(x.reaches(who));
+    // Off ends every call and lets nobody in; on lets them in again.
+    x.world.command("pptp service off");
+    x.run_for(Duration::from_secs(10));
+    assert!(x.clients[who].ended.is_some() && x.calls() == 0, "{:#?}", x.world.log());
+    assert_eq!(x.lines("[PPTP] closed port 1723/tcp").len(), 1);
+    let who = x.add(Manner::default());
+    x.dial(who);
+    x.run_for(Duration::from_secs(10));
+    assert_eq!(x.calls(), 0, "{:#?}", x.world.log());
+    x.world.command("pptp service on");
+    x.world.command("tunnel select 11");
+    x.world.command("pptp syslog on");
+    let who = x.add(Manner::default());
+    x.connect(who);
+    assert!(x.reaches(who));
+    assert!(!x.lines("[PPTP] recv ").is_empty(), "{:#?}", x.world.log());
+}

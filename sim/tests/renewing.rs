@@ -23,7 +23,7 @@ fn the_server_renews_phase_2_when_the_client_does_not() {
     w.connect(c);
     echoes_for(&mut w, c, 200);
     assert_eq!(w.lost_echoes(c), 0, "{}", w.story(c));
-    assert!(w.peers[c].dialogue().iter().any(|(_, l)| l.contains("quick mode 1")), "{}", w.story(c));
+    assert!(w.peers[c].dialogue().iter().any(|(_, l)| l.contains("<- quick mode 1")), "{}", w.story(c));
 }
 
 #[test]
@@ -34,7 +34,7 @@ fn the_server_renews_both_phases_behind_a_nat() {
     w.connect(c);
     echoes_for(&mut w, c, 300);
     assert_eq!(w.lost_echoes(c), 0, "{}", w.story(c));
-    assert!(w.peers[c].dialogue().iter().any(|(_, l)| l.contains("main mode 1")), "{}", w.story(c));
+    assert!(w.peers[c].dialogue().iter().any(|(_, l)| l.contains("<- main mode 1")), "{}", w.story(c));
 }
 
 #[test]

@@ -178,6 +178,11 @@ const PROTOCOLS: &[(&str, u8)] = &[
     ("ospf", 89),
 ];
 
+/// The name of a protocol, where the routers have one.
+pub fn protocol_name(number: u8) -> Option<&'static str> {
+    PROTOCOLS.iter().find(|(_, known)| *known == number).map(|(name, _)| *name)
+}
+
 /// Ports by name, as the routers write them.
 const PORTS: &[(&str, u16)] = &[
     ("ftp", 21),
@@ -289,6 +294,7 @@ pub(crate) const APPLICATIONS: &[Application] = &[
     application("l2tp", &[(UDP, 1701, 1701)]),
     application("pptp", &[(TCP, 1723, 1723)]),
     application("sip", &[(UDP, 5060, 5060), (TCP, 5060, 5060)]),
+    application("netmeeting", &[(TCP, 1720, 1720)]),
 ];
 
 /// A word of a filter that is wrong: which of those that were handed in, counted from 0, and why.
@@ -415,7 +421,7 @@ fn kinds(word: &str) -> Result<Vec<PacketKind>, Text> {
             "established" => PacketKind::Established,
             "icmp-error" => PacketKind::IcmpError,
             "icmp-info" => PacketKind::IcmpInformation,
-            other => match (number_of(other), tcp_flags(other)) {
+            other => match (protocol_of(other), tcp_flags(other)) {
                 (Some(number), _) => PacketKind::Protocol(number),
                 (None, Some(kind)) => kind,
                 (None, None) => {
@@ -432,7 +438,7 @@ fn kinds(word: &str) -> Result<Vec<PacketKind>, Text> {
 }
 
 /// The number of a protocol, by name or as a number.
-fn number_of(word: &str) -> Option<u8> {
+pub(crate) fn protocol_of(word: &str) -> Option<u8> {
     PROTOCOLS.iter().find(|(name, _)| *name == word).map(|(_, number)| *number).or_else(|| word.parse().ok())
 }
 
@@ -447,7 +453,8 @@ fn tcp_flags(word: &str) -> Option<PacketKind> {
     Some(PacketKind::TcpFlags { value: number(value)?, mask: number(mask)?, equal })
 }
 
-fn ports(word: &str, most: u16) -> Result<Vec<(u16, u16)>, Text> {
+/// Ports: `*`, numbers, names, ranges, and lists of them.
+pub(crate) fn ports(word: &str, most: u16) -> Result<Vec<(u16, u16)>, Text> {
     let wrong = |member: &str| {
         Fault::IllegalKeyword.because(
             format_args!("\"{member}\" is not a port: a number 0..{most}, a name such as www, a range such as 1024-2048, or *"),

@@ -50,6 +50,10 @@ pub struct Gateway {
     pub ipsec_lifetime_s: Option<u32>,
     /// Longest lifetime of an IPsec SA, in kilobytes.
     pub ipsec_lifetime_kb: Option<u32>,
+    /// When this side renews an ISAKMP SA that the client has not renewed.
+    pub isakmp_rekey: Rekey,
+    /// The same of an IPsec SA.
+    pub ipsec_rekey: Rekey,
     /// Whether delete and notify messages are sent.
     pub send_info: bool,
     /// What IKE writes to the log for this gateway.
@@ -80,10 +84,24 @@ impl Default for Gateway {
             isakmp_lifetime_s: None,
             ipsec_lifetime_s: None,
             ipsec_lifetime_kb: None,
+            isakmp_rekey: Rekey::default(),
+            ipsec_rekey: Rekey::default(),
             send_info: true,
             log: BTreeSet::new(),
         }
     }
+}
+
+/// When this side renews an SA that the client has not renewed (`ipsec ike duration … rekey`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Rekey {
+    /// Just before its end, so that no client is overtaken.
+    #[default]
+    Late,
+    /// After so many hundredths of its life.
+    Percent(u8),
+    /// Never.
+    Off,
 }
 
 /// Who may be behind a gateway.
@@ -184,12 +202,6 @@ pub struct IkeRetry {
     pub interval_s: u32,
 }
 
-impl Default for IkeRetry {
-    fn default() -> Self {
-        Self { count: 10, interval_s: 5 }
-    }
-}
-
 /// An SA policy (`ipsec sa policy`).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SaPolicy {
@@ -200,9 +212,9 @@ pub struct SaPolicy {
     /// Whether it is an ESP policy; AH is not served.
     pub esp: bool,
     /// Cipher, as its word; what this side would offer.
-    pub cipher: Option<String>,
+    pub cipher: Option<&'static str>,
     /// Authentication, as its word; what this side would offer.
-    pub authentication: Option<String>,
+    pub authentication: Option<&'static str>,
     /// Whether sequence numbers of arriving packets are checked.
     pub anti_replay: bool,
 }
@@ -218,28 +230,8 @@ impl Default for SaPolicy {
 pub struct Transport {
     /// Number of the policy.
     pub policy: u32,
-    /// Protocol, as its word; none for every protocol.
-    pub protocol: Option<String>,
-    /// This side's ports, as written; none for every port.
-    pub local_ports: Option<String>,
-    /// The peer's ports, as written; none for every port.
-    pub peer_ports: Option<String>,
-}
-
-impl Transport {
     /// Whether it lets L2TP through: UDP from this side's port 1701.
-    pub fn allows_l2tp(&self) -> bool {
-        let protocol = self.protocol.as_deref().is_none_or(|word| matches!(word, "*" | "udp" | "17"));
-        let port = self.local_ports.as_deref().is_none_or(|ports| {
-            ports.split(',').any(|part| match part.split_once('-') {
-                Some((from, to)) => {
-                    let from: u16 = from.parse().unwrap_or(0);
-                    let to: u16 = to.parse().unwrap_or(u16::MAX);
-                    (from..=to).contains(&1701)
-                }
-                None => matches!(part, "*" | "1701" | "l2tp"),
-            })
-        });
-        protocol && port
-    }
+    pub l2tp: bool,
+    /// The peer's ports, first and last of each range; none for every port.
+    pub peer_ports: Option<Box<[(u16, u16)]>>,
 }

@@ -49,6 +49,8 @@ pub struct Pp {
     pub chap: AuthOptions,
     /// LCP echo, where it is used.
     pub keepalive: Option<Keepalive>,
+    /// Whether keepalives are logged; it counts for every interface.
+    pub keepalive_log: bool,
     /// Whether IPV6CP is used.
     pub ipv6cp: bool,
     /// What packets of callers are held against.
@@ -78,6 +80,7 @@ impl Default for Pp {
             pap: AuthOptions::default(),
             chap: AuthOptions::default(),
             keepalive: None,
+            keepalive_log: false,
             ipv6cp: true,
             secure: SecureFilter::default(),
         }
@@ -134,6 +137,8 @@ pub struct LcpOptions {
     pub acfc: bool,
     /// Whether protocol field compression is asked for.
     pub pfc: bool,
+    /// Whether an async control character map is asked for: that of no octet.
+    pub accm: bool,
     /// Restart timer, in milliseconds.
     pub restart_ms: u32,
     /// Terminate-Requests sent before giving up.
@@ -153,6 +158,7 @@ impl Default for LcpOptions {
             magic: true,
             acfc: false,
             pfc: false,
+            accm: false,
             restart_ms: 3000,
             max_terminate: 2,
             max_configure: 10,

@@ -11,13 +11,14 @@ use crate::rows::host::{
 use crate::scopes;
 use crate::table::{Args, Home, Place, Remark, Row};
 use crate::text::Fault;
-use crate::value::{IDS, Kind, REST, SWITCH, Slot, Value, may, must, several};
+use crate::value::{IDS, Kind, REST, SWITCH, Slot, Value, is_lan, may, must, several};
 
 const LAN: Slot = must("LAN", Kind::Interface);
 const MSS: &[Slot] = &[must("MSS", Kind::NumberOr(536, 1460, &["auto", "off"]))];
 const MTU: &[Slot] = &[must("MTU", Kind::Number(64, 1500))];
 const NET: Slot = must("NET", Kind::Net(&[]));
 const D: Slot = must("D", Kind::Number(1, IDS));
+const DETECTION: Kind = Kind::Choice(&["in", "out", "notice-interval", "repeat-control", "report", "threshold"]);
 const SOURCE: Kind = Kind::Choice(&["none", "me", "server"]);
 
 pub(crate) const ROWS: &[Row] = &[
@@ -29,14 +30,17 @@ pub(crate) const ROWS: &[Row] = &[
         .many(1)
         .syntax("NET gateway GW [PARAM …] [gateway GW2 …]")
         .help("a static route; the host's own routes are used", "静的経路"),
-    Row::global("ip LAN address", &[LAN, must("ADDRESS", Kind::Net(&["dhcp"])), may("BROADCAST", Kind::Group("broadcast", 1))], Place::Lan, |config, v| {
-        let lan: &mut Lan = config.lans.entry(v.text(0).to_owned()).or_default();
-        lan.address = v.net(1);
+    Row::global("ip LAN address", &[LAN, must("ADDRESS", Kind::Net(&["dhcp", "pdp"])), may("BROADCAST", Kind::Group("broadcast", 1))], Place::Lan, |config, v| {
+        if is_lan(v.text(0)) {
+            let lan: &mut Lan = config.lans.entry(v.text(0).to_owned()).or_default();
+            lan.address = v.net(1);
+        }
     })
     .many(1)
-    .syntax("A/M [broadcast B] | dhcp")
+    .syntax("A/M [broadcast B] | dhcp | pdp")
     .help("the address of a LAN; the host's interface with this address is meant", "LANのIPアドレス")
     .check(|v| match v.0.get(1) {
+        _ if !is_lan(v.text(0)) => Some(Remark::new(Severity::Host, 1, "no LAN is behind it; the host's own interfaces are used", "LANではありません。ホストのインタフェースを使います")),
         Some(Value::Net(_, None)) => Some(Remark::wrong(1, Fault::BadAddress, "the mask is missing; write it as in 192.168.100.1/24", "マスクがありません。192.168.100.1/24のように書いてください")),
         Some(Value::Word(_)) => Some(Remark::new(Severity::Host, 1, "the host's own DHCP client asks for it; write the address that the host has", "アドレスはホストのDHCPクライアントが取得します。ホストのアドレスを書いてください")),
         _ => None,
@@ -56,12 +60,14 @@ pub(crate) const ROWS: &[Row] = &[
         .many(2)
         .help("filters on a LAN", "LANのフィルタ"),
     Row::host(Home::Global, "ip LAN nat descriptor", &[LAN, REST], Place::Lan, NAT).many(1).help("NAT on a LAN", "LANのNAT"),
-    Row::host(Home::Global, "ip LAN intrusion detection", &[LAN, must("DIRECTION", Kind::Choice(&["in", "out"])), REST], Place::Lan, NFTABLES)
-        .many(2)
+    Row::host(Home::Global, "ip LAN intrusion detection", &[LAN, must("WHAT", DETECTION), REST], Place::Lan, NFTABLES)
+        .many(3)
         .help("intrusion detection on a LAN", "LANの不正アクセス検知"),
     Row::global("ipv6 LAN address", &[LAN, must("ADDRESS", Kind::Net6(&["auto", "dhcp"])), REST], Place::Lan, |config, v| {
-        let lan: &mut Lan = config.lans.entry(v.text(0).to_owned()).or_default();
-        lan.address6 = lan.address6.or_else(|| v.net6(1));
+        if is_lan(v.text(0)) {
+            let lan: &mut Lan = config.lans.entry(v.text(0).to_owned()).or_default();
+            lan.address6 = lan.address6.or_else(|| v.net6(1));
+        }
     })
     .many(2)
     .syntax("A/M")
@@ -127,8 +133,8 @@ pub(crate) const ROWS: &[Row] = &[
         .default("auto")
         .help("limit of TCP's MSS for callers", "PPのTCP MSS制限"),
     Row::host(Home::Pp, "ip pp nat descriptor", &[REST], Place::IpPp, NAT).help("NAT for callers", "PPのNAT"),
-    Row::host(Home::Pp, "ip pp intrusion detection", &[must("DIRECTION", Kind::Choice(&["in", "out"])), REST], Place::IpPp, NFTABLES)
-        .many(1)
+    Row::host(Home::Pp, "ip pp intrusion detection", &[must("WHAT", DETECTION), REST], Place::IpPp, NFTABLES)
+        .many(2)
         .help("intrusion detection for callers", "PPの不正アクセス検知"),
     Row::tunnel("ip tunnel tcp mss limit", MSS, Place::IpTunnel, |tunnel, v| tunnel.mss = mss(v))
         .default("auto")
@@ -161,7 +167,7 @@ pub(crate) const ROWS: &[Row] = &[
     .many(2)
     .syntax("D ID INNER PROTO [[OUTER=]PORT]")
     .help("a port that a NAT hands on to an inside address", "静的IPマスカレード"),
-    Row::host(Home::Global, "nat descriptor timer", &[D, REST], Place::Nat, NAT).many(1).help("how long a NAT keeps a mapping", "NATの保持時間"),
+    Row::host(Home::Global, "nat descriptor timer", &[D, REST], Place::Nat, NAT).many(2).help("how long a NAT keeps a mapping", "NATの保持時間"),
     Row::global("dns server", &[several("ADDRESS", Kind::Ip, 1, 4), may("EDNS", Kind::Named("edns", &Kind::Switch))], Place::Dns, |config, v| {
         config.dns_servers = v.ipv4s(0);
         config.dns_servers6 = v.ipv6s(0);
@@ -169,7 +175,7 @@ pub(crate) const ROWS: &[Row] = &[
     .help("name servers, of which clients are told", "DNSサーバーのIPアドレス"),
     Row::host(Home::Global, "dns server pp", &[must("N", Kind::Free), REST], Place::Dns, RESOLVER).help("name servers learnt on a PP interface", "PPで得たDNSサーバーを使う"),
     Row::host(Home::Global, "dns server dhcp", &[must("LAN", Kind::Interface), REST], Place::Dns, RESOLVER).help("name servers learnt by DHCP", "DHCPで得たDNSサーバーを使う"),
-    Row::host(Home::Global, "dns server select", &[must("N", Kind::Number(1, 65_535)), REST], Place::Dns, RESOLVER).many(1).help("name servers for some names", "名前ごとのDNSサーバー"),
+    Row::host(Home::Global, "dns server select", &[must("N", Kind::Number(1, IDS)), REST], Place::Dns, RESOLVER).many(1).help("name servers for some names", "名前ごとのDNSサーバー"),
     Row::global(
         "dns notice order",
         &[must("PROTOCOL", Kind::Choice(&["dhcp", "dhcpv6", "msext"])), several("SERVER", SOURCE, 1, 2)],

@@ -3,12 +3,13 @@
 use std::net::IpAddr;
 
 use crate::config::{
-    Gateway, IkeEncryption, IkeGroup, IkeHash, IkeLog, IkeName, IkeNameKind, IkeRetry, Remote, SaPolicy, Transport,
+    Gateway, IkeEncryption, IkeGroup, IkeHash, IkeLog, IkeName, IkeNameKind, IkeRetry, Rekey, Remote, SaPolicy,
+    Transport, filter,
 };
 use crate::problem::Severity;
 use crate::request::Request;
 use crate::table::{Args, Home, Place, Remark, Row};
-use crate::text::Fault;
+use crate::text::{Fault, Text};
 use crate::value::{G, Hidden, IDS, Kind, SWITCH, TUNNELS, Value, may, must, several};
 
 /// Ciphers of `ipsec ike refuse` without which there is no phase 1; those of counter modes are for phase 2 alone.
@@ -95,7 +96,7 @@ pub(crate) const ROWS: &[Row] = &[
         Place::Policy,
         |config, v| {
             let id = v.number(0).unwrap_or_default();
-            let word = |place: usize| v.has(place).then(|| v.word(place).to_owned());
+            let word = |place: usize| v.has(place).then(|| v.word(place));
             let policy = SaPolicy {
                 id,
                 gateway: v.number(1).unwrap_or_default(),
@@ -135,28 +136,15 @@ pub(crate) const ROWS: &[Row] = &[
         duration,
     )
     .many(2)
-    .default("the client's own")
-    .help("longest lifetime of SAs; the smaller of this and the client's own counts", "SAの寿命の上限(クライアントの値と短い方)")
-    .check(|v| {
-        let rekey = match v.list(4).first() {
-            Some(Value::Text(text)) => text.as_str(),
-            _ if v.has(5) => {
-                return Some(Remark::new(Severity::Later, 5, "forced-reduction has no effect; leave it out", "forced-reductionは効果がありません。省いてください"));
-            }
-            _ => return None,
-        };
-        let percent = rekey.strip_suffix('%').and_then(|p| p.parse::<u32>().ok());
-        let right = percent.is_some_and(|p| (70..=90).contains(&p)) || rekey == "off";
-        Some(if right {
-            Remark::new(
-                Severity::Later,
-                4,
-                "rekey has no effect: what a client has not renewed is renewed at 98 %; leave it out",
-                "rekeyは効果がありません(クライアントが更新しなければ98%で更新します)。省いてください",
-            )
-        } else {
-            Remark::wrong(4, Fault::OutOfRange, "rekey takes 70%..90% or off", "rekeyは70%~90%かoffです")
-        })
+    .default("the client's own; rekey at 98 %")
+    .help("longest lifetime of SAs, the smaller of this and the client's own; when we renew what the client has not", "SAの寿命の上限(クライアントの値と短い方)と更新の時期")
+    .check(|v| match (v.list(4).first(), rekey(v)) {
+        (Some(_), None) => Some(Remark::wrong(4, Fault::OutOfRange, "rekey takes 70%..90% or off", "rekeyは70%~90%かoffです")),
+        (_, Some(Rekey::Off)) if v.word(0).starts_with("ipsec") || v.word(0).starts_with("child") => {
+            Some(Remark::wrong(4, Fault::OutOfRange, "rekey off is for isakmp-sa; write 70%..90%", "rekey offはisakmp-saだけで使えます。70%~90%と書いてください"))
+        }
+        _ if v.has(5) => Some(Remark::new(Severity::Foreign, 5, "an SA that was replaced ends when the client deletes it; leave it out", "置き換えられたSAはクライアントが消したときに終わります。省いてください")),
+        _ => None,
     }),
     Row::gateway(
         "ipsec ike encryption",
@@ -190,8 +178,7 @@ pub(crate) const ROWS: &[Row] = &[
     .help("phase 1 hash; binding only with negotiate-strictly", "フェーズ1のハッシュ"),
     Row::gateway("ipsec ike keepalive log", &[G, SWITCH], |gateway, v| gateway.keepalive_log = v.on(1))
         .default("on")
-        .pending()
-    .help("log IKE keepalives, at debug level", "IKEキープアライブをログに残す"),
+        .help("log IKE keepalives, at debug level", "IKEキープアライブをログに残す"),
     Row::gateway(
         "ipsec ike keepalive use",
         &[
@@ -245,8 +232,7 @@ pub(crate) const ROWS: &[Row] = &[
         }
     })
     .many(1)
-    .pending()
-    .help("what IKE logs at debug level", "IKEのログの種類"),
+    .help("what IKE logs at debug level: each message, its payloads, which keys come about (never the keys)", "IKEのログの種類"),
     Row::gateway(
         "ipsec ike nat-traversal",
         &[
@@ -327,8 +313,7 @@ pub(crate) const ROWS: &[Row] = &[
         .help("couple IKE and IPsec SAs in aggressive mode", "ダングリングSAの制限"),
     Row::gateway("ipsec ike send info", &[G, SWITCH], |gateway, v| gateway.send_info = v.on(1))
         .default("on")
-        .pending()
-    .help("send delete and notify messages", "情報ペイロードを送るかどうか"),
+        .help("tell clients by delete and notify messages what has ended and what is refused", "情報ペイロードを送るかどうか"),
     Row::foreign(Home::Global, "ipsec ike always-on", &[G, SWITCH], Place::Gateway)
         .many(1)
         .default("off")
@@ -359,13 +344,12 @@ pub(crate) const ROWS: &[Row] = &[
         &[must("COUNT", Kind::Number(1, 50)), must("INTERVAL", Kind::Number(1, 100)), may("MAX_SESSION", Kind::Number(1, 5))],
         Place::Ipsec,
         |config, v| {
-            let default = IkeRetry::default();
-            config.ike_retry = IkeRetry { count: v.number(0).unwrap_or(default.count), interval_s: v.number(1).unwrap_or(default.interval_s) };
+            config.ike_retry =
+                v.number(0).zip(v.number(1)).map(|(count, interval_s)| IkeRetry { count, interval_s });
         },
     )
-    .default("10 5 3")
-    .pending()
-    .help("how often and after how many seconds IKE messages are sent again", "鍵交換の再送回数と間隔"),
+    .default("after 1, 2, 4, 8 and 8 seconds")
+    .help("how often and after how many seconds messages of our own IKE exchanges are sent again; a client has one at a time", "鍵交換の再送回数と間隔"),
     Row::global("ipsec ike refuse", &[several("WORD", Kind::Choice(REFUSABLE), 1, 28)], Place::Ipsec, |config, v| {
         config.refused.extend(v.words(0).map(str::to_owned));
     })
@@ -390,26 +374,21 @@ pub(crate) const ROWS: &[Row] = &[
         ],
         Place::Ipsec,
         |config, v| {
-            let word = |place: usize| match v.0.get(place) {
-                Some(Value::Number(number)) => Some(number.to_string()),
-                Some(Value::Text(text)) => Some(text.to_ascii_lowercase()),
-                _ => None,
-            };
-            let transport = Transport {
-                policy: v.number(1).unwrap_or_default(),
-                protocol: word(2),
-                local_ports: word(3),
-                peer_ports: word(4),
-            };
-            config.transports.insert(v.number(0).unwrap_or_default(), transport);
+            if let Ok(transport) = transport(v) {
+                config.transports.insert(v.number(0).unwrap_or_default(), transport);
+            }
         },
     )
     .many(1)
     .syntax("ID P [PROTO [SRC_PORTS [DST_PORTS]]]")
     .help("what travels in transport mode under policy P; udp 1701 for L2TP", "トランスポートモードの定義")
-    .check(|v| {
-        let limited = v.has(4) && v.text(4) != "*";
-        limited.then(|| Remark::new(Severity::Later, 4, "clients are not limited to this port yet, any port of theirs is let in; write * or leave it out", "相手のポートはまだ制限されません。*と書くか省いてください"))
+    .check(|v| match transport(v) {
+        Err((slot, message)) => Some(Remark { severity: Severity::Error, slot, word: 0, message }),
+        Ok(found) => found.peer_ports.map(|_| {
+            let english = "only clients that send L2TP from this port of theirs are served, which phones do not; write * or leave it out";
+            let japanese = "この送信元ポートのクライアントだけが接続できます(スマートフォンは別のポートを使います)。*と書くか省いてください";
+            Remark::new(Severity::Warning, 4, english, japanese)
+        }),
     }),
     Row::global(
         "ipsec transport template",
@@ -432,12 +411,48 @@ pub(crate) const ROWS: &[Row] = &[
     Row::ask("ipsec sa delete", &[must("ID", Kind::NumberOr(1, IDS, &["all"]))], |v| Request::DeleteSa(v.number(0))).help("delete SAs and tell the peers", "SAを消す"),
 ];
 
+/// The point of renewal that a line names; none where it is none that there is.
+fn rekey(v: Args<'_>) -> Option<Rekey> {
+    match v.list(4).first() {
+        None => Some(Rekey::Late),
+        Some(Value::Text(text)) if text == "off" => Some(Rekey::Off),
+        Some(Value::Text(text)) => {
+            let percent = text.strip_suffix('%')?.parse().ok()?;
+            (70..=90).contains(&percent).then_some(Rekey::Percent(percent))
+        }
+        Some(_) => None,
+    }
+}
+
+/// What a line of `ipsec transport` lets through, or which place of it is wrong.
+fn transport(v: Args<'_>) -> Result<Transport, (usize, Text)> {
+    let word = |place: usize| v.free(place).pop().unwrap_or_else(|| "*".to_owned()).to_ascii_lowercase();
+    let protocol = word(2);
+    let number = filter::protocol_of(&protocol);
+    if number.is_none() && protocol != "*" {
+        let why = Fault::IllegalKeyword.because(
+            format_args!("\"{protocol}\" is not a protocol: udp, tcp, a number 0..255 or *"),
+            format_args!("\"{protocol}\"はプロトコルではありません。udp・tcp・0~255の番号・*のいずれかです"),
+        );
+        return Err((2, why));
+    }
+    let local = filter::ports(&word(3), u16::MAX).map_err(|why| (3, why))?;
+    let peer = filter::ports(&word(4), u16::MAX).map_err(|why| (4, why))?;
+    let within = |(first, last): &(u16, u16)| (*first..=*last).contains(&1701);
+    Ok(Transport {
+        policy: v.number(1).unwrap_or_default(),
+        l2tp: number.is_none_or(|number| number == 17) && (local.is_empty() || local.iter().any(within)),
+        peer_ports: (!peer.is_empty()).then(|| peer.into_boxed_slice()),
+    })
+}
+
 fn duration(gateway: &mut Gateway, v: Args<'_>) {
     let seconds = v.number(2);
+    let rekey = rekey(v).unwrap_or_default();
     match v.word(0) {
-        "isakmp-sa" | "ike-sa" => gateway.isakmp_lifetime_s = seconds,
+        "isakmp-sa" | "ike-sa" => (gateway.isakmp_lifetime_s, gateway.isakmp_rekey) = (seconds, rekey),
         _ => {
-            gateway.ipsec_lifetime_s = seconds;
+            (gateway.ipsec_lifetime_s, gateway.ipsec_rekey) = (seconds, rekey);
             gateway.ipsec_lifetime_kb = v.number(3);
         }
     }

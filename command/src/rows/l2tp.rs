@@ -40,7 +40,7 @@ pub(crate) const ROWS: &[Row] = &[
             tunnel.encapsulation = match v.word(0) {
                 "ipsec" => Encapsulation::Ipsec,
                 "l2tp" => Encapsulation::L2tp,
-                _ => Encapsulation::Other,
+                other => Encapsulation::Other(other),
             };
         },
     )

@@ -25,7 +25,11 @@ pub const WARNING: &str = "PPTP protects nobody against an attacker who listens:
 const WARNING_JA: &str = "PPTPは盗聴者に対して安全ではありません。通信を記録すれば一日でパスワードのハッシュとすべての鍵が計算できます。\
     PPTPしか使えない端末だけに使い、ほかはL2TP/IPsecを使ってください";
 
-pub(crate) const FAMILY: Family = Family { title: "PPTP and CCP", rows: ROWS, serves: &["pptp"], look };
+pub(crate) const FAMILY: Family = Family { title: "PPTP and CCP", rows: ROWS, serves: &["pptp"], opens, look };
+
+fn opens(config: &Config) -> Option<&'static str> {
+    pptp(config).service.then_some("pptp service")
+}
 
 const ROWS: &[Row] = &[
     Row::apart(Home::Global, "pptp service", &[SWITCH], Place::Aside)

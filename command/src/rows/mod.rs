@@ -23,13 +23,15 @@ pub(crate) struct Family {
     pub(crate) rows: &'static [Row],
     /// Words of `tunnel encapsulation` that it makes effective.
     pub(crate) serves: &'static [&'static str],
+    /// The words of a service of its own that is on, where only a start opens its ports.
+    pub(crate) opens: fn(&Config) -> Option<&'static str>,
     /// What does not go together between its lines.
     pub(crate) look: fn(&Config) -> Vec<Found>,
 }
 
 impl Family {
     const fn new(title: &'static str, rows: &'static [Row]) -> Self {
-        Self { title, rows, serves: &[], look: |_| Vec::new() }
+        Self { title, rows, serves: &[], opens: |_| None, look: |_| Vec::new() }
     }
 }
 

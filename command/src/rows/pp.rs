@@ -37,7 +37,13 @@ pub(crate) const ROWS: &[Row] = &[
             .collect();
     })
     .syntax("tunnelN|tunnelA-tunnelB …")
-    .help("the tunnels whose calls end on this interface", "このPPで受けるトンネル"),
+    .help("the tunnels whose calls end on this interface", "このPPで受けるトンネル")
+    .check(|v| {
+        let line = v.list(0).iter().position(|bound| matches!(bound, Value::Text(_)))?;
+        let english = "lines are not dialled on here; only tunnels are bound";
+        let remark = Remark::new(Severity::Foreign, 0, english, "回線からの発着信はありません。使えるのはトンネルだけです");
+        Some(Remark { word: line, ..remark })
+    }),
     Row::foreign(Home::Pp, "pppoe use", &[must("LAN", Kind::Free)], Place::PpBind).help("PPPoE on a LAN interface", "PPPoEで使うLANインタフェース"),
     Row::foreign(Home::Pp, "pppoe auto connect", &[SWITCH], Place::PpBind).help("PPPoE: connect by itself", "PPPoEの自動接続"),
     Row::foreign(Home::Pp, "pppoe auto disconnect", &[SWITCH], Place::PpBind).help("PPPoE: disconnect by itself", "PPPoEの自動切断"),
@@ -77,7 +83,9 @@ pub(crate) const ROWS: &[Row] = &[
     .default("30 retry-interval=1 count=6")
     .help("seconds between echoes, after a missed one, and how many missed ones end the call", "PPのキープアライブの間隔と回数")
     .check(|v| v.has(3).then(|| Remark::new(Severity::Foreign, 3, "time= has no effect; leave it out", "time=に効果はありません。省いてください"))),
-    Row::kept(Home::Pp, "pp keepalive log", &[SWITCH], Place::PpBind).default("off").help("log PP keepalives", "PPのキープアライブをログに残す"),
+    Row::pp("pp keepalive log", &[SWITCH], Place::PpBind, |pp, v| pp.keepalive_log = v.on(0))
+        .default("off")
+        .help("log PP keepalives of every interface, at debug level", "PPのキープアライブをログに残す(すべてのPPに共通)"),
     Row::pp(
         "pp auth request",
         &[must("AUTH", Kind::Choice(&["pap", "chap", "mschap", "mschap-v2", "chap-pap"])), may("WHEN", Kind::Choice(&["arrive-only"]))],
@@ -148,7 +156,7 @@ pub(crate) const ROWS: &[Row] = &[
     Row::pp("ppp lcp pfc", &[SWITCH], Place::Ppp, |pp, v| pp.lcp.pfc = v.on(0))
         .default("off")
         .help("ask for protocol field compression", "プロトコルフィールド圧縮"),
-    Row::foreign(Home::Pp, "ppp lcp accm", &[SWITCH], Place::Ppp).help("ask for an async control character map", "LCPのACCMオプション"),
+    Row::pp("ppp lcp accm", &[SWITCH], Place::Ppp, |pp, v| pp.lcp.accm = v.on(0)).default("off").help("ask for an async control character map", "LCPのACCMオプション"),
     Row::pp("ppp lcp restart", MILLISECONDS, Place::Ppp, |pp, v| pp.lcp.restart_ms = v.number(0).unwrap_or(3000))
         .default("3000")
         .help("LCP restart timer in milliseconds", "LCPの再送タイマー(ミリ秒)"),
@@ -185,7 +193,7 @@ pub(crate) const ROWS: &[Row] = &[
     Row::pp("ppp ipcp vjc", &[SWITCH], Place::Ppp, |pp, v| pp.ipcp.vjc = v.on(0))
         .default("off")
         .help("ask for Van Jacobson header compression", "VJヘッダ圧縮")
-        .check(|v| v.on(0).then(|| Remark::new(Severity::Later, 0, "header compression is not there yet, callers that ask for it are told so; write off", "ヘッダ圧縮はまだありません。offと書いてください"))),
+        .check(|v| v.on(0).then(|| Remark::new(Severity::Foreign, 0, "headers are not compressed, and callers that ask for it get a Configure-Reject; write off", "ヘッダ圧縮は行わず、要求する接続者にはConfigure-Rejectを返します。offと書いてください"))),
     Row::pp("ppp ipcp restart", MILLISECONDS, Place::Ppp, |pp, v| {
         pp.ipcp.restart_ms = v.number(0).unwrap_or(3000);
     })

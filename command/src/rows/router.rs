@@ -187,4 +187,126 @@ pub(crate) const ROWS: &[Row] = &[
     foreign(Home::Global, "ipsec ike license-key")
         .help("keys of Yamaha's VPN client", "VPNクライアントのライセンスキー"),
     foreign(Home::Global, "ipsec ike esn").help("long sequence numbers", "拡張シーケンス番号"),
+    host(Home::Global, "ip route change log", ANY, ROUTES).help("log changes of the routes", "経路変化のログ"),
+    host(Home::Global, "ip local forward filter", ANY, ROUTES)
+        .help("which way our own packets go", "自分のパケットのフォワードフィルター"),
+    host(Home::Global, "ip forward filter", ANY, ROUTES).help("routes by filter", "フォワードフィルターの定義"),
+    host(Home::Global, "ip pim", ANY, ROUTING).help("multicast routing", "マルチキャストの経路制御"),
+    host(Home::Global, "ip LAN igmp", OF_LAN, ROUTING).help("IGMP on a LAN", "LANのIGMP"),
+    host(Home::Global, "ip LAN pim", OF_LAN, ROUTING).help("multicast routing on a LAN", "LANのPIM"),
+    host(Home::Global, "ip LAN dpi", OF_LAN, NFTABLES)
+        .help("filters by application on a LAN", "LANのアプリケーション制御"),
+    host(Home::Global, "tcp log", ANY, NFTABLES).help("log TCP packets", "TCPのログ"),
+    host(Home::Global, "tcp session limit", ANY, KERNEL)
+        .help("how many TCP sessions there may be", "TCPセッションの上限"),
+    host(Home::Global, "ethernet", ANY, NFTABLES).help("filters by hardware address", "イーサネットフィルター"),
+    host(Home::Global, "dpi", ANY, NFTABLES).help("filters by application", "アプリケーション制御"),
+    host(Home::Global, "dns service fallback", ANY, RESOLVER)
+        .help("whether DNS falls back to IPv4", "DNSの問い合わせのフォールバック"),
+    host(Home::Global, "ipv6 routing process", ANY, KERNEL).help("how IPv6 packets are routed", "IPv6の処理方式"),
+    host(Home::Global, "ipv6 multicast routing process", ANY, KERNEL)
+        .help("how IPv6 multicast is routed", "IPv6マルチキャストの処理方式"),
+    host(Home::Global, "ipv6 icmp", ANY, KERNEL).help("how ICMPv6 is answered", "ICMPv6の応答"),
+    host(Home::Global, "ipv6 stealth", ANY, NFTABLES).help("drop without an answer", "IPv6のステルス機能"),
+    host(Home::Global, "ipv6 rh0 discard", ANY, KERNEL)
+        .help("drop routing headers of type 0", "ルーティングヘッダーの破棄"),
+    host(Home::Global, "ipv6 max auto address", ANY, KERNEL)
+        .help("how many addresses are configured by themselves", "自動設定するIPv6アドレスの数"),
+    host(Home::Global, "ipv6 inbound filter", ANY, NFTABLES).help("an inbound filter", "IPv6の入力遮断フィルター"),
+    host(Home::Global, "ipv6 policy", ANY, NFTABLES).help("a policy filter", "IPv6のポリシーフィルター"),
+    host(Home::Global, "ipv6 reassembly", ANY, KERNEL)
+        .help("how fragments are put together", "IPv6フラグメントの再構成"),
+    host(Home::Global, "ipv6 LAN dad", OF_LAN, KERNEL)
+        .help("detection of duplicate addresses on a LAN", "LANの重複アドレス検出"),
+    host(Home::Global, "ipv6 LAN nd", OF_LAN, KERNEL).help("neighbour discovery on a LAN", "LANの近隣探索"),
+    host(Home::Global, "ipv6 LAN vrrp", OF_LAN, VRRP).help("VRRP over IPv6 on a LAN", "LANのIPv6のVRRP"),
+    host(Home::Global, "ipv6 LAN ospf", OF_LAN, ROUTING).help("OSPFv3 on a LAN", "LANのOSPFv3"),
+    host(Home::Global, "ipv6 LAN inbound filter list", OF_LAN, NFTABLES)
+        .help("inbound IPv6 filters of a LAN", "LANのIPv6の入力遮断フィルター"),
+    host(Home::Pp, "ipv6 pp inbound filter list", ANY, NFTABLES)
+        .help("inbound IPv6 filters of callers", "PPのIPv6の入力遮断フィルター"),
+    host(Home::Pp, "ipv6 pp ospf", ANY, ROUTING).help("OSPFv3 on the link", "PPのOSPFv3"),
+    host(Home::Pp, "ipv6 pp mld", ANY, ROUTING).help("MLD on the link", "PPのMLD"),
+    foreign(Home::Pp, "ipv6 pp dad").help("detection of duplicate addresses on the link", "PPの重複アドレス検出"),
+    host(Home::Pp, "ip pp forward filter", ANY, NFTABLES)
+        .help("which way packets of callers go", "PPのフォワードフィルター"),
+    host(Home::Pp, "ip pp igmp", ANY, ROUTING).help("IGMP on the link", "PPのIGMP"),
+    host(Home::Pp, "ip pp pim", ANY, ROUTING).help("multicast routing on the link", "PPのPIM"),
+    host(Home::Pp, "ip pp rebound", ANY, KERNEL)
+        .help("send packets back where they came from", "PPの受信インタフェースへの転送"),
+    host(Home::Pp, "ip pp traffic list", ANY, NFTABLES).help("traffic of callers by kind", "PPのトラフィック分類"),
+    host(Home::Pp, "ip pp dpi", ANY, NFTABLES).help("filters by application for callers", "PPのアプリケーション制御"),
+    foreign(Home::Pp, "pp connect").help("limits of dialling", "発信回数の制限"),
+    foreign(Home::Pp, "ppp mp").help("multilink PPP; not for L2TP", "マルチリンクPPPのその他の設定"),
+    host(Home::Pp, "queue pp", ANY, TRAFFIC).help("queues of the link", "PPの帯域制御"),
+    host(Home::Pp, "speed pp", ANY, TRAFFIC).help("speed of the link", "PPの速度"),
+    host(Home::Pp, "url pp", ANY, NFTABLES).help("filters by address of a page for callers", "PPのURLフィルター"),
+    foreign(Home::Pp, "account threshold pp").help("limits of charges of the line", "PPの課金の制限"),
+    foreign(Home::Pp, "mobile auto connect").help("mobile terminals: connect by itself", "モバイルの自動接続"),
+    foreign(Home::Pp, "mobile disconnect").help("mobile terminals: when the line is cut", "モバイルの切断タイマー"),
+    foreign(Home::Pp, "mobile access-point name")
+        .help("mobile terminals: the access point", "モバイルのアクセスポイント"),
+    foreign(Home::Pp, "mobile access limit").help("mobile terminals: limits of use", "モバイルの利用制限"),
+    foreign(Home::Pp, "mobile call").help("mobile terminals: limits of dialling", "モバイルの発信制限"),
+    foreign(Home::Pp, "mobile dial number").help("mobile terminals: the number dialled", "モバイルの発信先"),
+    foreign(Home::Pp, "mobile display caller id").help("mobile terminals: tell who calls", "モバイルの発信者番号通知"),
+    foreign(Home::Pp, "netvolante-dns auto hostname pp")
+        .help("Yamaha's names for routers", "ネットボランチDNSの自動設定"),
+    foreign(Home::Pp, "netvolante-dns hostname host pp")
+        .help("Yamaha's names for routers", "ネットボランチDNSのホスト名"),
+    foreign(Home::Pp, "netvolante-dns retry interval pp").help("Yamaha's names for routers", "ネットボランチDNSの再送"),
+    foreign(Home::Pp, "netvolante-dns timeout pp")
+        .help("Yamaha's names for routers", "ネットボランチDNSのタイムアウト"),
+    foreign(Home::Pp, "netvolante-dns use pp").help("Yamaha's names for routers", "ネットボランチDNSを使うかどうか"),
+    foreign(Home::Global, "netvolante-dns").help("Yamaha's names for routers", "ネットボランチDNSの設定"),
+    foreign(Home::Global, "isdn local address").help("our own ISDN number", "自分のISDN番号"),
+    foreign(Home::Global, "isdn dsu").help("ISDN: the unit in the router", "ISDNのDSU"),
+    foreign(Home::Global, "isdn terminator").help("ISDN: the end of the bus", "ISDNの終端抵抗"),
+    foreign(Home::Global, "isdn piafs control").help("ISDN: PIAFS", "PIAFSの設定"),
+    host(Home::Tunnel, "ip tunnel intrusion detection", ANY, NFTABLES)
+        .help("intrusion detection in the tunnel", "トンネルの不正アクセス検知"),
+    host(Home::Tunnel, "ip tunnel forward filter", ANY, NFTABLES)
+        .help("which way packets of the tunnel go", "トンネルのフォワードフィルター"),
+    host(Home::Tunnel, "ip tunnel igmp", ANY, ROUTING).help("IGMP in the tunnel", "トンネルのIGMP"),
+    host(Home::Tunnel, "ip tunnel pim", ANY, ROUTING).help("multicast routing in the tunnel", "トンネルのPIM"),
+    host(Home::Tunnel, "ip tunnel rebound", ANY, KERNEL)
+        .help("send packets back where they came from", "トンネルの受信インタフェースへの転送"),
+    host(Home::Tunnel, "ip tunnel traffic list", ANY, NFTABLES)
+        .help("traffic of the tunnel by kind", "トンネルのトラフィック分類"),
+    host(Home::Tunnel, "ip tunnel dpi", ANY, NFTABLES)
+        .help("filters by application in the tunnel", "トンネルのアプリケーション制御"),
+    host(Home::Tunnel, "queue tunnel", ANY, TRAFFIC).help("queues of the tunnel", "トンネルの帯域制御"),
+    host(Home::Tunnel, "url tunnel", ANY, NFTABLES)
+        .help("filters by address of a page in the tunnel", "トンネルのURLフィルター"),
+    foreign(Home::Tunnel, "tunnel name").help(
+        "a name of the tunnel; description tunnel is the one that is shown",
+        "トンネルの名前(表示されるのはdescription tunnel)",
+    ),
+    foreign(Home::Tunnel, "tunnel multipoint").help("tunnels with several ends", "マルチポイントトンネル"),
+    foreign(Home::Tunnel, "tunnel map-e").help("MAP-E in the tunnel", "トンネルのMAP-E"),
+    foreign(Home::Tunnel, "tunnel endpoint local address")
+        .help("MAP-E only: this side's end", "MAP-E専用:自分側の端点"),
+    foreign(Home::Tunnel, "tunnel endpoint remote address")
+        .help("MAP-E only: the peer's end", "MAP-E専用:相手側の端点"),
+    foreign(Home::Tunnel, "tunnel ngn call permit").help("NGN only: make calls", "NGN専用:発信を許可するかどうか"),
+    foreign(Home::Tunnel, "tunnel ngn fallback").help("NGN only: what stands in", "NGN専用:代わりの回線"),
+    foreign(Home::Tunnel, "tunnel ngn interface").help("NGN only: the interface", "NGN専用:使うインタフェース"),
+    foreign(Home::Tunnel, "ipsec tunnel outer df-bit")
+        .help("whether outer packets may be cut; the kernel sets it", "外側のパケットのDFビット"),
+    foreign(Home::Tunnel, "ipsec tunnel fastpath-fragment-function")
+        .help("how the fast path treats fragments", "ファストパスのフラグメント処理"),
+    foreign(Home::Global, "ipsec ike pki file").help("certificates of IKEv2", "IKEv2の証明書"),
+    foreign(Home::Global, "alarm").help("sounds of the router", "アラーム音の設定"),
+    foreign(Home::Global, "mail-notify").help("mail about events, as old routers have it", "メール通知(旧機種)"),
+    foreign(Home::Global, "cloud").help("VPN to clouds", "クラウド接続"),
+    foreign(Home::Global, "qac-tm").help("checks of virus protection", "QAC/TMの設定"),
+    foreign(Home::Global, "ap").help("control of access points", "アクセスポイントの制御"),
+    foreign(Home::Global, "set").help("variables of the router", "環境変数"),
+    foreign(Home::Global, "alias").help("short names of commands", "コマンドの別名"),
+    foreign(Home::Global, "license").help("licences of the router", "ライセンス"),
+    foreign(Home::Global, "vrx").help("settings of virtual routers", "vRXの設定"),
+    foreign(Home::Global, "diagnosis").help("looking for ports that are open", "ポート開放の診断"),
+    foreign(Home::Global, "httpd proxy-access").help("pages of other devices through the router", "HTTPプロキシ機能"),
+    host(Home::Global, "ssh encrypt algorithm", ANY, SSH).help("ciphers of the SSH client", "SSHクライアントの暗号"),
+    host(Home::Global, "ssh known hosts", ANY, SSH).help("known hosts of the SSH client", "SSHクライアントのホスト鍵"),
 ];

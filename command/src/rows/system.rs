@@ -155,9 +155,8 @@ pub(crate) const ROWS: &[Row] = &[
     .help("text of the prompt", "コンソールのプロンプト"),
     Row::global("console info", &[SWITCH], Place::Console, |config, v| config.console.info = v.on(0))
         .default("off")
-        .pending()
         .help("show log lines on the console", "ログをコンソールに表示するかどうか"),
-    Row::kept(
+    Row::apart(
         Home::Global,
         "description",
         &[must("ID", Kind::Free), must("TEXT", Kind::Text(0, 64))],
@@ -215,19 +214,19 @@ pub(crate) const ROWS: &[Row] = &[
     })
     .default("514")
     .help("the port that the log is sent from", "SYSLOGの送信元ポート"),
-    Row::kept(Home::Global, "syslog execute command", &[SWITCH], Place::Syslog)
+    Row::global("syslog execute command", &[SWITCH], Place::Syslog, |config, v| config.syslog.commands = v.on(0))
         .default("off")
         .help("log what operators type", "実行したコマンドをログに残す"),
-    Row::kept(Home::Global, "telnetd service", &[SWITCH], Place::Telnet)
+    Row::host(Home::Global, "telnetd service", &[SWITCH], Place::Telnet, SSH)
         .default("on")
         .help("let operators in by TELNET", "TELNETサーバー機能"),
-    Row::kept(Home::Global, "telnetd listen", PORT, Place::Telnet)
+    Row::host(Home::Global, "telnetd listen", PORT, Place::Telnet, SSH)
         .default("23")
         .help("TELNET's port", "TELNETのポート番号"),
-    Row::kept(Home::Global, "telnetd host", HOSTS, Place::Telnet)
+    Row::host(Home::Global, "telnetd host", HOSTS, Place::Telnet, SSH)
         .default("any")
         .help("who may come by TELNET", "TELNETを許すホスト"),
-    Row::kept(Home::Global, "telnetd session", SESSIONS, Place::Telnet)
+    Row::host(Home::Global, "telnetd session", SESSIONS, Place::Telnet, SSH)
         .default("8")
         .help("how many may come by TELNET", "TELNETの同時接続数"),
     Row::foreign(Home::Global, "tftp host", HOSTS, Place::Telnet)

@@ -51,6 +51,10 @@ impl Engine {
             self.pool.reconfigure(&ranges, &own, &fixed);
         }
         self.configure_prefixes(&before);
+        for station in &mut self.stations {
+            station.follow(&self.config);
+        }
+        self.settle_stations(now, out);
         let all: Vec<u32> = self.clients.keys().copied().collect();
         for id in all {
             let Some(client) = self.clients.get(&id) else { continue };

@@ -21,7 +21,8 @@ use wire::isakmp::{
 };
 
 /// How a message of ours is repeated until it is answered (RFC 2408 §5.1 leaves it to us).
-const PERSISTENCE: Retry = Retry { first: Duration::from_secs(1), factor: 2, cap: Duration::from_secs(8), tries: 6 };
+pub(crate) const PERSISTENCE: Retry =
+    Retry { first: Duration::from_secs(1), factor: 2, cap: Duration::from_secs(8), tries: 6 };
 /// How long to go on sending on the old pair, unless the client uses the new one or deletes the old one first: a hundredth
 /// of the life, half of what the old pair has left, within these bounds. A client whose message 3 was lost (strongSwan
 /// takes a pair into use only then) repeats message 2 after four seconds.
@@ -85,6 +86,7 @@ pub struct Renewal {
     public: Vec<u8>,
     stage: Stage,
     ticket: u64,
+    retry: Retry,
     sent: Option<Retransmit<Vec<u8>>>,
     seen: Vec<u8>,
 }
@@ -102,8 +104,15 @@ pub enum Step {
 }
 
 impl Renewal {
-    /// Begins to renew `old`, with the same algorithms. The first thing to do is a computation.
-    pub fn begin(old: &Sa, endpoint: Endpoint, psk: Secret<Vec<u8>>, ticket: u64, rng: &mut Rng) -> (Self, Job) {
+    /// Begins to renew `old`, with the same algorithms; what it sends is repeated as `retry` says. The first thing to do is a
+    /// computation.
+    pub fn begin(
+        old: &Sa,
+        endpoint: Endpoint,
+        psk: Secret<Vec<u8>>,
+        (ticket, retry): (u64, Retry),
+        rng: &mut Rng,
+    ) -> (Self, Job) {
         let (chosen, sa_body) = old.chosen();
         let (chosen, sa_body) = (chosen.clone(), sa_body.to_vec());
         let private = Private::new(chosen.group, rng);
@@ -124,6 +133,7 @@ impl Renewal {
             public: vec![],
             stage: Stage::Generating,
             ticket,
+            retry,
             sent: None,
             seen: vec![],
         };
@@ -148,7 +158,7 @@ impl Renewal {
     }
 
     fn send(&mut self, message: Vec<u8>, now: Instant) -> Step {
-        self.sent = Some(Retransmit::new(message.clone(), PERSISTENCE, now));
+        self.sent = Some(Retransmit::new(message.clone(), self.retry, now));
         Step::Send(message)
     }
 
@@ -409,6 +419,7 @@ pub(super) struct Start {
     nat_oa: Vec<(u8, Vec<u8>)>,
     state: State,
     ticket: u64,
+    retry: Retry,
     iv: Vec<u8>,
     sent: Option<Retransmit<Vec<u8>>>,
     /// Message 2 as it came, and what answers its repeats.
@@ -432,7 +443,7 @@ impl Start {
         cookies: Cookies,
         terms: Terms,
         nat_oa: Vec<(u8, Vec<u8>)>,
-        (inbound, ticket): (u32, u64),
+        (inbound, ticket, retry): (u32, u64, Retry),
         rng: &mut Rng,
         now: Instant,
         out: &mut Vec<Output>,
@@ -448,6 +459,7 @@ impl Start {
             nat_oa,
             state: State::Done,
             ticket,
+            retry,
             iv: vec![],
             sent: None,
             answer: None,
@@ -486,7 +498,7 @@ impl Start {
         self.iv = iv;
         let message = sa::encrypted(&self.cookies, ExchangeType::QuickMode, within.id, PayloadType::Hash, &sealed);
         self.state = State::AwaitAnswer(private);
-        self.sent = Some(Retransmit::new(message.clone(), PERSISTENCE, now));
+        self.sent = Some(Retransmit::new(message.clone(), self.retry, now));
         out.push(Output::Send(message));
     }
 

@@ -53,6 +53,16 @@ pub struct Agreed {
     pub terms: Terms,
 }
 
+impl Agreed {
+    /// What it is, in words; not its keys.
+    pub fn made(&self) -> String {
+        let Self { inbound, outbound, words, .. } = self;
+        let pfs = if self.terms.pfs.is_some() { "with" } else { "without" };
+        let life = self.life.as_secs();
+        format!("{words}, life {life} s, SPI {inbound:08x} in, {outbound:08x} out, {pfs} PFS")
+    }
+}
+
 #[derive(Clone, Debug, Serialize, Deserialize)]
 enum State {
     /// A shared secret is being computed for perfect forward secrecy.

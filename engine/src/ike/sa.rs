@@ -9,7 +9,8 @@ use super::proposal::{self, Phase1};
 use super::quick_mode::{self, Quick};
 use super::{Computed, Endpoint, Job, Message, Refusal};
 use crate::rng::Rng;
-use crate::time::Instant;
+use crate::time::{Instant, Retry};
+use command::Rekey;
 use core::time::Duration;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, VecDeque};
@@ -27,10 +28,14 @@ const NEAR_END: (u32, u32) = (98, 100);
 /// An ISAKMP SA outlives what was agreed by this, so that a Delete on the last second is still read.
 const GRACE: Duration = Duration::from_secs(30);
 
-/// When a life is so near its end that the server renews.
+/// When a life is so near its end that the server renews; none if it never does.
 #[must_use]
-pub fn near_end(life: Duration) -> Duration {
-    life * NEAR_END.0 / NEAR_END.1
+pub fn near_end(life: Duration, rekey: Rekey) -> Option<Duration> {
+    match rekey {
+        Rekey::Late => Some(life * NEAR_END.0 / NEAR_END.1),
+        Rekey::Percent(percent) => Some(life * u32::from(percent) / 100),
+        Rekey::Off => None,
+    }
 }
 
 /// All that an ISAKMP SA is born with.
@@ -141,6 +146,8 @@ pub struct Policy<'a> {
     pub spi: u32,
     /// Names the exchange if something must be computed.
     pub ticket: u64,
+    /// Whether the client is told of a refusal (`ipsec ike send info`).
+    pub tells: bool,
 }
 
 impl Sa {
@@ -153,7 +160,7 @@ impl Sa {
             last_block: b.last_block,
             born: b.now,
             expires: b.now.after(b.chosen.life).after(GRACE),
-            renew_at: b.now.after(near_end(b.chosen.life)),
+            renew_at: b.now.after(near_end(b.chosen.life, Rekey::Late).unwrap_or(b.chosen.life)),
             chosen: b.chosen,
             offer: b.offer,
             natt: b.natt,
@@ -199,6 +206,14 @@ impl Sa {
         self.chosen.words()
     }
 
+    /// What it is, in words; not its keys.
+    pub fn made(&self) -> String {
+        let hex = |cookie: &[u8]| cookie.iter().map(|octet| format!("{octet:02x}")).collect::<String>();
+        let (initiator, responder) = (hex(&self.cookies.initiator), hex(&self.cookies.responder));
+        let life = self.chosen.life.as_secs();
+        format!("{}, life {life} s, cookies {initiator} {responder}", self.chosen.words())
+    }
+
     /// Which of the agreed algorithms are weak.
     pub fn weak(&self) -> Vec<String> {
         proposal::weak_words(&self.chosen).iter().map(|w| (*w).to_owned()).collect()
@@ -212,6 +227,11 @@ impl Sa {
     /// When the server renews it, if the client has not done so by then.
     pub fn renew_at(&self) -> Instant {
         self.renew_at
+    }
+
+    /// Follows `ipsec ike duration isakmp-sa … rekey`.
+    pub fn renew_as(&mut self, rekey: Rekey) {
+        self.renew_at = near_end(self.chosen.life, rekey).map_or(self.expires, |life| self.born.after(life));
     }
 
     /// A renewal is tried: no other before this moment.
@@ -357,8 +377,10 @@ impl Sa {
             Err(quick_mode::Failure::Silent(refusal)) => Err(refusal),
             Err(quick_mode::Failure::Told(refusal, kind)) => {
                 self.endpoint = endpoint;
-                let note = informational::notify_refusal(kind, header);
-                out.push(Output::Send(self.informational(PayloadType::Notification, note, rng)));
+                if policy.tells {
+                    let note = informational::notify_refusal(kind, header);
+                    out.push(Output::Send(self.informational(PayloadType::Notification, note, rng)));
+                }
                 out.push(Output::Refused(refusal));
                 Ok(())
             }
@@ -408,6 +430,7 @@ impl Sa {
             match n {
                 News::AreYouThere(sequence) => {
                     let note = informational::r_u_there_ack(&self.cookies, sequence);
+                    out.push(Output::News(News::AreYouThere(sequence)));
                     out.push(Output::Send(self.informational(PayloadType::Notification, note, rng)));
                 }
                 News::IAmHere(sequence) => {
@@ -478,7 +501,7 @@ impl Sa {
         &mut self,
         terms: &Terms,
         endpoint: Endpoint,
-        (spi, ticket): (u32, u64),
+        (spi, ticket, retry): (u32, u64, Retry),
         rng: &mut Rng,
         now: Instant,
         out: &mut Vec<Output>,
@@ -491,7 +514,7 @@ impl Sa {
         };
         let within = initiate::Within { keys: &self.keys, last_block: &self.last_block, id };
         let nat_oa = quick_mode::original_addresses(self.natt, endpoint).filter(|_| terms.udp).unwrap_or_default();
-        let start = Start::begin(&within, self.cookies, terms.clone(), nat_oa, (spi, ticket), rng, now, out);
+        let start = Start::begin(&within, self.cookies, terms.clone(), nat_oa, (spi, ticket, retry), rng, now, out);
         self.started.insert(id, start);
     }
 

@@ -6,6 +6,7 @@ use crate::carrier::{Ring, Station, StationOutput, StreamEvent, StreamId, Surrou
 use crate::ike::Endpoint;
 use crate::rng::Rng;
 use crate::time::{Instant, earliest};
+use command::Config;
 use command::legacy::Tunnel;
 use core::fmt::Write as _;
 use core::net::{IpAddr, SocketAddr};
@@ -169,6 +170,10 @@ impl Pptp {
     }
 
     fn open(&mut self, stream: StreamId, peer: SocketAddr, local: SocketAddr, now: Instant) {
+        // The port stays open, since it is the start that opens it.
+        if !self.config.service {
+            return self.outputs.push_back(StationOutput::Close { stream });
+        }
         let of_source = self.streams.values().filter(|c| c.peer.ip() == peer.ip()).count();
         if self.streams.len() >= MOST_STREAMS || of_source >= MOST_STREAMS_PER_SOURCE {
             let why = "too many control connections".to_owned();
@@ -463,18 +468,37 @@ fn printable(octets: &[u8]) -> String {
     String::from_utf8_lossy(octets).chars().map(|c| if c.is_control() { '?' } else { c }).collect()
 }
 
+impl Pptp {
+    /// Ends every connection in good order.
+    fn close_all(&mut self, why: &str) {
+        let all: Vec<StreamId> = self.streams.keys().copied().collect();
+        for stream in all {
+            self.send(stream, &Message::StopRequest { reason: result::SHUTDOWN });
+            self.close(stream, why);
+        }
+    }
+}
+
 impl Station for Pptp {
     fn announce(&mut self, serving: bool) {
         if serving {
             self.tell(&Told::Opened);
             return self.tell(&Told::Warning);
         }
-        let all: Vec<StreamId> = self.streams.keys().copied().collect();
-        for stream in all {
-            self.send(stream, &Message::StopRequest { reason: result::SHUTDOWN });
-            self.close(stream, "the server stops");
-        }
+        self.close_all("the server stops");
         self.tell(&Told::Closed);
+    }
+
+    fn follow(&mut self, config: &Config) {
+        let before = core::mem::replace(&mut self.config, command::legacy::pptp(config));
+        match (before.service, self.config.service) {
+            (true, false) => {
+                self.close_all("pptp service is off");
+                self.tell(&Told::Closed);
+            }
+            (false, true) => self.announce(true),
+            _ => {}
+        }
     }
 
     fn handle_stream(&mut self, stream: StreamId, event: StreamEvent<'_>, cx: Surroundings<'_>) {

@@ -52,7 +52,7 @@ impl Worker {
         } else {
             packets.push(packet.to_vec());
         }
-        self.count_sent(place, len);
+        self.count_sent(place, len, is_ipv6);
         self.table.flush(&mut self.notes, now);
         Ok(Admitted { client, is_ipv6, packets })
     }

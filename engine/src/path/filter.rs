@@ -7,7 +7,6 @@
 
 use super::sum::word_at;
 use crate::time::Instant;
-use core::fmt;
 use core::net::Ipv4Addr;
 use core::time::Duration;
 use wire::ip::Ipv4;
@@ -197,22 +196,6 @@ pub struct Sight {
     pub destination: Ipv4Addr,
     /// The ports, or type and code of ICMP; none of a later fragment.
     pub ports: Option<(u16, u16)>,
-}
-
-/// `UDP 192.168.1.1:10395 > 192.168.100.5:53`, as the router writes it.
-impl fmt::Display for Sight {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { protocol, source, destination, ports } = self;
-        match (*protocol, ports) {
-            (TCP, Some((from, to))) => write!(f, "TCP {source}:{from} > {destination}:{to}"),
-            (UDP, Some((from, to))) => write!(f, "UDP {source}:{from} > {destination}:{to}"),
-            (ICMP, Some((kind, code))) => write!(f, "ICMP {source} > {destination} : type {kind} code {code}"),
-            (TCP, None) => write!(f, "TCP {source} > {destination}"),
-            (UDP, None) => write!(f, "UDP {source} > {destination}"),
-            (ICMP, None) => write!(f, "ICMP {source} > {destination}"),
-            (other, _) => write!(f, "PROTO={other} {source} > {destination}"),
-        }
-    }
 }
 
 /// What a list says about a packet.

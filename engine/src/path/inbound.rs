@@ -364,7 +364,7 @@ impl Worker {
         if let Some(mss) = self.table.mss(client, false) {
             clamp_mss(packet, mss);
         }
-        Ok(self.forward(client, start..start + len))
+        Ok(self.forward(client, start..start + len, false))
     }
 
     fn speaks_ipv6(&self, client: usize) -> bool {
@@ -398,15 +398,14 @@ impl Worker {
         if let Some(mss) = self.table.mss(client, true) {
             clamp_mss(packet, mss);
         }
-        Ok(self.forward(client, start..start + len))
+        Ok(self.forward(client, start..start + len, true))
     }
 
     /// Counts a packet that goes to the TUN.
-    fn forward(&mut self, client: usize, place: Range<usize>) -> Verdict {
+    fn forward(&mut self, client: usize, place: Range<usize>, is_ipv6: bool) -> Verdict {
         if let Some(known) = self.table.clients.get_mut(client) {
             for counters in [&mut known.counters, &mut self.totals.ip] {
-                counters.in_packets += 1;
-                counters.in_octets += place.len() as u64;
+                counters.count_in(place.len() as u64, is_ipv6);
             }
         }
         self.table.saw(client, Traffic::Data);

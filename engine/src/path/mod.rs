@@ -438,7 +438,7 @@ pub enum Note {
     },
 }
 
-/// IP packets that passed, and their octets.
+/// IP packets that passed, and their octets: all of them, and those of IPv6 among them.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct Counters {
     /// Packets from the client.
@@ -449,6 +449,36 @@ pub struct Counters {
     pub out_packets: u64,
     /// Octets to the client.
     pub out_octets: u64,
+    /// Packets of IPv6 from the client.
+    pub in6_packets: u64,
+    /// Octets of IPv6 from the client.
+    pub in6_octets: u64,
+    /// Packets of IPv6 to the client.
+    pub out6_packets: u64,
+    /// Octets of IPv6 to the client.
+    pub out6_octets: u64,
+}
+
+impl Counters {
+    /// Counts a packet from the client.
+    pub(super) fn count_in(&mut self, octets: u64, is_ipv6: bool) {
+        self.in_packets += 1;
+        self.in_octets += octets;
+        if is_ipv6 {
+            self.in6_packets += 1;
+            self.in6_octets += octets;
+        }
+    }
+
+    /// Counts a packet to the client.
+    pub(super) fn count_out(&mut self, octets: u64, is_ipv6: bool) {
+        self.out_packets += 1;
+        self.out_octets += octets;
+        if is_ipv6 {
+            self.out6_packets += 1;
+            self.out6_octets += octets;
+        }
+    }
 }
 
 macro_rules! drops {

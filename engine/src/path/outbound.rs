@@ -273,6 +273,7 @@ impl Worker {
         };
         if client.veil.is_some() {
             self.depart_veiled(place, departure, (len, limit))?;
+            self.count_sent(place, len, is_ipv6);
             return Ok(Out::Fragmented);
         }
         let sa = self.table.outbound.get_mut(at).ok_or(Drop::NoSa)?;
@@ -287,7 +288,7 @@ impl Worker {
             self.ready.push(Ready { sa: at, range: range.clone(), payload_len });
             Out::Sealed { range, peer: endpoint.peer, local: endpoint.local, encap: endpoint.encap }
         };
-        self.count_sent(place, len);
+        self.count_sent(place, len, is_ipv6);
         Ok(out)
     }
 
@@ -309,7 +310,6 @@ impl Worker {
         for piece in whole.into_iter().chain(pieces.iter().map(Vec::as_slice)) {
             self.seal_ip(id, piece);
         }
-        self.count_sent(place, len);
         Ok(())
     }
 
@@ -367,11 +367,10 @@ impl Worker {
     }
 
     /// Counts a packet that goes to a client.
-    pub(super) fn count_sent(&mut self, place: usize, len: usize) {
+    pub(super) fn count_sent(&mut self, place: usize, len: usize, is_ipv6: bool) {
         if let Some(client) = self.table.clients.get_mut(place) {
             for counters in [&mut client.counters, &mut self.totals.ip] {
-                counters.out_packets += 1;
-                counters.out_octets += len as u64;
+                counters.count_out(len as u64, is_ipv6);
             }
         }
         self.table.saw(place, Seen::Sent);

@@ -621,7 +621,8 @@ fn traffic_is_told_at_once_and_then_once_a_second() {
     worker.handle_timeout(Instant(seconds(1).0 - 1));
     assert_eq!(traffic(&mut worker), []);
     worker.handle_timeout(seconds(1));
-    let counters = Counters { in_packets: 3, in_octets: 3 * 29, out_packets: 1, out_octets: 128 };
+    let counters =
+        Counters { in_packets: 3, in_octets: 3 * 29, out_packets: 1, out_octets: 128, ..Counters::default() };
     assert_eq!(traffic(&mut worker), [(true, true, true, counters)]);
     assert_eq!(worker.poll_timeout(), None);
     assert_eq!(worker.counters(FIRST), Some(counters));

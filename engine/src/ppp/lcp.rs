@@ -39,6 +39,8 @@ pub(super) struct Wishes {
     pub mru: Option<u16>,
     /// Whether to ask for a magic number.
     pub magic: bool,
+    /// Whether to ask that no octet be escaped (RFC 1662 §7.1).
+    pub accm: bool,
     /// Whether the client may have address and control fields left out.
     pub acfc: bool,
     /// Whether the client may have protocol fields of one octet.
@@ -75,6 +77,7 @@ impl Default for Peer {
 pub(super) struct Lcp {
     wishes: Wishes,
     mru: Option<u16>,
+    accm: bool,
     magic: Option<u32>,
     method: Option<Method>,
     refused: Vec<Method>,
@@ -88,8 +91,8 @@ impl Lcp {
     pub(super) fn new(wishes: Wishes, rng: &mut Rng) -> Self {
         let magic = wishes.magic.then(|| nonzero(rng));
         let method = wishes.methods.first().copied();
-        let mru = wishes.mru;
-        Self { wishes, mru, magic, method, refused: Vec::new(), wanted: Vec::new(), peer: Peer::default() }
+        let (mru, accm) = (wishes.mru, wishes.accm);
+        Self { wishes, mru, accm, magic, method, refused: Vec::new(), wanted: Vec::new(), peer: Peer::default() }
     }
 
     /// The method that the peer is asked to authenticate with.
@@ -173,7 +176,8 @@ impl Options for Lcp {
         let mru = self.mru.map(|mru| Opt { kind: kind::MRU, data: mru.to_be_bytes().to_vec() });
         let auth = self.method.map(|method| Opt { kind: kind::AUTH, data: method.to_option() });
         let magic = self.magic.map(|magic| Opt { kind: kind::MAGIC, data: magic.to_be_bytes().to_vec() });
-        mru.into_iter().chain(auth).chain(magic).collect()
+        let accm = self.accm.then(|| Opt { kind: kind::ACCM, data: vec![0; 4] });
+        mru.into_iter().chain(accm).chain(auth).chain(magic).collect()
     }
 
     fn judge(&mut self, asked: &[Opt], rng: &mut Rng) -> Judgement {
@@ -206,6 +210,8 @@ impl Options for Lcp {
                     self.mru = self.mru.filter(|ours| hint >= LEAST_MRU && hint < *ours).map(|_| hint);
                 }
                 (kind::MRU, _) => self.mru = None,
+                // Inside L2TP nothing is escaped, whatever the client would like: it is not asked again.
+                (kind::ACCM, _) => self.accm = false,
                 (kind::MAGIC, _) => self.magic = self.magic.map(|_| nonzero(rng)),
                 (kind::AUTH, data) => self.next_method(Some(data))?,
                 _ => {}
@@ -218,6 +224,7 @@ impl Options for Lcp {
         for option in refused {
             match option.kind {
                 kind::MRU => self.mru = None,
+                kind::ACCM => self.accm = false,
                 kind::MAGIC => self.magic = None,
                 kind::AUTH => self.next_method(None)?,
                 _ => {}

@@ -101,6 +101,7 @@ impl Link {
         let wishes = Wishes {
             mru: settings.mru.map(|mru| mru.min(settings.mtu)),
             magic: settings.magic,
+            accm: settings.accm,
             acfc: settings.acfc,
             pfc: settings.pfc,
             methods: settings.auth.clone(),
@@ -392,6 +393,7 @@ impl Link {
                 self.log(Log::Identification { text: printable(&text) });
             }
             Some(Extra::ProtocolRejected(protocol)) => self.on_protocol_rejected(protocol, now),
+            Some(Extra::EchoReply) if self.settings.log_keepalives => self.log(Log::Keepalive { left: None }),
             Some(Extra::EchoReply | Extra::Identification(_)) | None => {}
         }
     }
@@ -631,6 +633,10 @@ impl Link {
         }
         echo.waiting = true;
         echo.due = now.after(echo.keepalive.retry_interval);
+        let left = echo.keepalive.count.saturating_sub(echo.missed);
+        if self.settings.log_keepalives {
+            self.log(Log::Keepalive { left: Some(left) });
+        }
         let packet = self.lcp.echo_request();
         self.send(Protocol::Lcp, &packet);
     }

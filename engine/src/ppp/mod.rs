@@ -41,6 +41,8 @@ pub struct Settings {
     pub mru: Option<u16>,
     /// Whether to ask for a magic number.
     pub magic: bool,
+    /// Whether to ask that no octet be escaped.
+    pub accm: bool,
     /// Whether the client may have address and control fields left out.
     pub acfc: bool,
     /// Whether the client may have protocol fields of one octet.
@@ -65,6 +67,8 @@ pub struct Settings {
     pub keepalive: Option<Keepalive>,
     /// Whether every packet is told to the log.
     pub log_packets: bool,
+    /// Whether keepalives are told to the log.
+    pub log_keepalives: bool,
 }
 
 impl Settings {
@@ -97,6 +101,7 @@ impl Settings {
             challenge_name,
             mru: pp.lcp.mru,
             magic: pp.lcp.magic,
+            accm: pp.lcp.accm,
             acfc: pp.lcp.acfc,
             pfc: pp.lcp.pfc,
             silent: pp.lcp.silent,
@@ -123,6 +128,7 @@ impl Settings {
                 count: k.count,
             }),
             log_packets: false,
+            log_keepalives: false,
         }
     }
 }
@@ -251,6 +257,11 @@ pub enum Log {
         /// LCP's state, before a received packet and after a sent one.
         state: State,
     },
+    /// A keepalive, if `log_keepalives` is set.
+    Keepalive {
+        /// How many more may be missed; none for an answer.
+        left: Option<u32>,
+    },
     /// The link is over.
     Disconnected {
         /// Why.
@@ -265,7 +276,7 @@ impl Log {
             Self::CallDetected { .. } | Self::IpcpUp { .. } | Self::Ipv6cpUp { .. } | Self::Disconnected { .. } => {
                 Level::Info
             }
-            Self::Identification { .. } | Self::Packet { .. } => Level::Debug,
+            Self::Identification { .. } | Self::Packet { .. } | Self::Keepalive { .. } => Level::Debug,
         }
     }
 }
@@ -288,6 +299,8 @@ impl fmt::Display for Log {
                 let (protocol, packet) = packet_words(*protocol, *code);
                 write!(f, "{direction} {protocol} {packet} id {id} in {}", state_word(*state))
             }
+            Self::Keepalive { left: Some(left) } => write!(f, "keepalive LCP Echo-Request send, count={left}"),
+            Self::Keepalive { left: None } => f.write_str("keepalive LCP Echo-Reply recv"),
             Self::Disconnected { cause } => write!(f, "Disconnected, cause [PPP: {cause}]"),
         }
     }

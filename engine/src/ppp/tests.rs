@@ -34,6 +34,7 @@ fn settings(auth: &[Method]) -> Settings {
         challenge_name: "RTX".to_owned(),
         mru: Some(1792),
         magic: true,
+        accm: false,
         acfc: false,
         pfc: false,
         silent: false,
@@ -46,6 +47,7 @@ fn settings(auth: &[Method]) -> Settings {
         chap: patience,
         keepalive: None,
         log_packets: false,
+        log_keepalives: false,
     }
 }
 
@@ -783,6 +785,29 @@ fn android_is_refused_header_compression_only() {
     let mut bench = Bench::new(Settings { acfc: true, pfc: true, ..settings(&[Method::Pap]) });
     bench.sent();
     assert_eq!(bench.answer(&l2tp[6..])[0].1, 2, "MRU, ACCM, magic, PFC and ACFC are all fine");
+}
+
+#[test]
+fn that_no_octet_is_escaped_is_asked_for_where_it_is_wanted_and_once() {
+    let mut bench = Bench::new(Settings { accm: true, ..settings(&[Method::Pap]) });
+    let first = bench.sent().remove(0);
+    let asked = decode_options(&first.3).unwrap();
+    assert!(asked.iter().any(|o| (o.kind, o.data.as_slice()) == (2, &[0; 4][..])), "{asked:?}");
+    // A client that would have others escaped is not asked again.
+    let again = bench.answer(&packet(Protocol::Lcp, 3, first.2, &encode_options(&[opt(2, &[0xff; 4])]))).remove(0);
+    assert!(again.1 == 1 && !kinds(&again.3).contains(&2), "{again:?}");
+    let mut bench = Bench::new(settings(&[Method::Pap]));
+    assert!(!kinds(&bench.sent()[0].3).contains(&2));
+}
+
+#[test]
+fn compressed_headers_are_rejected() {
+    let mut bench = Bench::new(settings(&[Method::Pap]));
+    bench.open_ipcp();
+    // Van Jacobson, 16 slots, slot ids compressed (RFC 1332 §4).
+    let asked = [opt(2, &[0, 0x2d, 15, 1]), opt(3, &[10, 0, 0, 9])];
+    let answer = bench.answer(&packet(Protocol::Ipcp, 1, 1, &encode_options(&asked)));
+    assert_eq!((answer[0].1, kinds(&answer[0].3)), (4, vec![2]));
 }
 
 #[test]

@@ -216,7 +216,17 @@ fn tunnel(shown: &TunnelShown, look: Look<'_>, out: &mut String) {
         Language::Japanese => writeln!(out, "  開始: {since}"),
     };
     let _ = writeln!(out, "  {}", connection(shown.connected_s, look.language));
-    traffic(used, "  ", look, out);
+    let Traffic { received_packets, received_octets, sent_packets, sent_octets, received_ipv6, sent_ipv6 } = *used;
+    apart(look.pick("Received:   ", "受信:"), (received_packets, received_octets), received_ipv6, look, out);
+    apart(look.pick("Transmitted:", "送信:"), (sent_packets, sent_octets), sent_ipv6, look, out);
+}
+
+/// Packets and octets of IPv4 and of IPv6, of all and of IPv6 among them.
+fn apart(heading: &str, all: (u64, u64), ipv6: (u64, u64), look: Look<'_>, out: &mut String) {
+    let ipv4 = (all.0.saturating_sub(ipv6.0), all.1.saturating_sub(ipv6.1));
+    let margin = look.pick("            ", "     ");
+    let _ = writeln!(out, "  {heading} (IPv4) {}", counters(ipv4.0, ipv4.1, look.language));
+    let _ = writeln!(out, "  {margin} (IPv6) {}", counters(ipv6.0, ipv6.1, look.language));
 }
 
 /// `show ipsec sa` (yamaha.md §5.4): English in both languages.

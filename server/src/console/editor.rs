@@ -29,8 +29,8 @@ pub(super) enum Typed {
     GivenUp,
     /// Ctrl-D in an empty line, or the end of the input.
     End,
-    /// The server had something to say first.
-    Interrupted,
+    /// The server had something to say first; with what stands before and behind the cursor.
+    Interrupted(String, String),
 }
 
 /// The terminal hands over each key at once, until this is dropped.
@@ -388,7 +388,8 @@ fn edit(buffer: &mut Buffer, key: Key, prompt: &str, shown: bool) -> io::Result<
         }
         Key::Interrupted => {
             put("\r\n")?;
-            return Ok(Some(Typed::Interrupted));
+            let (before, behind) = buffer.halves();
+            return Ok(Some(Typed::Interrupted(before, behind)));
         }
         Key::RubOut => buffer.rub_out(),
         Key::RubOutWord => buffer.rub_out_word(),

@@ -1,15 +1,17 @@
 //! What all operators share: the running configuration and the way to change it, its file, the log, who is there.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::net::Shutdown;
+use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use command::{Config, Language, Level, Part, PpRef, Problem, Request, Scope, Text, Typed};
+use command::{Config, Language, Level, Part, PpRef, Problem, Request, Routes, Scope, Text, Typed};
 use engine::status::{Reply, Screen};
 
-use super::screens::{self, Present};
+use super::screens::{self, Past, Present};
 use super::{store, text_of};
 use crate::check;
 use crate::fastpath;
@@ -20,6 +22,10 @@ use crate::worker::Done;
 
 /// How long an operator waits for the control thread.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// How many tunnels are expanded at once.
+const MOST_EXPANDED: usize = 100;
+/// How many sessions that are over are remembered.
+const MOST_PAST: usize = 50;
 /// How many errors of a file are told.
 const MOST_TOLD: usize = 5;
 
@@ -61,6 +67,8 @@ pub(crate) struct Desk {
     errands: SyncSender<Errand>,
     bell: Arc<Wake>,
     present: Mutex<(u64, BTreeMap<u64, Present>)>,
+    /// Sessions that are over, the latest last.
+    past: Mutex<VecDeque<Past>>,
     started: Instant,
 }
 
@@ -80,6 +88,7 @@ impl Desk {
             errands,
             bell,
             present: Mutex::default(),
+            past: Mutex::default(),
             started: Instant::now(),
         }
     }
@@ -199,19 +208,27 @@ impl Desk {
     ) -> Result<String, Text> {
         let config = self.config();
         let text = match request {
-            Request::ShowConfig(part) => {
-                let lines = part_of(&config, part, selected, level)?;
-                if json { screens::json(&lines.lines().collect::<Vec<_>>()) } else { lines }
+            Request::ShowConfig(Part::Saved) => {
+                screens::plain(&command::parse(&lock(&self.saved)).0.show_to(level), json)
             }
-            Request::ShowLog { reverse } => screens::log(self.log.remembered(), reverse, json),
-            Request::ShowArp => screens::arp(language, json)?,
-            Request::ShowIpRoute => screens::routes(&self.calls()?, language, json)?,
+            Request::ShowConfig(part) => screens::plain(&part_of(&config, part, selected, level)?, json),
+            Request::ShowLog { saved: true, .. } => {
+                return Err(Text::new(
+                    "the log of before the start is kept by the host: journalctl -u sekisho",
+                    "起動前のログはホストにあります: journalctl -u sekisho",
+                ));
+            }
+            Request::ShowLog { reverse, .. } => screens::log(self.log.remembered(), reverse, json),
+            Request::ShowArp(interface) => screens::arp(interface.as_deref(), language, json)?,
+            Request::ShowIpRoute(which) => screens::routes(&self.calls()?, which, language, json)?,
+            Request::ShowConfigList => screens::files(&self.path, json)?,
+            Request::ShowUserHistory => screens::past(&lock(&self.past), language, json),
             Request::ShowStatusUser => screens::users(&lock(&self.present).1, who, language, json),
             Request::ShowEnvironment => screens::environment(&self.path, self.started, &config, language, json),
-            Request::ShowTechinfo => self.techinfo(language)?,
-            Request::ShowCommand => command::commands(language),
-            Request::ShowCopyright => screens::COPYRIGHT.to_owned(),
-            Request::Help => screens::help(language),
+            Request::ShowTechinfo => self.techinfo(language, json)?,
+            Request::ShowCommand => screens::plain(&command::commands(language), json),
+            Request::ShowCopyright => screens::plain(screens::COPYRIGHT, json),
+            Request::Help => screens::plain(screens::help(language), json),
             request => match self.errand(What::Request(request, selected))? {
                 Answer::Reply(reply) => text_of(reply, language, json)?,
                 Answer::Configured => String::new(),
@@ -237,36 +254,41 @@ impl Desk {
     }
 
     /// Everything that a supporter wants to see, without passwords and keys.
-    fn techinfo(&self, language: Language) -> Result<String, Text> {
+    fn techinfo(&self, language: Language, json: bool) -> Result<String, Text> {
         let mut all = String::new();
+        let mut values = serde_json::Map::new();
         for (title, request) in [
             ("show environment", Request::ShowEnvironment),
             ("show config", Request::ShowConfig(Part::All)),
             ("show status l2tp", Request::ShowStatusL2tp(None)),
             ("show status pp", Request::ShowStatusPp(None)),
             ("show status tunnel up", Request::ShowStatusTunnel(command::Tunnels::Up)),
-            ("show ipsec sa", Request::ShowIpsecSa),
+            ("show ipsec sa", Request::ShowIpsecSa(None)),
             ("show status fastpath", Request::ShowStatusFastpath),
             ("show account", Request::ShowAccount(None)),
-            ("show ip route", Request::ShowIpRoute),
-            ("show arp", Request::ShowArp),
+            ("show ip route", Request::ShowIpRoute(Routes::All)),
+            ("show arp", Request::ShowArp(None)),
             ("show status user", Request::ShowStatusUser),
-            ("show log", Request::ShowLog { reverse: false }),
+            ("show log", Request::ShowLog { saved: false, reverse: false }),
         ] {
-            let text = self.shown(request, Scope::Global, Level::User, language, false, None)?;
-            all.push_str(&format!("# {title}\n{text}\n"));
+            let text = self.shown(request, Scope::Global, Level::User, language, json, None)?;
+            if json {
+                values.insert(title.to_owned(), serde_json::from_str(&text).unwrap_or(serde_json::Value::Null));
+            } else {
+                all.push_str(&format!("# {title}\n{text}\n"));
+            }
         }
-        Ok(all)
+        Ok(if json { screens::json(&values) } else { all })
     }
 
     // ---- who is there
 
     /// An operator has logged in; gives the number.
-    pub(crate) fn sit_down(&self, name: Option<String>) -> u64 {
+    pub(crate) fn sit_down(&self, name: Option<String>, stream: Option<UnixStream>) -> u64 {
         let mut present = lock(&self.present);
         present.0 += 1;
         let number = present.0;
-        present.1.insert(number, Present::new(name));
+        present.1.insert(number, Present::new(name, stream));
         number
     }
 
@@ -286,47 +308,63 @@ impl Desk {
 
     /// An operator has gone.
     pub(crate) fn stand_up(&self, number: u64) {
-        lock(&self.present).1.remove(&number);
+        let Some(gone) = lock(&self.present).1.remove(&number) else { return };
+        let mut past = lock(&self.past);
+        past.push_back(gone.ended(number));
+        while past.len() > MOST_PAST {
+            past.pop_front();
+        }
+    }
+
+    /// Ends the sessions of an operator, or the one of this number; gives how many there were.
+    pub(crate) fn disconnect(&self, name: &str, number: Option<u32>) -> usize {
+        let present = lock(&self.present);
+        let wanted = present.1.iter().filter(|(at, session)| {
+            session.name.as_deref().unwrap_or_default() == name && number.is_none_or(|number| u64::from(number) == **at)
+        });
+        // The session's own thread then hears the end, and does the rest.
+        wanted.filter_map(|(_, session)| session.stream.as_ref()?.shutdown(Shutdown::Both).ok()).count()
     }
 }
 
 /// The lines of a part of the configuration.
 fn part_of(config: &Config, part: Part, selected: Scope, level: Level) -> Result<String, Text> {
-    let wanted = match (part, selected) {
-        (Part::All, _) => return Ok(format!("{}{}", screens::header(), config.show_to(level))),
-        (Part::Pp(Some(which)), _) | (Part::Pp(None), Scope::Pp(which)) => Some(Scope::Pp(which)),
-        (Part::Tunnel { number: Some(n), .. }, _) | (Part::Tunnel { number: None, .. }, Scope::Tunnel(n)) => {
-            Some(Scope::Tunnel(n))
+    let numbers = match (part, selected) {
+        (Part::All | Part::Saved, _) => return Ok(format!("{}{}", screens::header(), config.show_to(level))),
+        (Part::Pp(Some(which)), _) | (Part::Pp(None), Scope::Pp(which)) => match which {
+            PpRef::Number(number) => Some((number, number)),
+            // The anonymous interface has no number.
+            PpRef::Anonymous => Some((0, 0)),
+        },
+        (Part::Pps(first, last), _) => Some((first, last)),
+        (Part::Tunnel { numbers: Some(numbers), .. }, _) => Some(numbers),
+        (Part::Tunnel { numbers: None, .. }, Scope::Tunnel(n)) => Some((n, n)),
+        (Part::Pp(None) | Part::Tunnel { numbers: None, .. }, _) => None,
+    };
+    let kind = if matches!(part, Part::Tunnel { .. }) { "tunnel select " } else { "pp select " };
+    let whole = match (part, numbers) {
+        (Part::Tunnel { expand: true, .. }, Some((first, last))) => {
+            let within = config.tunnels.range(first..=last).take(MOST_EXPANDED);
+            within.map(|(n, _)| config.show_expanded(*n, level)).collect()
         }
-        (Part::Pp(None) | Part::Tunnel { number: None, .. }, _) => None,
-    };
-    let expand = matches!(part, Part::Tunnel { expand: true, .. });
-    let head = |scope| match scope {
-        Scope::Tunnel(n) => format!("tunnel select {n}"),
-        Scope::Pp(PpRef::Number(n)) => format!("pp select {n}"),
-        Scope::Pp(PpRef::Anonymous) => "pp select anonymous".to_owned(),
-        Scope::Global => String::new(),
-    };
-    let whole = match wanted {
-        Some(Scope::Tunnel(n)) if expand => config.show_expanded(n, level),
         _ => config.show_to(level),
     };
     let mut lines = String::new();
-    let mut inside = false;
-    let is_kind = |line: &str| match part {
-        Part::Pp(_) => line.starts_with("pp select "),
-        Part::All | Part::Tunnel { .. } => line.starts_with("tunnel select "),
-    };
+    let mut inside = None;
+    let mut shown = BTreeSet::new();
     for line in whole.lines() {
         if !line.starts_with(' ') {
-            inside = is_kind(line) && wanted.is_none_or(|scope| line == head(scope));
+            let number = line.strip_prefix(kind).map(|number| number.parse().unwrap_or(0));
+            let wanted = number.filter(|n| numbers.is_none_or(|(first, last)| (first..=last).contains(n)));
+            // What is expanded comes with its source, which is shown once.
+            inside = wanted.filter(|n| shown.insert(*n) || inside == Some(*n));
         }
-        if inside {
+        if inside.is_some() {
             lines.push_str(line);
             lines.push('\n');
         }
     }
-    if lines.is_empty() && wanted.is_some() {
+    if lines.is_empty() && numbers.is_some() {
         return Err(Text::new(
             "nothing is configured there; see 'show config'",
             "設定がありません。'show config'で確かめてください",

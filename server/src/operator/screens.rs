@@ -1,12 +1,13 @@
 //! Screens of the host and of the program itself: log, routes, neighbours, operators, environment.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::fmt::Write as _;
 use std::net::Ipv4Addr;
+use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::Instant;
 
-use command::{Config, Language, Text};
+use command::{Config, Language, Routes, Text};
 use engine::status::{Screen, lasting};
 use serde::Serialize;
 
@@ -21,16 +22,95 @@ pub(super) const COPYRIGHT: &str = "Sekisho, an L2TP/IPsec remote-access VPN ser
 /// An operator who is logged in.
 #[derive(Debug)]
 pub(crate) struct Present {
-    name: Option<String>,
+    pub(super) name: Option<String>,
+    /// What ends the session when it is shut down.
+    pub(super) stream: Option<UnixStream>,
     since: jiff::Zoned,
     pub(super) heard: Instant,
     pub(super) administrator: bool,
 }
 
 impl Present {
-    pub(super) fn new(name: Option<String>) -> Self {
-        Self { name, since: jiff::Zoned::now(), heard: Instant::now(), administrator: false }
+    pub(super) fn new(name: Option<String>, stream: Option<UnixStream>) -> Self {
+        Self { name, stream, since: jiff::Zoned::now(), heard: Instant::now(), administrator: false }
     }
+}
+
+impl Present {
+    /// The session of this number when it is over.
+    pub(super) fn ended(self, number: u64) -> Past {
+        let moment = |at: &jiff::Zoned| at.strftime("%Y/%m/%d %H:%M:%S").to_string();
+        Past {
+            name: self.name,
+            connection: format!("console{number}"),
+            login: moment(&self.since),
+            logout: moment(&jiff::Zoned::now()),
+        }
+    }
+}
+
+/// A session that is over.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Past {
+    name: Option<String>,
+    connection: String,
+    login: String,
+    logout: String,
+}
+
+/// `show status user history`.
+pub(super) fn past(all: &VecDeque<Past>, language: Language, as_json: bool) -> String {
+    if as_json {
+        return json(all);
+    }
+    let mut out = String::from(match language {
+        Language::English => "username        connection login time          logout time\n",
+        Language::Japanese => "ユーザー名      接続種別   ログイン            ログアウト\n",
+    });
+    let _ = writeln!(out, "{}", "-".repeat(66));
+    for Past { name, connection, login, logout } in all {
+        let _ = writeln!(out, "{:<15} {connection:<10} {login:<19} {logout}", name.as_deref().unwrap_or("-"));
+    }
+    out
+}
+
+/// `show command history`: what was typed, numbered from the oldest.
+pub(super) fn history(lines: &VecDeque<String>, latest: Option<u32>, as_json: bool) -> String {
+    let latest = latest.and_then(|n| usize::try_from(n).ok()).unwrap_or(usize::MAX);
+    let shown = lines.iter().enumerate().skip(lines.len().saturating_sub(latest));
+    if as_json {
+        return json(&shown.map(|(_, line)| line).collect::<Vec<_>>());
+    }
+    shown.fold(String::new(), |mut out, (at, line)| {
+        let _ = writeln!(out, "{:>4}: {line}", at + 1);
+        out
+    })
+}
+
+/// Lines that are the same in JSON: there as a list.
+pub(super) fn plain(text: &str, as_json: bool) -> String {
+    if as_json { json(&text.lines().collect::<Vec<_>>()) } else { text.to_owned() }
+}
+
+/// `show config list`: the one file, number 0, with its time and size.
+pub(super) fn files(path: &Path, as_json: bool) -> Result<String, Text> {
+    let about = std::fs::metadata(path).map_err(|error| {
+        let shown = path.display();
+        Text::new(format!("{shown} cannot be looked at: {error}"), format!("{shown}を確認できません: {error}"))
+    })?;
+    let changed = about.modified().ok().and_then(|time| jiff::Timestamp::try_from(time).ok());
+    let changed = changed.map(|time| time.to_zoned(jiff::tz::TimeZone::system()));
+    let changed = changed.map(|time| time.strftime("%Y/%m/%d %H:%M:%S").to_string()).unwrap_or_default();
+    if as_json {
+        let path = path.display().to_string();
+        return Ok(json(&serde_json::json!([{ "number": 0, "date": changed, "size": about.len(), "path": path }])));
+    }
+    let line = "-".repeat(70);
+    Ok(format!(
+        "No.  Date       Time     Size    File\n{line}\n* 0  {changed:<19} {:>7} {}\n",
+        about.len(),
+        path.display()
+    ))
 }
 
 /// A value as JSON, over several lines.
@@ -54,7 +134,7 @@ pub(super) fn header() -> String {
 }
 
 /// `help`.
-pub(super) fn help(language: Language) -> String {
+pub(super) fn help(language: Language) -> &'static str {
     match language {
         Language::English => {
             "\
@@ -85,7 +165,6 @@ show command lists all commands.
 "
         }
     }
-    .to_owned()
 }
 
 /// `show log`.
@@ -116,7 +195,7 @@ fn trouble(error: &std::io::Error) -> Text {
 }
 
 /// `show ip route`: the host's routes; those to clients bear their interface's name.
-pub(super) fn routes(calls: &Screen, language: Language, as_json: bool) -> Result<String, Text> {
+pub(super) fn routes(calls: &Screen, which: Routes, language: Language, as_json: bool) -> Result<String, Text> {
     let mut netlink = Netlink::open().map_err(|error| trouble(&error))?;
     let interfaces = netlink.interfaces().map_err(|error| trouble(&error))?;
     let name = |index: u32| interfaces.iter().find(|i| i.index == index).map_or("-", |i| i.name.as_str());
@@ -126,7 +205,13 @@ pub(super) fn routes(calls: &Screen, language: Language, as_json: bool) -> Resul
         }
         _ => BTreeMap::new(),
     };
-    let routes = netlink.routes().map_err(|error| trouble(&error))?;
+    let mut routes = netlink.routes().map_err(|error| trouble(&error))?;
+    if let Routes::To(address) = which {
+        let mask = |prefix: u8| u32::MAX.checked_shl(32 - u32::from(prefix)).unwrap_or(0);
+        routes.retain(|route| (route.destination.to_bits() ^ address.to_bits()) & mask(route.prefix) == 0);
+        // The longest prefix is the one that is taken.
+        routes.sort_by_key(|route| std::cmp::Reverse(route.prefix));
+    }
     let shown: Vec<RouteShown> = routes
         .iter()
         .map(|route| {
@@ -149,6 +234,9 @@ pub(super) fn routes(calls: &Screen, language: Language, as_json: bool) -> Resul
             }
         })
         .collect();
+    if matches!(which, Routes::Summary) {
+        return Ok(summary(&shown, language, as_json));
+    }
     if as_json {
         return Ok(json(&shown));
     }
@@ -164,6 +252,30 @@ pub(super) fn routes(calls: &Screen, language: Language, as_json: bool) -> Resul
     Ok(out)
 }
 
+/// `show ip route summary`: how many routes of each kind there are.
+fn summary(routes: &[RouteShown], language: Language, as_json: bool) -> String {
+    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+    for route in routes {
+        *counts.entry(route.kind).or_default() += 1;
+    }
+    if as_json {
+        return json(&counts);
+    }
+    let mut out = match language {
+        Language::English => format!("Number of routes: {}\n", routes.len()),
+        Language::Japanese => format!("経路数: {}\n", routes.len()),
+    };
+    for (kind, count) in counts {
+        let _ = writeln!(out, "  {kind}: {count}");
+    }
+    out
+}
+
+/// `clear arp`: what the kernel has learnt of its neighbours.
+pub(super) fn clear_arp() -> Result<usize, Text> {
+    Netlink::open().and_then(|mut netlink| netlink.forget_neighbours()).map_err(|error| trouble(&error))
+}
+
 /// A neighbour on a LAN.
 #[derive(Serialize, Debug, PartialEq, Eq)]
 struct Neighbour {
@@ -173,10 +285,11 @@ struct Neighbour {
 }
 
 /// `show arp`: the host's neighbours.
-pub(super) fn arp(language: Language, as_json: bool) -> Result<String, Text> {
+pub(super) fn arp(interface: Option<&str>, language: Language, as_json: bool) -> Result<String, Text> {
     // That of this thread: the file is another one in another network namespace.
     let text = std::fs::read_to_string("/proc/thread-self/net/arp").map_err(|error| trouble(&error))?;
-    let found = neighbours(&text);
+    let mut found = neighbours(&text);
+    found.retain(|neighbour| interface.is_none_or(|wanted| wanted == neighbour.interface));
     if as_json {
         return Ok(json(&found));
     }
@@ -267,7 +380,11 @@ struct Environment {
     started: String,
     running_s: u64,
     load: String,
+    /// Of one processor, in hundredths, since the start.
+    cpu_percent: u64,
     memory_kib: u64,
+    /// Of the machine, in hundredths.
+    memory_used_percent: u64,
     configuration: String,
     tunnels: usize,
     users: usize,
@@ -279,12 +396,16 @@ pub(super) fn environment(path: &Path, started: Instant, config: &Config, langua
     let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let ticks = std::fs::read_to_string("/proc/self/stat").ok().and_then(|stat| cpu_ticks(&stat)).unwrap_or(0);
+    let machine = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
     let shown = Environment {
         version: env!("CARGO_PKG_VERSION"),
         time: moment_ago(0),
         started: moment_ago(running_s),
         running_s,
         load: load.split_whitespace().take(3).collect::<Vec<_>>().join(" "),
+        cpu_percent: (ticks * 100 / TICKS).checked_div(running_s.max(1)).unwrap_or(0),
+        memory_used_percent: memory_used(&machine).unwrap_or(0),
         memory_kib: resident.and_then(|rest| rest.split_whitespace().next()?.parse().ok()).unwrap_or(0),
         configuration: path.display().to_string(),
         tunnels: config.l2tp_tunnels().len(),
@@ -293,26 +414,77 @@ pub(super) fn environment(path: &Path, started: Instant, config: &Config, langua
     if as_json {
         return json(&shown);
     }
-    let Environment { version, time, started, load, memory_kib, configuration, tunnels, users, .. } = shown;
+    let Environment {
+        version,
+        time,
+        started,
+        load,
+        cpu_percent,
+        memory_kib,
+        memory_used_percent,
+        configuration,
+        tunnels,
+        users,
+        ..
+    } = shown;
     let lasting = lasting(running_s, language);
     match language {
         Language::English => format!(
             "Sekisho Rev.{version}\nConfiguration file: {configuration}\nCurrent time: {time}\nStarted at: {started}\n\
              Elapsed time from the start: {lasting}\nLoad of the machine: {load} (1, 5, 15 minutes)\n\
-             Memory of the program: {memory_kib} KiB\nL2TP tunnels: {tunnels}, users: {users}\n"
+             CPU of the program: {cpu_percent}% (since the start)\n\
+             Memory of the program: {memory_kib} KiB, of the machine: {memory_used_percent}% used\nL2TP tunnels: {tunnels}, users: {users}\n"
         ),
         Language::Japanese => format!(
             "Sekisho Rev.{version}\n設定ファイル: {configuration}\n現在の時刻: {time}\n起動時刻: {started}\n\
              起動からの経過時間: {lasting}\n負荷: {load} (1分、5分、15分)\n\
-             メモリ: {memory_kib} KiB\nL2TPトンネル数: {tunnels}, ユーザー数: {users}\n"
+             プログラムのCPU使用率: {cpu_percent}% (起動から)\n\
+             プログラムのメモリ: {memory_kib} KiB, 機器のメモリ: {memory_used_percent}% used\nL2TPトンネル数: {tunnels}, ユーザー数: {users}\n"
         ),
     }
+}
+
+/// Ticks of the kernel's clock for programs in a second (`USER_HZ`).
+const TICKS: u64 = 100;
+
+/// How long a process has run, out of `/proc/self/stat`, in ticks.
+fn cpu_ticks(stat: &str) -> Option<u64> {
+    // The name in brackets may hold blanks; utime and stime are fields 14 and 15.
+    let mut fields = stat.rsplit_once(')')?.1.split_whitespace().skip(11);
+    Some(fields.next()?.parse::<u64>().ok()? + fields.next()?.parse::<u64>().ok()?)
+}
+
+/// How much of the machine's memory is in use, out of `/proc/meminfo`, in hundredths.
+fn memory_used(text: &str) -> Option<u64> {
+    let value = |name: &str| -> Option<u64> {
+        let line = text.lines().find_map(|line| line.strip_prefix(name))?;
+        line.split_whitespace().next()?.parse().ok()
+    };
+    let (total, free) = (value("MemTotal:")?, value("MemAvailable:")?);
+    (total.saturating_sub(free) * 100).checked_div(total)
 }
 
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
     use super::*;
+
+    #[test]
+    fn load_figures_are_read_from_what_the_kernel_prints() {
+        let stat = "77 (a (b) c) S 1 77 77 0 -1 4194304 1 0 0 0 120 30 0 0 20 0 9 0 1 2 3";
+        assert_eq!(cpu_ticks(stat), Some(150));
+        assert_eq!(cpu_ticks("nonsense"), None);
+        assert_eq!(memory_used("MemTotal:    1000 kB\nMemFree: 1 kB\nMemAvailable:  250 kB\n"), Some(75));
+        assert_eq!(memory_used("MemTotal: 0 kB\nMemAvailable: 0 kB\n"), None);
+    }
+
+    #[test]
+    fn a_history_shows_the_latest_lines_under_their_numbers() {
+        let lines = VecDeque::from(["one".to_owned(), "two".to_owned(), "three".to_owned()]);
+        assert_eq!(history(&lines, Some(2), false), "   2: two\n   3: three\n");
+        assert_eq!(history(&lines, None, false).lines().count(), 3);
+        assert_eq!(history(&lines, Some(1), true), "[\n  \"three\"\n]\n");
+    }
 
     #[test]
     fn only_neighbours_that_have_answered_are_shown() {

@@ -94,6 +94,13 @@ fn goes_out_at(worker: &mut Worker, packet: &[u8], now: Instant) -> bool {
     }
 }
 
+/// A packet's protocol and ends, with ports.
+fn ends(sight: &Sight) -> String {
+    let Sight { protocol, source, destination, ports } = sight;
+    let (from, to) = ports.unwrap_or_default();
+    format!("{protocol} {source}:{from} > {destination}:{to}")
+}
+
 #[test]
 fn the_first_rule_that_fits_decides_and_what_none_fits_is_discarded() {
     let rules = vec![
@@ -112,16 +119,16 @@ fn the_first_rule_that_fits_decides_and_what_none_fits_is_discarded() {
     let told: Vec<_> = notes(&mut worker)
         .into_iter()
         .filter_map(|note| match note {
-            Note::Filtered { way, passed, number, sight, .. } => Some((way, passed, number, sight.to_string())),
+            Note::Filtered { way, passed, number, sight, .. } => Some((way, passed, number, ends(&sight))),
             _ => None,
         })
         .collect();
     assert_eq!(
         told,
         [
-            (Way::In, false, Some(1), "TCP 10.0.0.9:9 > 192.168.100.9:443".to_owned()),
-            (Way::In, false, None, "TCP 10.0.0.9:9 > 192.168.100.5:80".to_owned()),
-            (Way::In, false, None, "UDP 10.0.0.9:9 > 192.168.100.5:443".to_owned()),
+            (Way::In, false, Some(1), "6 10.0.0.9:9 > 192.168.100.9:443".to_owned()),
+            (Way::In, false, None, "6 10.0.0.9:9 > 192.168.100.5:80".to_owned()),
+            (Way::In, false, None, "17 10.0.0.9:9 > 192.168.100.5:443".to_owned()),
         ]
     );
 }

@@ -2,6 +2,7 @@
 
 mod arrival;
 mod claim;
+mod farewell;
 mod inside;
 
 use self::arrival::Arrival;
@@ -940,7 +941,8 @@ impl Client {
             call.cause = Some(cause.to_string());
         }
         if let Some(t) = &mut self.l2tp {
-            t.close_session(l2tp::cdn::ADMINISTRATIVE, 0, &cause.to_string(), cx.now);
+            let protocol = self.call.as_ref().map_or(0, |call| call.link.method_protocol());
+            t.close_session(l2tp::cdn::ADMINISTRATIVE, &farewell::of(cause, protocol), cx.now);
         }
         self.end_call(&cause.to_string(), cx);
     }
@@ -1307,7 +1309,7 @@ fn l2tp_settings(tunnel: &L2tpTunnel, endpoint: Endpoint) -> l2tp::Settings {
         idle: l.disconnect_time_s.map(seconds),
         log_messages: l.syslog,
         log_keepalive: l.keepalive_log,
-        receive_window: 1,
+        receive_window: l2tp::RECEIVE_WINDOW,
     }
 }
 

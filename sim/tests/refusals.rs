@@ -290,3 +290,38 @@ fn why_a_clients_ppp_ended_stands_in_the_log_where_its_cdn_says_so() {
     w.run_for(Duration::from_secs(5));
     assert!(w.told("the client says why PPP ended: its LCP echoes had no answer (code 8)"), "{}", w.story(c));
 }
+
+/// What is told of a client that comes as far as `lost` lets it.
+fn halted(lost: impl FnMut(sim::Way, &sim::Outer) -> bool + 'static, manner: Manner) -> Vec<String> {
+    let mut w = World::new(config(1, &[]), 1);
+    let c = w.add(manner);
+    w.filter = Some(Box::new(lost));
+    w.dial(c);
+    w.run_for(Duration::from_secs(400));
+    assert!(!w.peers[c].is_up(), "{}", w.story(c));
+    let words = ["went no further", "began no phase 2", "no L2TP came"];
+    w.log().into_iter().filter(|line| words.iter().any(|told| line.contains(told))).collect()
+}
+
+#[test]
+fn where_a_client_goes_no_further_and_nothing_says_why_the_log_says_how_far_it_came() {
+    use sim::Way;
+    let said = |told: Vec<String>, words: &str| {
+        assert!(!told.is_empty() && told.iter().all(|line| line.contains(words)), "{words}: {told:?}");
+    };
+    // The server's answers on port 500 do not arrive.
+    let lost = |way: Way, p: &sim::Outer| matches!(way, Way::ToClient(_)) && p.from.port() == 500;
+    said(halted(lost, Manner::default()), "went no further than the proposal");
+    // Port 4500 is closed.
+    let pretends = || Manner { pretends_nat: true, ..Manner::default() };
+    said(halted(|_, p| p.from.port() == 4500, pretends()), "went no further than the exchange of keys");
+    // The server's messages on port 4500 do not arrive.
+    let lost = |way: Way, p: &sim::Outer| matches!(way, Way::ToClient(_)) && p.from.port() == 4500;
+    said(halted(lost, pretends()), "began no phase 2");
+    // ESP does not arrive.
+    said(halted(|_, p| !p.is_isakmp(), Manner::default()), "no L2TP came through them");
+    // What has been refused is told as that alone.
+    assert_eq!(halted(|_, _| false, Manner { psk: b"guessed".to_vec(), ..Manner::default() }), [""; 0]);
+    assert_eq!(halted(|_, _| false, Manner { mode: Some(4), ..Manner::default() }), [""; 0]);
+    assert_eq!(halted(|_, _| false, Manner { password: "guessed".into(), ..Manner::default() }), [""; 0]);
+}

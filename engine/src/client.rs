@@ -2,6 +2,7 @@
 
 mod arrival;
 mod claim;
+mod farewell;
 mod inside;
 
 use self::arrival::Arrival;
@@ -10,7 +11,7 @@ use self::claim::Claim;
 pub(crate) use self::claim::{Affair, Place};
 use self::inside::Inside;
 use crate::carrier::{Carried, CarrierOutput, Companion, Kind, Ring, Taken};
-use crate::event::{Event, Instance, Summary};
+use crate::event::{Event, Halt, Instance, Summary};
 use crate::ike::initiate::{self, PERSISTENCE, Renewal, Terms};
 use crate::ike::keys::Cookies;
 use crate::ike::quick_mode::Agreed;
@@ -162,6 +163,21 @@ pub(crate) struct Client {
     refused: Vec<u32>,
     /// When that was told.
     unproven_told: Option<Instant>,
+    /// How far it has come.
+    #[serde(skip)]
+    reached: Reached,
+}
+
+/// How far a client has come; one that goes on from a record has come far enough.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Debug)]
+pub(crate) enum Reached {
+    /// An ISAKMP SA.
+    Phase1,
+    /// A Quick Mode, agreed on or not.
+    Phase2,
+    /// L2TP.
+    #[default]
+    L2tp,
 }
 
 /// What a client works with: all of it belongs to the engine.
@@ -282,6 +298,7 @@ impl Client {
             claims: vec![],
             refused: vec![],
             unproven_told: None,
+            reached: Reached::Phase1,
         }
     }
 
@@ -291,6 +308,7 @@ impl Client {
         carrier.begin(ClientId(id));
         let mut client = Self::new(id, endpoint, vec![], (0, vec![]), cx.now);
         client.tunnel = Some(tunnel);
+        client.reaches(Reached::L2tp);
         client.carrier = Carried::Aside(carrier);
         let (id, peer, local) = (client.client_id(), endpoint.peer, endpoint.local.ip());
         cx.path(Update::Peer { client: id, peer, local, encap: Encap::Raw });
@@ -475,6 +493,7 @@ impl Client {
         if !header.control {
             return;
         }
+        self.reaches(Reached::L2tp);
         if header.tunnel_id == 0 {
             self.on_sccrq(spi, peer_port, message, cx);
             return;
@@ -632,7 +651,25 @@ impl Client {
             self.idle_since = cx.now;
         }
         self.ending.retain(|t| !t.is_finished());
-        self.fate(cx)
+        let fate = self.fate(cx);
+        if let (Fate::Gone, false, Some(halt)) = (fate, self.closing, self.halt()) {
+            cx.event(Event::Halted { peer: self.endpoint.peer, halt });
+        }
+        fate
+    }
+
+    /// It has come so far, if not farther.
+    pub(crate) fn reaches(&mut self, reached: Reached) {
+        self.reached = self.reached.max(reached);
+    }
+
+    /// How far it came if it went no further; a Quick Mode that was refused has been told of.
+    fn halt(&self) -> Option<Halt> {
+        match self.reached {
+            Reached::Phase1 => Some(Halt::QuickMode),
+            Reached::Phase2 => self.tunnel.map(|_| Halt::Sccrq),
+            Reached::L2tp => None,
+        }
     }
 
     fn fate(&self, cx: &Context<'_>) -> Fate {
@@ -985,7 +1022,8 @@ impl Client {
             call.cause = Some(cause.to_string());
         }
         if let Some(t) = &mut self.l2tp {
-            t.close_session(l2tp::cdn::ADMINISTRATIVE, 0, &cause.to_string(), cx.now);
+            let protocol = self.call.as_ref().map_or(0, |call| call.link.method_protocol());
+            t.close_session(l2tp::cdn::ADMINISTRATIVE, &farewell::of(cause, protocol), cx.now);
         }
         self.end_call(&cause.to_string(), cx);
     }
@@ -1369,7 +1407,7 @@ fn l2tp_settings(tunnel: &L2tpTunnel, endpoint: Endpoint) -> l2tp::Settings {
         idle: l.disconnect_time_s.map(seconds),
         log_messages: l.syslog,
         log_keepalive: l.keepalive_log,
-        receive_window: 1,
+        receive_window: l2tp::RECEIVE_WINDOW,
     }
 }
 

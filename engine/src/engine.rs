@@ -5,8 +5,8 @@ mod reunion;
 
 use self::dialogue::Dialogue;
 use crate::carrier::{Kind, Ring, Station, StationOutput, StreamEvent, StreamId, Surroundings};
-use crate::client::{Client, Context, Fate, Tickets, Waiting, free_spi};
-use crate::event::{Event, Instance};
+use crate::client::{Client, Context, Fate, Reached, Tickets, Waiting, free_spi};
+use crate::event::{Event, Halt, Instance};
 use crate::ike::aggressive::{self, Party};
 use crate::ike::fragment::{self, Fragments, NoFragment};
 use crate::ike::half_open::{self, HalfOpen, Shown, Step};
@@ -15,6 +15,7 @@ use crate::ike::initiate::Renewal;
 use crate::ike::keys::Cookies;
 use crate::ike::main_mode::own_identity;
 use crate::ike::name;
+use crate::ike::natt;
 use crate::ike::proposal::Wanted;
 use crate::ike::sa::{self, Sa};
 use crate::ike::{Computed, Endpoint, Message, Refusal};
@@ -515,7 +516,7 @@ impl Engine {
             }
             return out.push(Output::Event(Event::NoGateway { peer: endpoint.peer.ip() }));
         }
-        self.expire_half_open(now);
+        self.expire_half_open(now, out);
         let of_source = self.by_initiator.range((name.0, [0; 8])..=(name.0, [255; 8])).count();
         if of_source >= MOST_HALF_OPEN_PER_SOURCE {
             return self.refuse(endpoint, Refusal::Busy("too many unfinished exchanges from this address"), now, out);
@@ -657,13 +658,26 @@ impl Engine {
         self.told.len() < MOST_TOLD
     }
 
-    fn expire_half_open(&mut self, now: Instant) {
+    fn expire_half_open(&mut self, now: Instant, out: &mut Outbox) {
         while let Some((at, cookies)) = self.half_open_order.front().copied() {
             if self.half_open.contains_key(&cookies) && !now.reached(at) {
                 break;
             }
             self.half_open_order.pop_front();
+            self.tell_halt(cookies, now, out);
             self.forget_half_open(cookies);
+        }
+    }
+
+    /// Tells how far a client came that went no further, unless another exchange of the same place got through.
+    fn tell_halt(&mut self, cookies: Cookies, now: Instant, out: &mut Outbox) {
+        let Some((exchange, _)) = self.half_open.get(&cookies) else { return };
+        let Some(awaited) = exchange.awaited() else { return };
+        let halt = if awaited == 3 { Halt::Message3 } else { Halt::Message5 };
+        let peer = exchange.endpoint().peer;
+        let got_through = self.clients.values().any(|c| c.endpoint.peer.ip() == peer.ip());
+        if !got_through && !self.told_recently(peer.ip(), 23, now) {
+            out.push(Output::Event(Event::Halted { peer, halt }));
         }
     }
 
@@ -785,6 +799,11 @@ impl Engine {
     fn on_established(&mut self, id: u32, cookies: Cookies, message: Message<'_>, now: Instant, out: &mut Outbox) {
         let Message { endpoint, .. } = message;
         let mut tunnel = self.tunnel_for(id);
+        if message.header.exchange == ExchangeType::QuickMode
+            && let Some(client) = self.clients.get_mut(&id)
+        {
+            client.reaches(Reached::Phase2);
+        }
         if tunnel.is_none() && message.header.exchange == ExchangeType::QuickMode {
             self.free_a_tunnel(id, now, out);
             tunnel = self.tunnel_for(id);
@@ -794,6 +813,8 @@ impl Engine {
         let Some(client) = self.clients.get_mut(&id) else {
             return;
         };
+        // RFC 3947 §4: both sides have gone over to 4500, where ESP in UDP arrives with or without a NAT.
+        let on_4500 = [client.endpoint, endpoint].iter().all(|e| e.local.port() == natt::PORT);
         let Some(sa) = client.ikes.iter_mut().find(|s| s.cookies() == cookies) else {
             return;
         };
@@ -808,6 +829,7 @@ impl Engine {
                 refused: &self.config.refused,
                 preferred: tunnel.and_then(|t| self.tunnels.get(&t)).and_then(preferred_suite),
                 udp: sa.found().any(),
+                may_udp: on_4500,
                 udp_mode: sa.udp_mode(),
                 strict: gateway.filter(|g| g.strict).map(|g| g.pfs),
             },
@@ -1217,7 +1239,7 @@ impl Engine {
     fn on_timeout(&mut self, now: Instant, out: &mut Outbox) {
         self.stations.iter_mut().for_each(|station| station.handle_timeout(now));
         self.settle_stations(now, out);
-        self.expire_half_open(now);
+        self.expire_half_open(now, out);
         self.tickets.expire(now);
         let due: Vec<u32> = self.agenda.range(..=(now, u32::MAX)).map(|(_, id)| *id).collect();
         for id in due {

@@ -65,6 +65,19 @@ pub enum Unproven {
     Pap,
 }
 
+/// How far a client came that went no further (clients.md, trap 100).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Halt {
+    /// Message 2 of Main Mode was sent, and nothing came.
+    Message3,
+    /// Message 4 of Main Mode was sent, and nothing came.
+    Message5,
+    /// The ISAKMP SA was there, and no Quick Mode began.
+    QuickMode,
+    /// ESP SAs were there, and no L2TP came.
+    Sccrq,
+}
+
 /// Something worth telling.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Event {
@@ -104,6 +117,13 @@ pub enum Event {
         why: Refusal,
         /// How many like it were not told since the last one.
         suppressed: u32,
+    },
+    /// A client went no further, and nothing says why.
+    Halted {
+        /// Where it was.
+        peer: SocketAddr,
+        /// How far it had come.
+        halt: Halt,
     },
     /// No gateway of the configuration serves this address.
     NoGateway {
@@ -272,6 +292,7 @@ impl Event {
             | Self::RespondIsakmp { .. }
             | Self::RespondIpsec { .. }
             | Self::IkeRefused { .. }
+            | Self::Halted { .. }
             | Self::NoGateway { .. }
             | Self::Weak { .. }
             | Self::ShortIcv { .. }
@@ -317,6 +338,28 @@ impl fmt::Display for Event {
                 }
                 if *suppressed > 0 { write!(f, " ({suppressed} more like it in the last minute)") } else { Ok(()) }
             }
+            Self::Halted { peer, halt } => match halt {
+                Halt::Message3 => write!(
+                    f,
+                    "[IKE] {peer} went no further than the proposal: our answers on UDP port 500 do not reach it, \
+                     or it does not take what we have chosen"
+                ),
+                Halt::Message5 => write!(
+                    f,
+                    "[IKE] {peer} went no further than the exchange of keys: UDP port 4500 does not pass between it \
+                     and here, or large messages are lost; let 500 and 4500 through firewalls and NATs"
+                ),
+                Halt::QuickMode => write!(
+                    f,
+                    "[IKE] {peer} shows the right key, but began no phase 2: our last message does not reach it, \
+                     or it does not take the identity that we give"
+                ),
+                Halt::Sccrq => write!(
+                    f,
+                    "[L2TP] {peer} has its SAs, but no L2TP came through them: ESP or UDP port 4500 is held up by a \
+                     firewall, or it is Windows and a NAT is between (AssumeUDPEncapsulationContextOnSendRule = 2 there)"
+                ),
+            },
             Self::NoGateway { peer } => write!(
                 f,
                 "[IKE] no gateway serves {peer}: 'ipsec ike remote address N any' lets every address in; \

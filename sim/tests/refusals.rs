@@ -225,3 +225,103 @@ fn nobody_is_served_where_the_service_is_off() {
     w.run_for(Duration::from_secs(5));
     assert!(w.told("no gateway serves"), "{}", w.story(c));
 }
+
+const TUNNEL_SECRET: &str = "tunnel select 1\n l2tp tunnel auth on open-sesame\n tunnel select none";
+
+/// The lines that say why a client with this secret is refused by a server with these lines.
+fn refused_by_its_secret(lines: &[&str], secret: Option<&str>) -> Vec<String> {
+    let mut w = World::new(config(1, lines), 1);
+    let c = w.add(Manner { l2tp_secret: secret.map(|s| s.as_bytes().to_vec()), ..Manner::default() });
+    w.dial(c);
+    w.run_for(Duration::from_secs(60));
+    assert!(!w.peers[c].is_up() && w.routes.is_empty(), "{}", w.story(c));
+    w.lines("is refused")
+}
+
+#[test]
+fn a_wrong_tunnel_secret_names_client_command_and_remedy() {
+    let silent = "[L2TP] TUNNEL[1] 100.64.0.10 is refused: nothing came after the challenge of 'l2tp tunnel auth'; it \
+                  may have another secret, or none: enter the same in the client";
+    let has_none = "[L2TP] TUNNEL[1] 100.64.0.10 is refused: it does not prove that it knows the secret of \
+                    'l2tp tunnel auth'; enter the secret in the client, or 'l2tp tunnel auth off' here if it has no \
+                    field for one";
+    let unasked = "[L2TP] TUNNEL[1] 100.64.0.10 is refused: it has an L2TP secret and here is none; take it out of the \
+                   client, or enter the same here: 'l2tp tunnel auth on SECRET'";
+    assert_eq!(refused_by_its_secret(&[TUNNEL_SECRET], None), [has_none]);
+    assert_eq!(refused_by_its_secret(&[], Some("open-sesame"))[0], unasked);
+    // This client finds the server's proof wrong, and says nothing more.
+    assert_eq!(refused_by_its_secret(&[TUNNEL_SECRET], Some("open-sesam")), [silent]);
+}
+
+#[test]
+fn a_client_is_told_in_its_cdn_why_ppp_ended_but_not_whether_name_or_password_was_wrong() {
+    let mut told = vec![];
+    for manner in [
+        Manner { password: "guessed".into(), ..Manner::default() },
+        Manner { user: "nobody".into(), ..Manner::default() },
+    ] {
+        let mut w = World::new(config(1, &[]), 1);
+        let c = w.add(manner);
+        w.dial(c);
+        w.run_for(Duration::from_secs(60));
+        let set = w.lines("set (46)");
+        assert_eq!(set, ["[L2TP]   set (46)ppp disconnect cause 16 protocol c223 direction 1"], "{}", w.story(c));
+        let cdn = w.peers[c].dialogue().iter().find(|(_, line)| line.contains("<- Cdn")).map(|(_, line)| line.clone());
+        assert!(cdn.as_ref().is_some_and(|cdn| cdn.contains("PppDisconnectCause")), "{}", w.story(c));
+        told.extend(cdn);
+    }
+    assert_eq!(told[0], told[1]);
+}
+
+#[test]
+fn why_a_clients_ppp_ended_stands_in_the_log_where_its_cdn_says_so() {
+    let cause = wire::l2tp::DisconnectCause { code: 8, protocol: 0xc021, direction: 0, message: String::new() };
+    let code = wire::l2tp::ResultCode { result: 2, error: Some(6), message: String::new() };
+    let cdn = vec![
+        wire::l2tp::Avp::u16(wire::l2tp::AvpType::MessageType, wire::l2tp::MessageType::Cdn.into()),
+        wire::l2tp::Avp::bytes(wire::l2tp::AvpType::ResultCode, &code.encode()),
+        wire::l2tp::Avp::u16(wire::l2tp::AvpType::AssignedSessionId, 0),
+        wire::l2tp::Avp::bytes(wire::l2tp::AvpType::PppDisconnectCause, &cause.encode()).optional(),
+    ];
+    let mut w = World::new(config(1, &[]), 1);
+    let c = w.add(Manner { cdn: Some(cdn), goodbye: vec![], ..Manner::default() });
+    w.connect(c);
+    w.act(c, |p, now| p.hang_up_call(now));
+    w.run_for(Duration::from_secs(5));
+    assert!(w.told("the client says why PPP ended: its LCP echoes had no answer (code 8)"), "{}", w.story(c));
+}
+
+/// What is told of a client that comes as far as `lost` lets it.
+fn halted(lost: impl FnMut(sim::Way, &sim::Outer) -> bool + 'static, manner: Manner) -> Vec<String> {
+    let mut w = World::new(config(1, &[]), 1);
+    let c = w.add(manner);
+    w.filter = Some(Box::new(lost));
+    w.dial(c);
+    w.run_for(Duration::from_secs(400));
+    assert!(!w.peers[c].is_up(), "{}", w.story(c));
+    let words = ["went no further", "began no phase 2", "no L2TP came"];
+    w.log().into_iter().filter(|line| words.iter().any(|told| line.contains(told))).collect()
+}
+
+#[test]
+fn where_a_client_goes_no_further_and_nothing_says_why_the_log_says_how_far_it_came() {
+    use sim::Way;
+    let said = |told: Vec<String>, words: &str| {
+        assert!(!told.is_empty() && told.iter().all(|line| line.contains(words)), "{words}: {told:?}");
+    };
+    // The server's answers on port 500 do not arrive.
+    let lost = |way: Way, p: &sim::Outer| matches!(way, Way::ToClient(_)) && p.from.port() == 500;
+    said(halted(lost, Manner::default()), "went no further than the proposal");
+    // Port 4500 is closed.
+    let pretends = || Manner { pretends_nat: true, ..Manner::default() };
+    said(halted(|_, p| p.from.port() == 4500, pretends()), "went no further than the exchange of keys");
+    // The server's messages on port 4500 do not arrive.
+    let lost = |way: Way, p: &sim::Outer| matches!(way, Way::ToClient(_)) && p.from.port() == 4500;
+    said(halted(lost, pretends()), "began no phase 2");
+    // ESP does not arrive.
+    said(halted(|_, p| !p.is_isakmp(), Manner::default()), "no L2TP came through them");
+    // What has been refused is told as that alone.
+    assert_eq!(halted(|_, _| false, Manner { psk: b"guessed".to_vec(), ..Manner::default() }), [""; 0]);
+    assert_eq!(halted(|_, _| false, Manner { mode: Some(4), ..Manner::default() }), [""; 0]);
+    assert_eq!(halted(|_, _| false, Manner { password: "guessed".into(), ..Manner::default() }), [""; 0]);
+}

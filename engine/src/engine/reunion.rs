@@ -1,7 +1,7 @@
 //! What concerns two clients at once: somebody goes on with a tunnel from elsewhere, or comes in who has left a session behind.
 
 use super::Engine;
-use crate::client::{Affair, Client, Older, Place};
+use crate::client::{Affair, Client, Older, Place, Reached};
 use crate::event::Event;
 use crate::outbox::{Outbox, Output};
 use crate::path::{ClientId, Encap, Spi, Update};
@@ -34,6 +34,9 @@ impl Engine {
         now: Instant,
         out: &mut Outbox,
     ) {
+        if let Some(client) = self.clients.get_mut(&id) {
+            client.reaches(Reached::L2tp);
+        }
         let Some(client) = self.clients.get(&id) else { return };
         if client.has_call(tunnel_id, session_id) {
             return self.with_client(id, now, out, |c, cx| {

@@ -237,6 +237,15 @@ impl HalfOpen {
         matches!(self.state, State::Claimed(_))
     }
 
+    /// The message of Main Mode that has not come; nothing where one came and was told of.
+    pub fn awaited(&self) -> Option<u8> {
+        match self.state {
+            State::AwaitKeyExchange => Some(3),
+            State::AwaitIdentity { .. } if self.guesses == 0 => Some(5),
+            State::AwaitIdentity { .. } | State::Computing(_) | State::Claimed(_) | State::AwaitProof { .. } => None,
+        }
+    }
+
     /// Whether so many wrong proofs came that the exchange should be forgotten.
     pub fn is_spent(&self) -> bool {
         self.guesses >= MOST_GUESSES

@@ -384,7 +384,8 @@ impl Terms {
     fn answered(&self, answer: &SecurityAssociation) -> Option<u32> {
         let none = BTreeSet::new();
         let preferred = Some(self.suite);
-        let wanted = Wanted { refused: &none, preferred, udp: self.udp, udp_mode: self.udp_mode, strict: None };
+        let wanted =
+            Wanted { refused: &none, preferred, udp: self.udp, may_udp: false, udp_mode: self.udp_mode, strict: None };
         let chosen = proposal::choose_phase2(answer, &wanted).ok()?;
         (chosen.suite == self.suite && chosen.pfs == self.pfs).then_some(chosen.spi)
     }

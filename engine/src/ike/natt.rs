@@ -6,6 +6,9 @@ use crypto::Hash;
 use serde::{Deserialize, Serialize};
 use wire::isakmp::{PayloadType, vendor};
 
+/// Where both sides go on behind a NAT (RFC 3947 §4).
+pub const PORT: u16 = 4500;
+
 /// The variant of NAT traversal that both sides speak.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum Variant {

@@ -74,6 +74,15 @@ pub struct Phase2 {
     pub answer: (u8, u8, Vec<(u16, Value)>),
 }
 
+impl Phase2 {
+    /// Whether ESP goes in UDP: behind a NAT, or where the client has asked for it.
+    pub fn in_udp(&self, wanted: &Wanted<'_>) -> bool {
+        let mode = self.answer.2.iter().find(|(kind, _)| *kind == phase2::ENCAPSULATION);
+        let mode = mode.and_then(|(kind, value)| value.attribute(*kind).as_u64());
+        wanted.udp || mode.is_some_and(|mode| is_udp(mode, wanted))
+    }
+}
+
 /// An attribute's value in a form that a record can hold.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub enum Value {
@@ -103,6 +112,8 @@ pub struct Wanted<'a> {
     pub preferred: Option<Suite>,
     /// A NAT was found, so ESP goes in UDP.
     pub udp: bool,
+    /// There is no NAT, but the exchange goes over port 4500: ESP in UDP arrives, should the client ask for it.
+    pub may_udp: bool,
     /// The encapsulation attribute that means it in the variant spoken.
     pub udp_mode: u64,
     /// `ipsec ike negotiate-strictly`: nothing but the preferred suite, with or without perfect forward secrecy.
@@ -381,20 +392,26 @@ fn read_suite(t: &Transform, preferred: Option<Suite>) -> Option<Suite> {
     (suite.cipher != EspCipher::Null || preferred == Some(suite)).then_some(suite)
 }
 
-/// Whether the mode of encapsulation fits what NAT detection found.
+/// Whether the mode of encapsulation fits what NAT detection found, and the ports.
 fn fits_path(t: &Transform, wanted: &Wanted<'_>) -> bool {
     match value(t, phase2::ENCAPSULATION) {
-        Some(mode) if wanted.udp => mode == wanted.udp_mode || mode == phase2::UDP_TRANSPORT,
+        Some(mode) if wanted.udp => is_udp(mode, wanted),
+        Some(mode) if wanted.may_udp && is_udp(mode, wanted) => true,
         // RFC 2407 §4.5: unspecified is host-dependent; every L2TP/IPsec client means transport.
         Some(mode) => mode == phase2::TRANSPORT,
         None => !wanted.udp,
     }
 }
 
+fn is_udp(mode: u64, wanted: &Wanted<'_>) -> bool {
+    mode == wanted.udp_mode || mode == phase2::UDP_TRANSPORT
+}
+
 /// Chooses the best ESP proposal.
 pub fn choose_phase2(offer: &SecurityAssociation, wanted: &Wanted<'_>) -> Result<Phase2, Refusal> {
     let mut best: Option<(bool, Phase2)> = None;
-    let (mut kept_out, mut told, mut wrong_mode, mut kept_by_strictness) = (BTreeSet::new(), vec![], false, false);
+    let (mut kept_out, mut told, mut kept_by_strictness) = (BTreeSet::new(), vec![], false);
+    let (mut wrong_mode, mut offers_udp) = (false, false);
     for p in &offer.proposals {
         // Proposals of one number belong together (ESP with IPComp or AH, RFC 2408 §4.2): only ESP alone is served.
         let together = offer.proposals.iter().filter(|q| q.number == p.number).count();
@@ -409,6 +426,7 @@ pub fn choose_phase2(offer: &SecurityAssociation, wanted: &Wanted<'_>) -> Result
             let Some(suite) = read_suite(t, wanted.preferred) else { continue };
             if !fits_path(t, wanted) {
                 wrong_mode = true;
+                offers_udp |= value(t, phase2::ENCAPSULATION).is_some_and(|mode| is_udp(mode, wanted));
                 continue;
             }
             let pfs = match value(t, phase2::GROUP).map(u16::try_from) {
@@ -449,6 +467,9 @@ pub fn choose_phase2(offer: &SecurityAssociation, wanted: &Wanted<'_>) -> Result
         None if wrong_mode && kept_out.is_empty() && wanted.udp => Err(Refusal::Unacceptable(
             "the client is behind a NAT but asks for ESP without UDP encapsulation, which would not arrive",
         )),
+        None if wrong_mode && kept_out.is_empty() && !wanted.may_udp && offers_udp => {
+            Err(Refusal::Unacceptable("the client asks for ESP in UDP, but is behind no NAT and not on UDP port 4500"))
+        }
         None if wrong_mode && kept_out.is_empty() => Err(Refusal::Unacceptable(
             "the client does not ask for transport mode, which L2TP/IPsec needs: choose an L2TP/IPsec connection in the client",
         )),
@@ -619,7 +640,7 @@ mod tests {
 
     fn wanted(refused: &BTreeSet<String>, udp: bool) -> Wanted<'_> {
         let preferred = Some(Suite { cipher: EspCipher::Aes128, auth: EspAuth::HmacSha1_96 });
-        Wanted { refused, preferred, udp, udp_mode: 4, strict: None }
+        Wanted { refused, preferred, udp, may_udp: false, udp_mode: 4, strict: None }
     }
 
     #[test]

@@ -214,16 +214,17 @@ impl Quick {
         chosen.kilobytes = chosen.kilobytes.filter(|k| *k < u64::MAX);
         let mut nonce = vec![0; NONCE];
         rng.fill(&mut nonce);
+        let udp = chosen.in_udp(&policy.wanted);
         let mut this = Self {
             state: State::Done,
             cookies: within.cookies,
             offer: (request.offer.doi, request.offer.situation),
             inbound: policy.spi,
-            udp: policy.wanted.udp,
+            udp,
             udp_mode: policy.wanted.udp_mode,
             nonces: (request.nonce, nonce),
             ids: request.ids,
-            nat_oa: original_addresses(within.natt, within.endpoint).filter(|_| policy.wanted.udp).unwrap_or_default(),
+            nat_oa: original_addresses(within.natt, within.endpoint).filter(|_| udp).unwrap_or_default(),
             shortened: (life, kilobytes),
             commit: header.flags.has(Flags::COMMIT),
             iv: request.next_iv,

@@ -1,11 +1,12 @@
 //! The words of the L2TP log, as the operator knows them from his router.
 
 use super::Settings;
+use super::cause::words;
 use super::message::Received;
 use super::reliable::Leaving;
 use core::fmt;
 use core::net::IpAddr;
-use wire::l2tp::{Avp, AvpType, MessageType, ResultCode, decode_avps};
+use wire::l2tp::{Avp, AvpType, DisconnectCause, MessageType, ResultCode, decode_avps};
 
 /// Longest text of a peer that a log line repeats, in characters.
 const LONGEST_TEXT: usize = 64;
@@ -17,6 +18,21 @@ pub enum Level {
     Info,
     /// Single messages.
     Debug,
+}
+
+/// What is wrong with a tunnel's secret.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Slip {
+    /// The client has another.
+    Differs,
+    /// The client has none, or does not prove that it has one.
+    NotThere,
+    /// The client has another, and found that out itself.
+    Refuses,
+    /// The client asks for a proof, and there is no secret here.
+    Unasked,
+    /// The client was asked for a proof, and nothing came.
+    Silent,
 }
 
 /// One line of the L2TP log, without its `[L2TP] ` at the front.
@@ -94,6 +110,24 @@ pub enum L2tpLog {
         /// Local tunnel id.
         id: u16,
     },
+    /// Why tunnel authentication failed, and what to do about it.
+    WrongSecret {
+        /// Tunnel interface.
+        number: u32,
+        /// The client.
+        peer: IpAddr,
+        /// What is wrong.
+        slip: Slip,
+    },
+    /// The client has said why its PPP ended.
+    PppEnded {
+        /// Tunnel interface.
+        number: u32,
+        /// Local session id.
+        id: u16,
+        /// What it said.
+        cause: DisconnectCause,
+    },
     /// Heading over the AVPs of a received message.
     RecvAvps,
     /// One received AVP, such as `(9)assigned tunnel id 61471`.
@@ -167,7 +201,9 @@ impl L2tpLog {
             | Self::StateTimer { .. }
             | Self::DisconnectTimer { .. }
             | Self::KeepaliveTimer { .. }
-            | Self::AuthenticationError { .. } => Level::Info,
+            | Self::AuthenticationError { .. }
+            | Self::WrongSecret { .. }
+            | Self::PppEnded { .. } => Level::Info,
             Self::NoTunnel
             | Self::NoPp
             | Self::RecvAvps
@@ -204,6 +240,39 @@ impl fmt::Display for L2tpLog {
             Self::DisconnectTimer { id } => write!(f, "disconnect timer expired tunnel {id}"),
             Self::KeepaliveTimer { id } => write!(f, "keepalive timer expired tunnel {id}"),
             Self::AuthenticationError { id } => write!(f, "authentication error tunnel {id}"),
+            Self::WrongSecret { number, peer, slip } => {
+                write!(f, "TUNNEL[{number}] {peer} is refused: ")?;
+                f.write_str(match slip {
+                    Slip::Differs | Slip::Refuses => {
+                        "its L2TP secret differs from that of 'l2tp tunnel auth'; enter the same in the client \
+                         (mind blanks, upper and lower case)"
+                    }
+                    Slip::NotThere => {
+                        "it does not prove that it knows the secret of 'l2tp tunnel auth'; enter the secret in the \
+                         client, or 'l2tp tunnel auth off' here if it has no field for one"
+                    }
+                    Slip::Silent => {
+                        "nothing came after the challenge of 'l2tp tunnel auth'; it may have another secret, or none: \
+                         enter the same in the client"
+                    }
+                    Slip::Unasked => {
+                        "it has an L2TP secret and here is none; take it out of the client, or enter the same here: \
+                         'l2tp tunnel auth on SECRET'"
+                    }
+                })
+            }
+            Self::PppEnded { number, id, cause } => {
+                let words = words(cause.code, cause.direction).unwrap_or("no reason that is known");
+                write!(
+                    f,
+                    "TUNNEL[{number}] session {id}: the client says why PPP ended: {words} (code {})",
+                    cause.code
+                )?;
+                match printable(cause.message.as_bytes()).as_str() {
+                    "" => Ok(()),
+                    text => write!(f, " '{text}'"),
+                }
+            }
             Self::RecvAvps => write!(f, "recv message AVPs :"),
             Self::RecvAvp(text) => write!(f, "  {text}"),
             Self::Recv { message, state, peer } => write!(f, "recv {} in {state} from {peer}", name(*message)),
@@ -349,6 +418,11 @@ fn value(avp: &Avp) -> Option<String> {
         AvpType::PrivateGroupId => Some("private group id".into()),
         AvpType::RxConnectSpeed => speed("rx connect speed"),
         AvpType::SequencingRequired => Some("sequencing required".into()),
+        AvpType::PppDisconnectCause => {
+            let cause = DisconnectCause::decode(&avp.value).ok()?;
+            let DisconnectCause { code, protocol, direction, .. } = cause;
+            Some(format!("ppp disconnect cause {code} protocol {protocol:04x} direction {direction}"))
+        }
         AvpType::Unknown(_) => Some("unknown".into()),
         _ => Some("not used".into()),
     }

@@ -171,6 +171,7 @@ fn check(avp: &Avp) -> Option<Fault> {
         AvpType::TieBreaker => len == 8,
         AvpType::ChallengeResponse => len == 16,
         AvpType::ResultCode => len >= 2,
+        AvpType::PppDisconnectCause => len >= 5,
         AvpType::Challenge | AvpType::RandomVector => len >= 1,
         _ => true,
     };

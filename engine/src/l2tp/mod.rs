@@ -1,5 +1,6 @@
 //! L2TP as an LNS (RFC 2661): one control connection and its one session with a client.
 
+mod cause;
 mod log;
 mod message;
 mod opening;
@@ -14,8 +15,8 @@ mod matrix;
 #[cfg(test)]
 mod tests;
 
-pub use log::{L2tpLog, Level};
-pub use reliable::CONTROL;
+pub use log::{L2tpLog, Level, Slip};
+pub use reliable::{CONTROL, RECEIVE_WINDOW};
 pub use tunnel::Tunnel;
 
 use core::fmt;
@@ -72,7 +73,7 @@ pub struct Settings {
     pub log_messages: bool,
     /// `l2tp keepalive log`: every HELLO is logged.
     pub log_keepalive: bool,
-    /// Receive Window Size that is told to the client, in messages; at least 1.
+    /// Receive Window Size that is told to the client, in messages; at least 1, and [`RECEIVE_WINDOW`] at most.
     pub receive_window: u16,
 }
 
@@ -112,6 +113,8 @@ pub enum Down {
         result: u16,
         /// Error code, 0 if absent.
         error: u16,
+        /// Why its PPP ended, if it said so: code and direction (RFC 3145 §3).
+        ppp: Option<(u16, u8)>,
     },
     /// The server asked for it.
     Local,
@@ -134,8 +137,16 @@ pub enum Down {
 impl fmt::Display for Down {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Peer { result, error: 0 } => write!(f, "client hung up, result code {result}"),
-            Self::Peer { result, error } => write!(f, "client hung up, result code {result}, error code {error}"),
+            Self::Peer { result, error, ppp } => {
+                write!(f, "client hung up, result code {result}")?;
+                if *error != 0 {
+                    write!(f, ", error code {error}")?;
+                }
+                match ppp.and_then(|(code, direction)| cause::words(code, direction)) {
+                    Some(words) => write!(f, ", {words}"),
+                    None => Ok(()),
+                }
+            }
             Self::Local => write!(f, "closed by the server"),
             Self::Keepalive => write!(f, "no answer to keepalive"),
             Self::Idle => write!(f, "no data for too long"),

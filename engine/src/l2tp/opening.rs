@@ -1,8 +1,8 @@
 //! The opening of a tunnel: what an SCCRQ must say, the SCCRP that answers it, the StopCCN that refuses it.
 
-use super::log::{received_lines, sent_lines};
+use super::log::{Slip, received_lines, sent_lines};
 use super::message::{Fault, Received, challenge_response, error};
-use super::reliable::{DEFAULT_WINDOW, Kind, Leaving};
+use super::reliable::{DEFAULT_WINDOW, Kind, Leaving, RECEIVE_WINDOW};
 use super::tunnel::{encode, message_type};
 use super::{L2tpLog, Reason, Refusal, Settings, stop};
 use wire::l2tp::{Avp, AvpType, Header, MessageType, ResultCode, encode_avps};
@@ -52,6 +52,8 @@ impl RefusedSccrq {
         }
         if self.reason == Reason::NoSecret {
             log.push(L2tpLog::AuthenticationError { id: local_tunnel_id });
+            let Settings { number, peer, .. } = *settings;
+            log.push(L2tpLog::WrongSecret { number, peer, slip: Slip::Unasked });
         }
         if settings.log_messages {
             log.extend(sent_lines(&stopccn, settings));
@@ -113,7 +115,7 @@ pub(super) fn sccrp(
         Avp::bytes(AvpType::HostName, settings.hostname.as_bytes()),
         Avp::bytes(AvpType::VendorName, VENDOR_NAME).optional(),
         Avp::u16(AvpType::AssignedTunnelId, local_tunnel_id),
-        Avp::u16(AvpType::ReceiveWindowSize, settings.receive_window.max(1)),
+        Avp::u16(AvpType::ReceiveWindowSize, settings.receive_window.clamp(1, RECEIVE_WINDOW)),
     ];
     if let Some(challenge) = challenge {
         avps.push(Avp::bytes(AvpType::Challenge, &challenge));

@@ -11,8 +11,12 @@ pub const CONTROL: Retry = Retry { first: Duration::from_secs(1), factor: 2, cap
 /// The window of a peer that names none (RFC 2661 §4.4.3, Receive Window Size).
 pub(super) const DEFAULT_WINDOW: u16 = 4;
 
-/// Messages that came before their turn and are kept.
-const MOST_HELD: usize = 8;
+/// Messages that the client may have on their way to us (RFC 2661 §4.4.3, Receive Window Size): what a peer assumes that
+/// is told nothing.
+pub const RECEIVE_WINDOW: u16 = DEFAULT_WINDOW;
+
+/// Messages that came before their turn and are kept: all of the window, and of those that send more than that.
+const MOST_HELD: usize = 2 * RECEIVE_WINDOW as usize;
 
 /// Messages that wait for their acknowledgement or for room in the peer's window.
 const MOST_QUEUED: usize = 32;

@@ -3,12 +3,12 @@
 use super::message::{Fault, Received, error};
 use super::reliable::Kind;
 use super::tunnel::{STATE_TIMER, State, Tunnel, message_type, peer_reason};
-use super::{Down, L2tpLog, Output, cdn};
+use super::{Down, L2tpLog, Output, cause, cdn};
 use crate::rng::Rng;
 use crate::time::Instant;
 use core::time::Duration;
 use serde::{Deserialize, Serialize};
-use wire::l2tp::{Avp, AvpType, Header, MessageType, ResultCode};
+use wire::l2tp::{Avp, AvpType, DisconnectCause, Header, MessageType, ResultCode};
 
 /// How long a tunnel outlives its last session: the client may dial again on it (RFC 2661 §7.6).
 const REDIAL: Duration = Duration::from_secs(10);
@@ -111,10 +111,11 @@ impl Session {
 }
 
 impl Tunnel {
-    /// Ends the session with a CDN; the tunnel stays a short time for another call.
-    pub fn close_session(&mut self, result: u16, error: u16, text: &str, now: Instant) {
-        let code = ResultCode { result, error: Some(error), message: text.into() };
-        self.end_session(Down::Local, code, now);
+    /// Ends the session with a CDN, which says why PPP ended; the tunnel stays a short time for another call.
+    pub fn close_session(&mut self, result: u16, cause: &DisconnectCause, now: Instant) {
+        let code = code(result, error::NONE, &cause.message);
+        let told = Avp::bytes(AvpType::PppDisconnectCause, &cause.encode()).optional();
+        self.end_session(Down::Local, code, Some(told), now);
     }
 
     /// Any message of a session but CDN.
@@ -186,6 +187,9 @@ impl Tunnel {
         let Some((local, _)) = session.ids() else { return };
         self.state = State::Established(Session::over(now));
         self.flush(now);
+        if let Some(cause) = cause::of(received) {
+            self.log(L2tpLog::PppEnded { number: self.settings.number, id: local, cause });
+        }
         self.session_is_down(local, peer_reason(received));
     }
 
@@ -200,7 +204,7 @@ impl Tunnel {
     }
 
     fn on_session_out_of_place(&mut self, now: Instant) {
-        self.end_session(Down::Misbehaviour, code(cdn::ERROR, error::VALUE, "message out of place"), now);
+        self.end_session(Down::Misbehaviour, code(cdn::ERROR, error::VALUE, "message out of place"), None, now);
     }
 
     /// RFC 2661 §4.1: "the session associated with this message MUST be terminated".
@@ -208,7 +212,7 @@ impl Tunnel {
         if self.session().is_some_and(|session| session.is_local(header.session_id)) {
             self.log(L2tpLog::Refused(fault.to_string()));
             let code = code(cdn::ERROR, fault.error(), &fault.to_string());
-            return self.end_session(Down::Misbehaviour, code, now);
+            return self.end_session(Down::Misbehaviour, code, None, now);
         }
         let asks =
             matches!(received.kind, MessageType::Icrq | MessageType::Ocrq | MessageType::Icrp | MessageType::Ocrp);
@@ -235,12 +239,13 @@ impl Tunnel {
         self.send(peer, &cdn_avps(local, code), Kind::Plain, now);
     }
 
-    fn end_session(&mut self, why: Down, code: ResultCode, now: Instant) {
+    fn end_session(&mut self, why: Down, code: ResultCode, cause: Option<Avp>, now: Instant) {
         let Some((local, peer)) = self.session().and_then(Session::ids) else {
             return;
         };
         self.state = State::Established(Session::over(now));
-        self.send(peer, &cdn_avps(local, &code), Kind::Plain, now);
+        let avps: Vec<Avp> = cdn_avps(local, &code).into_iter().chain(cause).collect();
+        self.send(peer, &avps, Kind::Plain, now);
         self.session_is_down(local, why);
     }
 

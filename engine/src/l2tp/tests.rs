@@ -7,7 +7,7 @@ use crate::rng::Rng;
 use crate::time::Instant;
 use crypto::Hash;
 use std::collections::VecDeque;
-use wire::l2tp::{Avp, ResultCode, decode_avps, encode_avps};
+use wire::l2tp::{Avp, DisconnectCause, ResultCode, decode_avps, encode_avps};
 
 pub(super) fn at(seconds: u64) -> Instant {
     millis(seconds * 1000)
@@ -31,7 +31,7 @@ pub(super) fn settings() -> Settings {
         idle: None,
         log_messages: true,
         log_keepalive: true,
-        receive_window: 1,
+        receive_window: RECEIVE_WINDOW,
     }
 }
 
@@ -277,7 +277,7 @@ fn the_whole_dialogue_is_logged_in_the_words_of_the_router() {
         set (7)hostname RTX1200
         set (8)vendorname Sekisho
         set (9)assigned tunnel id 32882
-        set (10)receive window size 1
+        set (10)receive window size 4
         send SCCRP to 203.0.113.1
         recv message AVPs :
         (0)message type SCCCN
@@ -656,6 +656,7 @@ fn without_tunnel_authentication_the_sccrp_has_exactly_the_avps_of_the_router() 
 #[test]
 fn a_wrong_or_missing_response_is_an_authentication_error() {
     for proof in [Some(vec![0; 16]), None] {
+        let is_other = proof.is_some();
         let mut lac = Lac::new(4);
         let mut tunnel = accept(&mut lac, with_secret("sesame"));
         lac.take(&mut tunnel);
@@ -666,7 +667,10 @@ fn a_wrong_or_missing_response_is_an_authentication_error() {
         assert_eq!(lac.take(&mut tunnel), ["StopCCN 4/0", "tunnel down Authentication"]);
         let lines = log_of(&mut copy, &mut lac);
         let info = lines.iter().position(|line| line == "authentication error tunnel 32882").unwrap();
-        assert_eq!(lines[info + 1], "TUNNEL[1] disconnecting tunnel 32882");
+        assert!(lines[info + 1].starts_with("TUNNEL[1] 203.0.113.1 is refused: "), "{}", lines[info + 1]);
+        assert!(lines[info + 1].contains("'l2tp tunnel auth'"), "{}", lines[info + 1]);
+        assert_eq!(lines[info + 1].contains("differs"), is_other);
+        assert_eq!(lines[info + 2], "TUNNEL[1] disconnecting tunnel 32882");
         hand(&mut tunnel, &lac.zlb(), at(1));
         assert!(tunnel.is_finished());
     }
@@ -682,6 +686,88 @@ fn a_challenge_that_cannot_be_answered_is_refused() {
     let (header, _) = Header::decode(&reply).unwrap();
     assert_eq!((header.tunnel_id, header.ns, header.nr), (0x29d8, Some(0), Some(1)));
     assert!(refusal.log.iter().any(|line| line.to_string() == "authentication error tunnel 9"));
+    assert!(refusal.log.iter().any(|line| line.to_string().contains("'l2tp tunnel auth on SECRET'")));
+}
+
+#[test]
+fn a_client_that_does_not_accept_our_proof_is_told_of_as_one_with_another_secret() {
+    for (result, told) in [(4, true), (2, true), (6, false)] {
+        let mut lac = Lac::new(4);
+        let mut tunnel = accept(&mut lac, with_secret("sesame"));
+        lac.take(&mut tunnel);
+        let code = ResultCode { result, error: Some(0), message: String::new() };
+        let stopccn = [
+            Avp::u16(AvpType::MessageType, 4),
+            Avp::u16(AvpType::AssignedTunnelId, 61471),
+            Avp::bytes(AvpType::ResultCode, &code.encode()),
+        ];
+        hand(&mut tunnel, &lac.message(0, &stopccn), at(0));
+        let lines = log_of(&mut tunnel, &mut lac);
+        assert_eq!(
+            lines.iter().any(|line| line.contains("differs from that of 'l2tp tunnel auth'")),
+            told,
+            "{lines:?}"
+        );
+    }
+}
+
+#[test]
+fn why_the_clients_ppp_ended_is_read_from_its_cdn_and_told_in_words() {
+    let cause = DisconnectCause { code: 8, protocol: 0xc021, direction: 0, message: "no echo\u{7}".into() };
+    for (value, told) in [(cause.encode(), true), (vec![0, 8], false)] {
+        let (mut tunnel, mut lac) = connected(4, settings());
+        let code = ResultCode { result: 2, error: Some(6), message: String::new() };
+        let cdn = [
+            Avp::u16(AvpType::MessageType, 14),
+            Avp::bytes(AvpType::ResultCode, &code.encode()),
+            Avp::u16(AvpType::AssignedSessionId, lac.session),
+            Avp::bytes(AvpType::PppDisconnectCause, &value).optional(),
+        ];
+        let to = tunnel.local_session_id().unwrap();
+        hand(&mut tunnel, &lac.message(to, &cdn), at(0));
+        let down = Down::Peer { result: 2, error: 6, ppp: told.then_some((8, 0)) };
+        assert!(lac.take(&mut tunnel.clone()).contains(&format!("session down {down:?}")));
+        let lines = log_of(&mut tunnel, &mut lac);
+        let words = "the client says why PPP ended: its LCP echoes had no answer (code 8) 'no echo?'";
+        assert_eq!(lines.iter().any(|line| line.ends_with(words)), told, "{lines:?}");
+        let ended = "client hung up, result code 2, error code 6";
+        assert_eq!(down.to_string(), format!("{ended}{}", if told { ", its LCP echoes had no answer" } else { "" }));
+    }
+}
+
+#[test]
+fn a_client_may_have_a_whole_window_on_its_way_in_any_order() {
+    // All orders in which four messages may come, by Heap's method.
+    fn orders(items: &mut [usize; 4], n: usize, all: &mut Vec<[usize; 4]>) {
+        if n <= 1 {
+            return all.push(*items);
+        }
+        for i in 0..n {
+            orders(items, n - 1, all);
+            items.swap(if n.is_multiple_of(2) { i } else { 0 }, n - 1);
+        }
+    }
+    let mut all = vec![];
+    orders(&mut [0, 1, 2, 3], 4, &mut all);
+    all.sort_unstable();
+    all.dedup();
+    assert_eq!((all.len(), usize::from(RECEIVE_WINDOW)), (24, 4));
+    for order in all {
+        let mut lac = Lac::new(4);
+        let mut tunnel = accept(&mut lac, settings());
+        let sccrp = sent(&mut tunnel).remove(0);
+        let avps = decode_avps(Header::decode(&sccrp).unwrap().1).unwrap();
+        let told = avps.iter().find(|avp| avp.kind == AvpType::ReceiveWindowSize).and_then(Avp::as_u16);
+        assert_eq!(told, Some(RECEIVE_WINDOW));
+        lac.read(&sccrp);
+        let mut messages = vec![lac.scccn(), lac.icrq()];
+        messages.extend([(); 2].map(|()| lac.message(0, &[Avp::u16(AvpType::MessageType, 6)])));
+        for n in order {
+            hand(&mut tunnel, &messages[n], at(0));
+        }
+        assert!(lac.take(&mut tunnel).contains(&"ICRP".to_string()), "{order:?}");
+        assert_eq!((tunnel.nr(), tunnel.state_word()), (5, "established"), "{order:?}");
+    }
 }
 
 #[test]
@@ -920,7 +1006,7 @@ fn after_a_stopccn_its_repetitions_are_acknowledged_for_a_retransmission_cycle()
     let (mut tunnel, mut lac) = connected(4, settings());
     let stopccn = lac.stopccn();
     hand(&mut tunnel, &stopccn, at(0));
-    let down = Down::Peer { result: 6, error: 0 };
+    let down = Down::Peer { result: 6, error: 0, ppp: None };
     assert_eq!(
         lac.take(&mut tunnel),
         ["ZLB".to_string(), format!("session down {down:?}"), format!("tunnel down {down:?}")]
@@ -940,7 +1026,7 @@ fn after_the_last_cdn_the_client_may_dial_again_for_a_while() {
     hand(&mut tunnel, &lac.cdn(), at(0));
     assert_eq!(
         lac.take(&mut tunnel),
-        ["ZLB".to_string(), format!("session down {:?}", Down::Peer { result: 3, error: 0 })]
+        ["ZLB".to_string(), format!("session down {:?}", Down::Peer { result: 3, error: 0, ppp: None })]
     );
     lac.session = 6820;
     hand(&mut tunnel, &lac.icrq(), at(5));
@@ -955,8 +1041,14 @@ fn after_the_last_cdn_the_client_may_dial_again_for_a_while() {
 #[test]
 fn closing_the_session_leaves_the_tunnel_a_while() {
     let (mut tunnel, mut lac) = connected(1, settings());
-    tunnel.close_session(cdn::ADMINISTRATIVE, 0, "", at(0));
+    let cause = DisconnectCause { code: 17, protocol: 0x8021, direction: 0, message: "no answer in IPCP".into() };
+    tunnel.close_session(cdn::ADMINISTRATIVE, &cause, at(0));
+    let message = sent(&mut tunnel.clone()).remove(0);
     assert_eq!(lac.take(&mut tunnel), ["CDN 3/0", "session down Local"]);
+    // RFC 3145 §2: "it MUST NOT be marked Mandatory".
+    let avps = decode_avps(Header::decode(&message).unwrap().1).unwrap();
+    assert_eq!((avps[3].kind, avps[3].mandatory), (AvpType::PppDisconnectCause, false));
+    assert_eq!(DisconnectCause::decode(&avps[3].value).unwrap(), cause);
     hand(&mut tunnel, &lac.zlb(), at(0));
     assert_eq!(wait(&mut tunnel, &mut lac, at(10)), ["10 StopCCN 1/0", "10 tunnel down Local"]);
 }
@@ -1100,7 +1192,7 @@ fn android_connects_and_leaves_with_a_stopccn() {
     while let Some(output) = tunnel.poll_output() {
         outputs.push(output);
     }
-    assert!(outputs.contains(&Output::TunnelDown { why: Down::Peer { result: 6, error: 0 } }));
+    assert!(outputs.contains(&Output::TunnelDown { why: Down::Peer { result: 6, error: 0, ppp: None } }));
 }
 
 #[test]

@@ -36,6 +36,7 @@ impl Tunnel {
         if let Some(waiting) = self.waiting_for() {
             self.log(L2tpLog::StateTimer { waiting });
         }
+        self.tell_silence();
         self.log(L2tpLog::Disconnecting { number: self.settings.number, id: self.local_tunnel_id });
         self.drop_session(Down::Unanswered);
         self.output(Output::TunnelDown { why: Down::Unanswered });

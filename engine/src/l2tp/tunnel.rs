@@ -1,11 +1,11 @@
 //! The control connection: SCCRQ to StopCCN, HELLO, and the four verbs of the machine (RFC 2661 §7.2).
 
-use super::log::{name, printable, received_lines, sent_lines};
+use super::log::{Slip, name, printable, received_lines, sent_lines};
 use super::message::{Fault, Received, challenge_response, error};
 use super::opening::{check_sccrq, read_sccrq, sccrp};
 use super::reliable::{Arrival, Kind, Leaving, Reliable};
 use super::session::Session;
-use super::{Down, L2tpLog, Output, Refusal, Settings, cdn, stop};
+use super::{Down, L2tpLog, Output, Refusal, Settings, cause, cdn, stop};
 use crate::rng::Rng;
 use crate::time::{Instant, Retry, earliest};
 use core::time::Duration;
@@ -343,6 +343,8 @@ impl Tunnel {
             let proof = scccn.find(AvpType::ChallengeResponse);
             if !proof.is_some_and(|proof| crypto::equal(&proof.value, &right)) {
                 self.log(L2tpLog::AuthenticationError { id: self.local_tunnel_id });
+                let slip = if proof.is_some() { Slip::Differs } else { Slip::NotThere };
+                self.log_slip(slip);
                 return self.shut(Down::Authentication, None, plain(stop::NOT_AUTHORIZED), now);
             }
         }
@@ -357,6 +359,11 @@ impl Tunnel {
     fn on_stopccn(&mut self, stopccn: &Received, now: Instant) {
         let why = peer_reason(stopccn);
         let was_open = self.is_open();
+        // It does not go on from our proof: it knows another secret (xl2tpd says that with a general error).
+        let is_refused = matches!(why, Down::Peer { result: stop::ERROR | stop::NOT_AUTHORIZED, .. });
+        if is_refused && matches!(self.state, State::WaitCtlConn { challenge: Some(_), .. }) {
+            self.log_slip(Slip::Refuses);
+        }
         self.reliable.clear();
         self.flush(now);
         if was_open {
@@ -435,6 +442,9 @@ impl Tunnel {
         if !self.is_open() {
             return;
         }
+        if why == Down::StateTimer {
+            self.tell_silence();
+        }
         self.log(L2tpLog::Disconnecting { number: self.settings.number, id: self.local_tunnel_id });
         self.reliable.drop_unsent();
         // RFC 2661 §5.7: "it is not necessary to clear each session individually". A small window has no room for it.
@@ -470,6 +480,18 @@ impl Tunnel {
         }
         self.reliable.clear();
         self.state = State::Finished;
+    }
+
+    /// The client went silent; where it was asked for a proof, that may be why.
+    pub(super) fn tell_silence(&mut self) {
+        if matches!(self.state, State::WaitCtlConn { challenge: Some(_), .. }) {
+            self.log_slip(Slip::Silent);
+        }
+    }
+
+    fn log_slip(&mut self, slip: Slip) {
+        let Settings { number, peer, .. } = self.settings;
+        self.log(L2tpLog::WrongSecret { number, peer, slip });
     }
 
     fn log_received(&mut self, received: &Received, state: &'static str) {
@@ -515,6 +537,7 @@ pub(super) fn peer_reason(received: &Received) -> Down {
     Down::Peer {
         result: code.as_ref().map_or(0, |code| code.result),
         error: code.and_then(|code| code.error).unwrap_or(0),
+        ppp: cause::of(received).map(|cause| (cause.code, cause.direction)),
     }
 }
 

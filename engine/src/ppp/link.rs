@@ -287,6 +287,11 @@ impl Link {
         matches!(&self.stage, Stage::Network { auth, .. } if auth.method() == Method::Pap)
     }
 
+    /// The protocol of the way that the client was asked to authenticate in last; 0 if no way is left.
+    pub fn method_protocol(&self) -> u16 {
+        self.lcp.options.method().map_or(0, |method| method.protocol().into())
+    }
+
     /// An Echo-Request, to see whether the client lives.
     pub fn ask_for_life(&mut self) {
         if self.lcp.is_opened() {

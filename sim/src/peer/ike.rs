@@ -264,7 +264,7 @@ fn hashed(next: PayloadType, hash: &[u8], rest: &[u8]) -> Vec<u8> {
 impl Peer {
     /// The port that IKE starts on: 4500 if that is where the old SA is.
     fn ike_port(&self) -> u16 {
-        if self.ike.sa.as_ref().is_some_and(|s| s.nat) { 4500 } else { 500 }
+        if self.ike.sa.as_ref().is_some_and(|s| s.nat || self.manner.floats) { 4500 } else { 500 }
     }
 
     /// Octets to fill up with, if the manner is to take random ones.

@@ -53,6 +53,8 @@ pub struct Manner {
     pub quick_port: Option<u16>,
     /// The encapsulation mode that it asks for, if it is not the one that fits.
     pub mode: Option<u16>,
+    /// It goes over to port 4500 though it is behind no NAT.
+    pub floats: bool,
     /// It fills the reserved octets of NAT-OA (Android 4.0).
     pub dirty_nat_oa: bool,
     /// It sends its own address only as NAT-OA.
@@ -252,6 +254,7 @@ impl Default for Manner {
             clear_proof: false,
             natt: true,
             pretends_nat: false,
+            floats: false,
             l2tp_port: 1701,
             tunnel_id: None,
             initial_contact: false,

@@ -158,6 +158,23 @@ fn a_window_of_1_never_has_two_messages_on_their_way() {
 }
 
 #[test]
+fn a_hello_waits_while_the_icrp_is_not_acknowledged() {
+    let lines = ["tunnel select 1\n l2tp keepalive use on 1 50\n l2tp keepalive log on\n tunnel select none"];
+    for manner in manners::all().into_iter().filter(|manner| manner.window == 1) {
+        let mut w = World::new(config(1, &lines), 1);
+        let c = w.add_natted(true, manner);
+        w.dial(c);
+        assert!(w.run_until(seconds(20), |w| w.told("send ICRP")), "{}", w.story(c));
+        // Nothing comes from the client any more: its acknowledgement is under way or lost.
+        w.filter = Some(Box::new(|way, p| way == Way::ToServer && p.is_esp()));
+        w.run_for(seconds(8));
+        assert!(w.lines("send ICRP").len() >= 3 && w.lines("HELLO send").is_empty(), "{}", w.story(c));
+        w.filter = None;
+        assert!(w.run_until(seconds(30), |w| w.peers[c].is_up() && w.told("HELLO send")), "{}", w.story(c));
+    }
+}
+
+#[test]
 fn an_icrq_right_behind_the_scccn_or_before_it_is_taken_in_order() {
     for manner in [manners::apple(), Manner { icrq_at_once: true, ..manners::windows() }] {
         let (mut w, c) = connected(true, manner.clone());

@@ -70,14 +70,22 @@ fn a_life_in_kilobytes_is_taken_and_renewed_by_the_client_while_nothing_is_lost(
 }
 
 #[test]
-fn transport_mode_2_behind_a_nat_is_refused_and_4_needs_one() {
-    for (natted, mode) in [(true, 2), (false, 4)] {
+fn transport_mode_2_behind_a_nat_is_refused_and_4_needs_one_or_port_4500() {
+    let (no_udp, no_nat) = ("which would not arrive", "behind no NAT and not on UDP port 4500");
+    for (natted, mode, words) in [(true, 2, no_udp), (false, 4, no_nat)] {
         let mut w = World::new(config(2, &[]), 1);
         let c = w.add_natted(natted, Manner { mode: Some(mode), ..Manner::default() });
         w.dial(c);
         w.run_for(seconds(10));
         assert_eq!(w.peers[c].stage(), &Stage::Ended("quick mode was refused".to_owned()), "{}", w.story(c));
-        assert!(w.told("the client"), "{}", w.log().join("\n"));
+        assert!(w.told(words), "{}", w.log().join("\n"));
+    }
+    for (mode, in_udp) in [(Some(4), true), (None, false)] {
+        let (mut w, c) = connected(false, Manner { mode, floats: true, ..Manner::default() });
+        assert_eq!(says(&w, c, "in UDP"), in_udp, "{}", w.story(c));
+        assert!(w.reaches(c), "{}", w.story(c));
+        w.act(c, |p, now| p.rekey_esp(now));
+        assert_eq!(w.traffic(c, Duration::from_millis(10), seconds(3)), 0, "{}", w.story(c));
     }
 }
 

@@ -84,10 +84,68 @@ impl ResultCode {
     }
 }
 
+/// The value of a PPP Disconnect Cause Code AVP, RFC 3145 §2.
+///
+/// ```text
+///  0                   1                   2                   3
+///  0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1
+///                                 +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
+///                                 |       Disconnect Code         |
+/// +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
+/// |    Control Protocol Number    |   Direction   | Message...
+/// +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
+/// ```
+#[derive(Clone, Eq, PartialEq, Debug)]
+pub struct DisconnectCause {
+    /// Why PPP ended, RFC 3145 §3.
+    pub code: u16,
+    /// The PPP protocol that caused it, 0 for none.
+    pub protocol: u16,
+    /// Whose doing it is: 0 of neither side, 1 of the peer, 2 of the side that writes.
+    pub direction: u8,
+    /// A text for people; what is not UTF-8 is replaced, and NULs at the end are left out.
+    pub message: String,
+}
+
+impl DisconnectCause {
+    /// Reads the AVP's value.
+    pub fn decode(value: &[u8]) -> Result<Self, Error> {
+        let mut reader = Reader::new("PPP Disconnect Cause Code AVP", value);
+        let code = reader.u16("disconnect code")?;
+        let protocol = reader.u16("control protocol number")?;
+        let direction = reader.u8("direction")?;
+        let message = String::from_utf8_lossy(reader.rest()).trim_end_matches('\0').to_owned();
+        Ok(Self { code, protocol, direction, message })
+    }
+
+    /// Writes the AVP's value.
+    pub fn encode(&self) -> Vec<u8> {
+        let mut writer = Writer::new();
+        writer.u16(self.code);
+        writer.u16(self.protocol);
+        writer.u8(self.direction);
+        writer.bytes(at_most(self.message.as_bytes(), MAX_VALUE.saturating_sub(5)));
+        writer.into_vec()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, reason = "tests")]
     use super::*;
+
+    #[test]
+    fn a_disconnect_cause_is_read_as_it_is_written_and_has_five_octets_at_least() {
+        let cause =
+            DisconnectCause { code: 16, protocol: 0xc223, direction: 1, message: "name or password".to_owned() };
+        assert_eq!(cause.encode(), b"\0\x10\xc2\x23\x01name or password");
+        assert_eq!(DisconnectCause::decode(&cause.encode()).unwrap(), cause);
+        for len in 0..5 {
+            assert!(DisconnectCause::decode(cause.encode().get(..len).unwrap()).is_err());
+        }
+        let bare = DisconnectCause { message: String::new(), ..cause };
+        assert_eq!(DisconnectCause::decode(&bare.encode()).unwrap(), bare);
+    }
 
     #[test]
     fn a_result_code_may_end_after_each_field() {

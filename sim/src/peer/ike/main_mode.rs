@@ -185,7 +185,7 @@ impl Peer {
         let message =
             header((p1.cky_i, p1.cky_r), PayloadType::Identification, ExchangeType::MainMode, Flags::ENCRYPTION.0, 0)
                 .encode(&sealed);
-        let port = if p1.nat { 4500 } else { p1.last_port };
+        let port = if p1.nat || self.manner.floats { 4500 } else { p1.last_port };
         self.next_message(p1, port, message);
         Some(false)
     }

@@ -11,7 +11,9 @@ use self::claim::Claim;
 pub(crate) use self::claim::{Affair, Place};
 use self::inside::Inside;
 use crate::carrier::{Carried, CarrierOutput, Companion, Kind, Ring, Taken};
+use crate::census::{Instances, Noted};
 use crate::event::{Event, Halt, Instance, Summary};
+use crate::gateways::{Gateways, Group};
 use crate::ike::initiate::{self, PERSISTENCE, Renewal, Terms};
 use crate::ike::keys::Cookies;
 use crate::ike::quick_mode::Agreed;
@@ -104,7 +106,7 @@ pub(crate) struct Call {
     pub(crate) up: Option<ppp::Up>,
     pub(crate) inside: Inside,
     /// The user has proved who it is, and is let in when older sessions of the same user are settled.
-    pub(crate) arrival: Option<Arrival>,
+    pub(crate) arrival: Option<Box<Arrival>>,
     cause: Option<String>,
     base: Counters,
 }
@@ -131,7 +133,7 @@ pub(crate) struct Client {
     pub(crate) id: u32,
     pub(crate) endpoint: Endpoint,
     /// Gateways whose key it has shown.
-    pub(crate) gateways: Vec<u32>,
+    pub(crate) gateways: Group,
     pub(crate) identity: (u8, Vec<u8>),
     /// The tunnel interface, once it has one.
     pub(crate) tunnel: Option<u32>,
@@ -152,7 +154,7 @@ pub(crate) struct Client {
     /// It did not answer any more when its tunnel was given up.
     silent: bool,
     closing: bool,
-    pub(crate) renewal: Option<Renewal>,
+    pub(crate) renewal: Option<Box<Renewal>>,
     /// It may cut the ICV of HMAC-SHA-256 to 96 bits, and it has been seen to.
     truncates: bool,
     shortens: bool,
@@ -166,6 +168,8 @@ pub(crate) struct Client {
     /// How far it has come.
     #[serde(skip)]
     reached: Reached,
+    #[serde(skip)]
+    pub(crate) noted: Noted,
 }
 
 /// How far a client has come; one that goes on from a record has come far enough.
@@ -186,7 +190,8 @@ pub(crate) struct Context<'a> {
     pub(crate) tunnels: &'a BTreeMap<u32, L2tpTunnel>,
     pub(crate) pool: &'a mut Pool,
     pub(crate) prefixes: &'a mut Prefixes,
-    pub(crate) instances: &'a mut BTreeMap<Instance, u32>,
+    pub(crate) gateways: &'a Gateways,
+    pub(crate) instances: &'a mut Instances,
     pub(crate) accounts: &'a mut Accounts,
     pub(crate) tunnel_accounts: &'a mut BTreeMap<u32, Account>,
     pub(crate) rng: &'a mut Rng,
@@ -220,6 +225,8 @@ pub(crate) enum Waiting {
 pub(crate) struct Tickets {
     next: u64,
     open: BTreeMap<u64, (Waiting, IpAddr, Instant)>,
+    /// How many of them for one address.
+    of_peer: BTreeMap<IpAddr, usize>,
 }
 
 impl Tickets {
@@ -232,22 +239,36 @@ impl Tickets {
     /// The computation was asked for.
     pub(crate) fn wait(&mut self, ticket: u64, who: Waiting, peer: IpAddr, now: Instant) {
         self.next = self.next.max(ticket);
+        self.take(ticket);
         self.open.insert(ticket, (who, peer, now));
+        *self.of_peer.entry(peer).or_default() += 1;
     }
 
     /// Its result is there.
     pub(crate) fn take(&mut self, ticket: u64) -> Option<(Waiting, IpAddr)> {
-        self.open.remove(&ticket).map(|(who, peer, _)| (who, peer))
+        let (who, peer, _) = self.open.remove(&ticket)?;
+        if let Some(count) = self.of_peer.get_mut(&peer) {
+            *count = count.saturating_sub(1);
+            if *count == 0 {
+                self.of_peer.remove(&peer);
+            }
+        }
+        Some((who, peer))
     }
 
     /// How many are under way, and how many of them for one address.
     pub(crate) fn load(&self, peer: IpAddr) -> (usize, usize) {
-        (self.open.len(), self.open.values().filter(|(_, ip, _)| *ip == peer).count())
+        (self.open.len(), self.of_peer.get(&peer).copied().unwrap_or_default())
     }
 
-    /// Forgets those that no result has come for in all this time: the world outside was too busy.
+    /// Forgets those that no result has come for in all this time: the world outside was too busy. They are numbered in
+    /// the order in which they were asked for.
     pub(crate) fn expire(&mut self, now: Instant) {
-        self.open.retain(|_, (_, _, since)| now.since(*since) < COMPUTING);
+        while let Some((ticket, _)) = self.open.iter().next().filter(|(_, (.., since))| now.since(*since) >= COMPUTING)
+        {
+            let ticket = *ticket;
+            self.take(ticket);
+        }
     }
 }
 
@@ -270,7 +291,7 @@ pub(crate) enum Fate {
 }
 
 impl Client {
-    pub(crate) fn new(id: u32, endpoint: Endpoint, gateways: Vec<u32>, identity: (u8, Vec<u8>), now: Instant) -> Self {
+    pub(crate) fn new(id: u32, endpoint: Endpoint, gateways: Group, identity: (u8, Vec<u8>), now: Instant) -> Self {
         Self {
             id,
             endpoint,
@@ -299,6 +320,7 @@ impl Client {
             refused: vec![],
             unproven_told: None,
             reached: Reached::Phase1,
+            noted: Noted::default(),
         }
     }
 
@@ -340,6 +362,8 @@ impl Client {
             self.dpd = sa.has_dpd().then_some((cx.now.after(interval), 0));
         }
         let cookies = sa.cookies();
+        // One is what a client has: a vector that grows by itself makes room for four.
+        self.ikes.reserve_exact(1);
         self.ikes.push(sa);
         self.note_owner(cookies);
     }
@@ -414,6 +438,7 @@ impl Client {
         }
         let end = cx.now.after(agreed.life).after(PAIR_GRACE);
         let rekey = self.gateway(cx).map(|gateway| gateway.ipsec_rekey).unwrap_or_default();
+        self.pairs.reserve_exact(1);
         self.pairs.push(Pair {
             inbound: agreed.inbound,
             outbound: agreed.outbound,
@@ -444,14 +469,13 @@ impl Client {
     }
 
     fn dpd_interval(&self, cx: &Context<'_>) -> Option<Duration> {
-        let tunnel = self
-            .tunnel
-            .or_else(|| cx.tunnels.values().find(|t| self.gateways.contains(&t.gateway.id)).map(|t| t.number))?;
+        let tunnel = self.tunnel.or_else(|| cx.gateways.first(&self.gateways))?;
         let (interval, _) = cx.tunnels.get(&tunnel)?.gateway.dpd?;
         Some(Duration::from_secs(u64::from(interval)))
     }
 
     fn retire(&self, pair: &Pair, cx: &mut Context<'_>) {
+        cx.spis.remove(&pair.inbound);
         cx.path(Update::Retire { spi: Spi(pair.inbound) });
         cx.path(Update::RetireOutbound { client: self.client_id(), spi: Spi(pair.outbound) });
     }
@@ -805,10 +829,7 @@ impl Client {
         let Some(pp) = self.pp(cx) else { return };
         let instance = match self.pp_ref(cx) {
             Some(PpRef::Number(n)) => Instance::Numbered(n),
-            Some(PpRef::Anonymous) | None => {
-                let free = (1..).find(|n| !cx.instances.contains_key(&Instance::Anonymous(*n)));
-                Instance::Anonymous(free.unwrap_or(1))
-            }
+            Some(PpRef::Anonymous) | None => cx.instances.free(),
         };
         cx.instances.insert(instance, self.id);
         cx.accounts.entry(status::interface(instance)).or_default().calls += 1;
@@ -858,7 +879,7 @@ impl Client {
         self.claims.clear();
         self.refused.clear();
         cx.path(Update::SessionGone { client: self.client_id() });
-        cx.instances.remove(&call.instance);
+        cx.instances.remove(call.instance);
         inside::give_back(&call.inside, cx);
         if let Some(address) = call.address {
             cx.pool.give_back(address);
@@ -1092,6 +1113,7 @@ impl Client {
         if let (Some(tunnel), false) = (self.tunnel, self.pairs.is_empty() && self.l2tp.is_none()) {
             cx.event(Event::TunnelDown { tunnel });
         }
+        self.pairs.iter().for_each(|p| _ = cx.spis.remove(&p.inbound));
         self.pairs.clear();
         self.ikes.clear();
         self.l2tp = None;
@@ -1110,7 +1132,7 @@ impl Client {
         for p in &self.pairs {
             next = earliest(next, Some(p.expires));
         }
-        next = earliest(next, self.renewal.as_ref().and_then(Renewal::due));
+        next = earliest(next, self.renewal.as_ref().and_then(|renewal| renewal.due()));
         if let Some(sa) = self.ikes.last() {
             next = earliest(next, Some(sa.renew_at()));
         }
@@ -1216,13 +1238,13 @@ impl Client {
     /// Starts a Main Mode in place of the newest ISAKMP SA.
     fn start_main_mode(&mut self, cx: &mut Context<'_>) {
         let Some(old) = self.ikes.last() else { return };
-        let Some(serving) = cx.tunnels.values().find(|t| self.gateways.contains(&t.gateway.id)) else { return };
+        let Some(serving) = cx.gateways.first(&self.gateways).and_then(|n| cx.tunnels.get(&n)) else { return };
         let key = Secret::new(serving.gateway.key.to_vec());
         let ticket = cx.tickets.draw();
         let (renewal, job) = Renewal::begin(old, self.endpoint, key, (ticket, retry(cx.config)), cx.rng);
         cx.tickets.wait(ticket, Waiting::Renewal(self.id), self.endpoint.peer.ip(), cx.now);
         cx.out.push(Output::Compute(job));
-        self.renewal = Some(renewal);
+        self.renewal = Some(Box::new(renewal));
     }
 
     /// Starts a Quick Mode in the newest ISAKMP SA.
@@ -1407,7 +1429,8 @@ fn l2tp_settings(tunnel: &L2tpTunnel, endpoint: Endpoint) -> l2tp::Settings {
         idle: l.disconnect_time_s.map(seconds),
         log_messages: l.syslog,
         log_keepalive: l.keepalive_log,
-        receive_window: l2tp::RECEIVE_WINDOW,
+        // What the router tells; more is taken all the same.
+        receive_window: 1,
     }
 }
 

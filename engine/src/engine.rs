@@ -5,16 +5,15 @@ mod reunion;
 
 use self::dialogue::Dialogue;
 use crate::carrier::{Kind, Ring, Station, StationOutput, StreamEvent, StreamId, Surroundings};
+use crate::census::{Census, Instances};
 use crate::client::{Client, Context, Fate, Reached, Tickets, Waiting, free_spi};
 use crate::event::{Event, Halt, Instance};
-use crate::ike::aggressive::{self, Party};
+use crate::gateways::{Gateways, Group};
+use crate::ike::aggressive;
 use crate::ike::fragment::{self, Fragments, NoFragment};
-use crate::ike::half_open::{self, HalfOpen, Shown, Step};
+use crate::ike::half_open::{HalfOpen, Shown, Step};
 use crate::ike::informational::News;
-use crate::ike::initiate::Renewal;
 use crate::ike::keys::Cookies;
-use crate::ike::main_mode::own_identity;
-use crate::ike::name;
 use crate::ike::natt;
 use crate::ike::proposal::Wanted;
 use crate::ike::sa::{self, Sa};
@@ -27,12 +26,11 @@ use crate::record::Refused;
 use crate::rng::Rng;
 use crate::status::{Account, Accounts, Reply};
 use crate::time::Instant;
-use command::{Config, L2tpTunnel, Remote, Request, Scope, Text, Which};
+use command::{Config, L2tpTunnel, Request, Scope, Text, Which};
 use core::net::{IpAddr, SocketAddr};
 use core::time::Duration;
-use crypto::Secret;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use wire::isakmp::{ExchangeType, Flags, Header, Identification, NotifyType};
+use wire::isakmp::{ExchangeType, Flags, Header, NotifyType};
 
 /// Exchanges that are not authenticated yet, in all and from one address: many clients may share a NAT.
 const MOST_HALF_OPEN: usize = 4096;
@@ -42,8 +40,6 @@ const MOST_JOBS: usize = 512;
 const MOST_JOBS_PER_SOURCE: usize = 16;
 /// What is told where they are too many.
 const TOO_MANY_JOBS: &str = "too many key exchanges at once; the client will repeat";
-/// Pre-shared keys that are tried on one client.
-const MOST_KEYS: usize = 32;
 /// Longest ISAKMP message that is read, octets.
 const MOST_OCTETS: usize = 16 * 1024;
 /// A refusal is told once for a source within this time.
@@ -115,6 +111,7 @@ macro_rules! context {
             tunnels: &$engine.tunnels,
             pool: &mut $engine.pool,
             prefixes: &mut $engine.prefixes,
+            gateways: &$engine.gateways,
             instances: &mut $engine.instances,
             accounts: &mut $engine.accounts,
             tunnel_accounts: &mut $engine.tunnel_accounts,
@@ -143,12 +140,14 @@ pub struct Engine {
     half_open_order: VecDeque<(Instant, Cookies)>,
     by_initiator: BTreeMap<Initiator, Cookies>,
     owners: BTreeMap<Cookies, u32>,
-    pub(crate) clients: BTreeMap<u32, Client>,
+    pub(crate) clients: BTreeMap<u32, Box<Client>>,
     by_peer: BTreeMap<SocketAddr, u32>,
     by_tunnel: BTreeMap<u32, u32>,
     pub(crate) pool: Pool,
     pub(crate) prefixes: Prefixes,
-    pub(crate) instances: BTreeMap<Instance, u32>,
+    pub(crate) instances: Instances,
+    gateways: Gateways,
+    census: Census,
     pub(crate) accounts: Accounts,
     pub(crate) tunnel_accounts: BTreeMap<u32, Account>,
     dialogue: Dialogue,
@@ -177,6 +176,7 @@ impl Engine {
     pub fn new(config: Config, seed: [u8; 32]) -> Self {
         let tunnels = configure::served(&config);
         let (pool, prefixes) = configure::pools(&config);
+        let gateways = Gateways::new(&tunnels, &BTreeMap::new());
         let stations = KINDS.iter().filter_map(|kind| (kind.station)(&config)).collect();
         let mut dialogue = Dialogue::default();
         dialogue.follow(&config);
@@ -193,7 +193,9 @@ impl Engine {
             by_tunnel: BTreeMap::new(),
             pool,
             prefixes,
-            instances: BTreeMap::new(),
+            instances: Instances::default(),
+            gateways,
+            census: Census::default(),
             accounts: Accounts::new(),
             tunnel_accounts: BTreeMap::new(),
             dialogue,
@@ -267,6 +269,12 @@ impl Engine {
         }
     }
 
+    /// How many clients there are.
+    #[must_use]
+    pub fn clients(&self) -> usize {
+        self.clients.len()
+    }
+
     /// How many clients have an address and a route.
     #[must_use]
     pub fn clients_up(&self) -> usize {
@@ -318,30 +326,33 @@ impl Engine {
             return;
         };
         let before: Vec<Cookies> = client.ikes.iter().map(Sa::cookies).collect();
+        let renewed = client.renewal.as_ref().map(|renewal| renewal.initiator());
         let mut cx = context!(self, now, out);
         cx.aside = client.carrier.is_aside();
         act(client, &mut cx);
         let fate = client.settle(&mut cx);
         if fate == Fate::Gone {
             client.delete_all(&mut cx);
+        }
+        let (wanted, affairs) = (cx.ike, cx.affairs);
+        if let Some(cookie) =
+            renewed.filter(|old| client.renewal.as_ref().map(|renewal| renewal.initiator()) != Some(*old))
+        {
+            self.renewals.remove(&cookie);
+        }
+        for gone in before.iter().filter(|c| !client.ikes.iter().any(|sa| sa.cookies() == **c)) {
+            self.owners.remove(gone);
+        }
+        self.census.note(client);
+        if fate == Fate::Gone {
             self.remove_client(id, "the client has left", now, out);
             self.settle_stations(now, out);
             return;
         }
-        let (wanted, affairs) = (cx.ike, cx.affairs);
-        for gone in before.iter().filter(|c| !client.ikes.iter().any(|sa| sa.cookies() == **c)) {
-            self.owners.remove(gone);
-        }
         // A moment that has passed would be called for again at once: at the earliest the next nanosecond.
         let next = client.poll_timeout().map(|at| at.max(now.after(Duration::from_nanos(1))));
         let (endpoint, tunnel) = (client.endpoint, client.tunnel);
-        match client.renewal.as_ref().map(Renewal::initiator) {
-            Some(cookie) => {
-                self.renewals.insert(cookie, id);
-            }
-            None if self.renewals.is_empty() => {}
-            None => self.renewals.retain(|_, owner| *owner != id),
-        }
+        self.renewals.extend(client.renewal.as_ref().map(|renewal| (renewal.initiator(), id)));
         self.note_deadline(id, next);
         for (cookies, output) in wanted {
             self.apply(id, cookies, endpoint, tunnel, vec![output], now, out);
@@ -365,6 +376,23 @@ impl Engine {
         let Some(mut client) = self.clients.remove(&id) else {
             return;
         };
+        for sa in &client.ikes {
+            self.owners.remove(&sa.cookies());
+        }
+        if let Some(renewal) = &client.renewal {
+            self.renewals.remove(&renewal.initiator());
+        }
+        if self.by_peer.get(&client.endpoint.peer) == Some(&id) {
+            self.by_peer.remove(&client.endpoint.peer);
+        }
+        if let Some(tunnel) = client.tunnel.filter(|tunnel| self.by_tunnel.get(tunnel) == Some(&id)) {
+            self.vacate(tunnel);
+        }
+        for asked in self.census.forget(id, &mut client.noted) {
+            if let Some(asked) = self.clients.get_mut(&asked) {
+                asked.forget_claims_of(id);
+            }
+        }
         let mut cx = context!(self, now, out);
         cx.aside = client.carrier.is_aside();
         client.forget(why, &mut cx);
@@ -372,11 +400,22 @@ impl Engine {
             self.stations.iter_mut().for_each(|station| station.ended(id, why, now));
         }
         self.note_deadline(id, None);
-        self.owners.retain(|_, owner| *owner != id);
-        self.by_peer.retain(|_, owner| *owner != id);
-        self.renewals.retain(|_, owner| *owner != id);
-        self.by_tunnel.retain(|_, owner| *owner != id);
-        self.clients.values_mut().for_each(|c| c.forget_claims_of(id));
+    }
+
+    /// A client has a tunnel interface from here on.
+    fn occupy(&mut self, tunnel: u32, id: u32) {
+        self.by_tunnel.insert(tunnel, id);
+        if let Some(t) = self.tunnels.get(&tunnel) {
+            self.gateways.take(t.gateway.id, tunnel);
+        }
+    }
+
+    /// Nobody has this tunnel interface any more.
+    fn vacate(&mut self, tunnel: u32) {
+        self.by_tunnel.remove(&tunnel);
+        if let Some(t) = self.tunnels.get(&tunnel) {
+            self.gateways.give_back(t.gateway.id, tunnel);
+        }
     }
 
     /// Tells why something of this source was not taken, once a minute for each kind.
@@ -460,44 +499,6 @@ impl Engine {
         }
     }
 
-    /// Gateways that may serve an address: those that name it, else those for any (yamaha.md §4.0, step 1).
-    fn gateways_for(&self, peer: IpAddr) -> Vec<&L2tpTunnel> {
-        let exact: Vec<_> = self.tunnels.values().filter(|t| t.gateway.remote == Remote::Address(peer)).collect();
-        if !exact.is_empty() {
-            return exact;
-        }
-        self.tunnels.values().filter(|t| t.gateway.remote == Remote::Any).collect()
-    }
-
-    /// The different keys of those gateways, each with the gateways that have it.
-    fn keys_for(&self, peer: IpAddr) -> (Vec<Secret<Vec<u8>>>, Vec<Vec<u32>>) {
-        let (mut keys, mut owners): (Vec<Secret<Vec<u8>>>, Vec<Vec<u32>>) = (vec![], vec![]);
-        for t in self.gateways_for(peer) {
-            let key: &[u8] = &t.gateway.key;
-            if let Some(at) = keys.iter().position(|k| k.expose().as_slice() == key) {
-                if let Some(list) = owners.get_mut(at) {
-                    list.push(t.gateway.id);
-                }
-            } else if keys.len() < MOST_KEYS {
-                keys.push(Secret::new(key.to_vec()));
-                owners.push(vec![t.gateway.id]);
-            }
-        }
-        (keys, owners)
-    }
-
-    /// What phase 1 with this peer is held to: what alone is taken if all its gateways are strict (in words), whether NAT
-    /// traversal is spoken, whether it is forced, and how long the SA may live (all of them at most).
-    fn phase1_policy(&self, peer: IpAddr) -> (BTreeSet<String>, bool, bool, Option<Duration>) {
-        let list = self.gateways_for(peer);
-        let strict = list.iter().all(|t| t.gateway.strict);
-        let only = list.iter().filter(|_| strict).map(|t| strict_words(&t.gateway)).collect();
-        let life = list.iter().filter_map(|t| t.gateway.isakmp_lifetime_s).min().map(seconds);
-        let (natt, force) =
-            (|t: &&L2tpTunnel| t.gateway.nat_traversal, |t: &&L2tpTunnel| t.gateway.force_encapsulation);
-        (only, list.iter().any(natt), list.iter().any(force), life)
-    }
-
     fn on_first(&mut self, message: Message<'_>, now: Instant, out: &mut Outbox) {
         let Message { header, datagram: bytes, endpoint, .. } = message;
         let name = (endpoint.peer.ip(), header.initiator.0);
@@ -510,7 +511,7 @@ impl Engine {
         if self.stopping {
             return;
         }
-        if self.gateways_for(endpoint.peer.ip()).is_empty() {
+        if self.gateways.reach(endpoint.peer.ip()).tunnels == 0 {
             if self.told_recently(endpoint.peer.ip(), 20, now) {
                 return;
             }
@@ -527,8 +528,7 @@ impl Engine {
         if header.exchange == ExchangeType::Aggressive {
             return self.on_first_aggressive(message, now, out);
         }
-        let (only, nat_traversal, force, life) = self.phase1_policy(endpoint.peer.ip());
-        let policy = half_open::Policy { refused: &self.config.refused, only: &only, nat_traversal, force, life };
+        let policy = self.gateways.reach(endpoint.peer.ip()).policy(&self.config.refused);
         match HalfOpen::begin(message, &policy, &mut self.rng, now) {
             Ok((mm, reply)) => {
                 self.keep_half_open(mm, name, now, out);
@@ -568,7 +568,7 @@ impl Engine {
             | Refusal::Unknown
             | Refusal::Busy(_) => None,
         };
-        let told = self.gateways_for(endpoint.peer.ip()).iter().any(|t| t.gateway.send_info);
+        let told = self.gateways.reach(endpoint.peer.ip()).is_told;
         if let Some(kind) = kind.filter(|_| told) {
             out.push(Output::Send { endpoint, bytes: notify_in_the_clear(header, kind) });
         }
@@ -580,7 +580,7 @@ impl Engine {
         let Message { header, endpoint, .. } = message;
         let peer = endpoint.peer.ip();
         let party = match aggressive::claimed(&message) {
-            Ok(identity) => self.party_of(&identity, endpoint),
+            Ok(identity) => self.gateways.party(&identity, endpoint),
             Err(why) => Err(why),
         };
         let party = match party {
@@ -592,8 +592,7 @@ impl Engine {
             return self.refuse(endpoint, Refusal::Busy(TOO_MANY_JOBS), now, out);
         }
         let ticket = self.tickets.draw();
-        let (only, nat_traversal, force, life) = self.phase1_policy(peer);
-        let policy = half_open::Policy { refused: &self.config.refused, only: &only, nat_traversal, force, life };
+        let policy = self.gateways.reach(peer).policy(&self.config.refused);
         match HalfOpen::begin_aggressive(message, party, &policy, ticket, &mut self.rng, now) {
             Ok((begun, job)) => {
                 self.tickets.wait(ticket, Waiting::HalfOpen(begun.cookies()), peer, now);
@@ -602,27 +601,6 @@ impl Engine {
             }
             Err(why) => self.refuse_first(header, endpoint, why, now, out),
         }
-    }
-
-    /// The gateways that go by a client's name, those of exact address first, and the key of the first of them.
-    fn party_of(&self, identity: &Identification, endpoint: Endpoint) -> Result<Party, Refusal> {
-        let peer = endpoint.peer.ip();
-        let named = |t: &&L2tpTunnel| t.gateway.remote_name.is_some();
-        let reach =
-            |t: &&L2tpTunnel| matches!(&t.gateway.remote, Remote::Any) || t.gateway.remote == Remote::Address(peer);
-        let mut fitting: Vec<&L2tpTunnel> = self.tunnels.values().filter(named).filter(reach).collect();
-        if fitting.is_empty() {
-            return Err(Refusal::Aggressive { name: name::told(identity) });
-        }
-        fitting.retain(|t| t.gateway.remote_name.as_ref().is_some_and(|n| name::bears(identity, n)));
-        fitting.sort_by_key(|t| t.gateway.remote == Remote::Any);
-        let Some(first) = fitting.first() else {
-            return Err(Refusal::UnknownName { name: name::told(identity) });
-        };
-        let key: &[u8] = &first.gateway.key;
-        let own = first.gateway.local_name.as_ref().map_or_else(|| own_identity(endpoint.local.ip()), name::identity);
-        let same = fitting.iter().filter(|t| *t.gateway.key == *key);
-        Ok(Party { gateways: same.map(|t| t.gateway.id).collect(), key: Secret::new(key.to_vec()), own })
     }
 
     /// Sends a message, in fragments if it is long and the client takes them.
@@ -701,8 +679,6 @@ impl Engine {
 
     fn on_half_open(&mut self, cookies: Cookies, message: Message<'_>, now: Instant, out: &mut Outbox) {
         let Message { header, datagram: bytes, endpoint, .. } = message;
-        let (keys, owners) = self.keys_for(endpoint.peer.ip());
-        let (only, nat_traversal, force, life) = self.phase1_policy(endpoint.peer.ip());
         let ticket = self.tickets.draw();
         let (jobs, of_source) = self.tickets.load(endpoint.peer.ip());
         let Some((mm, _)) = self.half_open.get_mut(&cookies) else {
@@ -727,19 +703,20 @@ impl Engine {
         if asks && (jobs >= MOST_JOBS || of_source >= MOST_JOBS_PER_SOURCE) {
             return self.refuse(endpoint, Refusal::Busy(TOO_MANY_JOBS), now, out);
         }
-        let policy = half_open::Policy { refused: &self.config.refused, only: &only, nat_traversal, force, life };
-        match mm.handle(message, &keys, &policy, ticket, &mut self.rng, now) {
+        let reach = self.gateways.reach(endpoint.peer.ip());
+        let policy = reach.policy(&self.config.refused);
+        match mm.handle(message, &reach.keys, &policy, ticket, &mut self.rng, now) {
             Ok(Step::Send(bytes)) => out.push(Output::Send { endpoint, bytes }),
             Ok(Step::Compute(job)) => {
                 self.tickets.wait(ticket, Waiting::HalfOpen(cookies), endpoint.peer.ip(), now);
                 out.push(Output::Compute(job));
             }
             Ok(Step::Established { sa, shown, initial_contact }) => {
-                self.forget_half_open(cookies);
                 let gateways = match shown {
-                    Shown::Key(key) => owners.get(key).cloned().unwrap_or_default(),
+                    Shown::Key(key) => reach.group(key),
                     Shown::Gateways(gateways) => gateways,
                 };
+                self.forget_half_open(cookies);
                 self.established(*sa, gateways, initial_contact, endpoint, now, out);
             }
             Ok(Step::Nothing) => {}
@@ -756,7 +733,7 @@ impl Engine {
     fn established(
         &mut self,
         sa: Sa,
-        gateways: Vec<u32>,
+        gateways: Group,
         initial_contact: bool,
         endpoint: Endpoint,
         now: Instant,
@@ -775,7 +752,7 @@ impl Engine {
                 let id = self.next_client;
                 self.next_client += 1;
                 let client = Client::new(id, endpoint, gateways, sa.identity().clone(), now);
-                self.clients.insert(id, client);
+                self.clients.insert(id, Box::new(client));
                 self.by_peer.insert(endpoint.peer, id);
                 id
             }
@@ -862,7 +839,7 @@ impl Engine {
                 Err(why) => refused = Some(why),
             }
         });
-        self.owners.extend(made.map(|cookies| (cookies, id)));
+        self.owners.extend(made.filter(|_| self.clients.contains_key(&id)).map(|cookies| (cookies, id)));
         if let Some(why) = refused {
             self.refuse(endpoint, why, now, out);
         }
@@ -874,8 +851,7 @@ impl Engine {
         if client.tunnel.is_some() {
             return client.tunnel;
         }
-        let free = |t: &&L2tpTunnel| client.gateways.contains(&t.gateway.id) && !self.by_tunnel.contains_key(&t.number);
-        self.tunnels.values().find(free).map(|t| t.number)
+        self.gateways.free(&client.gateways)
     }
 
     #[allow(clippy::too_many_arguments, reason = "one message and where it came from")]
@@ -906,14 +882,13 @@ impl Engine {
                     let line = || format!("add IPsec SA with {}: {}", endpoint.peer.ip(), agreed.made());
                     self.tell_keys(endpoint.peer.ip(), line, now, out);
                     self.spis.insert(agreed.inbound);
-                    if let Some(tunnel) = tunnel {
-                        self.by_tunnel.entry(tunnel).or_insert(id);
+                    if let Some(tunnel) = tunnel.filter(|tunnel| !self.by_tunnel.contains_key(tunnel)) {
+                        self.occupy(tunnel, id);
                     }
                     self.with_client(id, now, out, |client, cx| {
                         client.tunnel = client.tunnel.or(tunnel);
                         client.install(&agreed, cookies, cx);
                     });
-                    self.forget_spis();
                 }
                 sa::Output::Confirmed(inbound) => {
                     self.with_client(id, now, out, |client, cx| client.confirmed(inbound, cx));
@@ -922,7 +897,7 @@ impl Engine {
                 sa::Output::Refused(why) => {
                     if tunnel.is_none() {
                         if !self.told_recently(endpoint.peer.ip(), 22, now) {
-                            let tunnels = self.gateways_for(endpoint.peer.ip()).len();
+                            let tunnels = self.gateways.reach(endpoint.peer.ip()).tunnels;
                             out.push(Output::Event(Event::NoTunnel { peer: endpoint.peer.ip(), tunnels }));
                         }
                     } else {
@@ -930,13 +905,6 @@ impl Engine {
                     }
                 }
             }
-        }
-    }
-
-    /// SPIs of pairs that are gone may be drawn again.
-    fn forget_spis(&mut self) {
-        if self.spis.len() > 64 && self.spis.len() > self.clients.len() * 16 {
-            self.spis = self.clients.values().flat_map(|c| c.pairs.iter().map(|p| p.inbound)).collect();
         }
     }
 
@@ -961,9 +929,7 @@ impl Engine {
         };
         match waiting {
             Waiting::HalfOpen(cookies) => {
-                let (only, nat_traversal, force, life) = self.phase1_policy(ip);
-                let policy =
-                    half_open::Policy { refused: &self.config.refused, only: &only, nat_traversal, force, life };
+                let policy = self.gateways.reach(ip).policy(&self.config.refused);
                 let Some((mm, _)) = self.half_open.get_mut(&cookies) else {
                     return;
                 };
@@ -990,7 +956,7 @@ impl Engine {
                         }
                     }
                 });
-                self.owners.extend(made.map(|cookies| (cookies, id)));
+                self.owners.extend(made.filter(|_| self.clients.contains_key(&id)).map(|cookies| (cookies, id)));
                 if let Some((endpoint, why)) = refused {
                     self.refuse(endpoint, why, now, out);
                 }
@@ -1133,7 +1099,7 @@ impl Engine {
     }
 
     /// Takes in a client that another engine has served until this moment.
-    pub(crate) fn adopt(&mut self, client: Client, now: Instant, out: &mut Outbox) -> Result<(), Refused> {
+    pub(crate) fn adopt(&mut self, mut client: Box<Client>, now: Instant, out: &mut Outbox) -> Result<(), Refused> {
         let id = client.id;
         if self.clients.contains_key(&id) {
             return Err(Refused::Taken("number"));
@@ -1145,7 +1111,7 @@ impl Engine {
             return Err(Refused::Taken("SPI"));
         }
         if let Some(call) = &client.call {
-            if self.instances.contains_key(&call.instance) {
+            if self.instances.contains(call.instance) {
                 return Err(Refused::Taken("pp interface"));
             }
             if call.inside.prefix.is_some_and(|prefix| !self.prefixes.is_free(prefix)) {
@@ -1161,10 +1127,13 @@ impl Engine {
             }
             self.instances.insert(call.instance, id);
         }
+        client.gateways = self.gateways.carried_over(&client.gateways, None);
         self.next_client = self.next_client.max(id.saturating_add(1));
         self.spis.extend(client.pairs.iter().map(|p| p.inbound));
         self.by_peer.insert(client.endpoint.peer, id);
-        self.by_tunnel.extend(client.tunnel.map(|t| (t, id)));
+        if let Some(tunnel) = client.tunnel {
+            self.occupy(tunnel, id);
+        }
         for sa in &client.ikes {
             self.owners.insert(sa.cookies(), id);
             for job in sa.pending_jobs() {
@@ -1226,11 +1195,11 @@ impl Engine {
     fn ring(&mut self, ring: Ring, now: Instant, out: &mut Outbox) -> u32 {
         let id = self.next_client;
         self.next_client += 1;
-        self.by_tunnel.insert(ring.tunnel, id);
+        self.occupy(ring.tunnel, id);
         let mut cx = context!(self, now, out);
         cx.aside = true;
         let client = Client::ringing(id, ring, &mut cx);
-        self.clients.insert(id, client);
+        self.clients.insert(id, Box::new(client));
         id
     }
 
@@ -1381,31 +1350,6 @@ fn preferred_suite(t: &L2tpTunnel) -> Option<crypto::esp::Suite> {
         _ => return None,
     };
     Some(Suite { cipher, auth })
-}
-
-/// Phase 1 as `ipsec ike encryption`, `hash` and `group` say, in the words of [`crate::ike::proposal::Phase1::words`].
-fn strict_words(g: &command::Gateway) -> String {
-    use command::{IkeEncryption, IkeGroup, IkeHash};
-    let encryption = match g.encryption {
-        IkeEncryption::TripleDes => "3des-cbc",
-        IkeEncryption::Des => "des-cbc",
-        IkeEncryption::Aes128 => "aes-cbc",
-        IkeEncryption::Aes256 => "aes256-cbc",
-    };
-    let hash = match g.hash {
-        IkeHash::Md5 => "md5",
-        IkeHash::Sha => "sha",
-        IkeHash::Sha256 => "sha256",
-        IkeHash::Sha384 => "sha384",
-        IkeHash::Sha512 => "sha512",
-    };
-    let group = match g.group.0 {
-        IkeGroup::Modp768 => "modp768",
-        IkeGroup::Modp1024 => "modp1024",
-        IkeGroup::Modp1536 => "modp1536",
-        IkeGroup::Modp2048 => "modp2048",
-    };
-    format!("{encryption} {hash} {group}")
 }
 
 /// A notification in the clear.

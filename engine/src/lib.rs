@@ -2,10 +2,12 @@
 
 pub mod aaa;
 pub mod carrier;
+mod census;
 mod client;
 pub mod engine;
 pub mod event;
 mod filters;
+mod gateways;
 pub mod ike;
 mod inside;
 pub mod l2tp;

@@ -38,7 +38,7 @@ impl core::fmt::Display for Refused {
 /// A record's contents behind its version.
 #[derive(Serialize, Deserialize)]
 struct Record {
-    client: Client,
+    client: Box<Client>,
     path: PathState,
 }
 

@@ -281,7 +281,7 @@ fn call_lines(engine: &Engine, client: u32, now: Instant) -> String {
 
 fn l2tp(engine: &Engine, number: Option<u32>, now: Instant) -> Vec<L2tpShown> {
     let wanted = |c: &&Client| number.is_none_or(|n| c.tunnel == Some(n));
-    engine.clients.values().filter(wanted).filter_map(|c| l2tp_of(c, now)).collect()
+    engine.clients.values().map(|c| &**c).filter(wanted).filter_map(|c| l2tp_of(c, now)).collect()
 }
 
 fn l2tp_of(c: &Client, now: Instant) -> Option<L2tpShown> {
@@ -358,7 +358,7 @@ fn tunnels(engine: &Engine, which: Tunnels, selected: Scope, now: Instant) -> Ve
     };
     let mut clients: BTreeMap<u32, &Client> = BTreeMap::new();
     for c in engine.clients.values().filter(|c| !c.pairs.is_empty()) {
-        clients.extend(c.tunnel.map(|n| (n, c)));
+        clients.extend(c.tunnel.map(|n| (n, &**c)));
     }
     let all = engine.config.tunnels.iter().filter(|(n, _)| number.is_none_or(|wanted| wanted == **n));
     all.map(|(n, tunnel)| {
@@ -462,7 +462,7 @@ fn gateways(engine: &Engine, only: Option<u32>) -> Vec<GatewayShown> {
             Some(tunnel) => tunnel.gateway.id == *id,
             None => c.gateways.first() == Some(id),
         };
-        let mut clients = engine.clients.values().filter(served).peekable();
+        let mut clients = engine.clients.values().map(|c| &**c).filter(served).peekable();
         if clients.peek().is_none() {
             all.push(idle.clone());
         }

@@ -7,6 +7,7 @@ use crate::clock;
 use crate::compute::{self, Pool, Weight};
 use crate::host::Host;
 use crate::log::Log;
+use crate::memory::Memory;
 use crate::operator::{self, Answer, Desk, Errand, What};
 use crate::ports;
 use crate::raw::RawEsp;
@@ -152,6 +153,7 @@ fn serve(setup: Setup, log: &Log, signals: Signals) -> Result<(), Failure> {
         reply: None,
         tun_is_gone: false,
         leave_at: None,
+        memory: Memory::default(),
     };
     log.line(format_args!(
         "Sekisho {} serves L2TP/IPsec on UDP {IKE_PORT} and {NAT_PORT} and on ESP, by the device {tun_name}",
@@ -207,6 +209,7 @@ struct Control {
     tun_is_gone: bool,
     /// When the server stops at the latest, once it has been told to.
     leave_at: Option<Instant>,
+    memory: Memory,
 }
 
 impl Control {
@@ -227,7 +230,8 @@ impl Control {
             {
                 return Ok(());
             }
-            let wake_up = engine::time::earliest(due, self.leave_at);
+            self.memory.note(self.engine.clients(), now);
+            let wake_up = engine::time::earliest(due, engine::time::earliest(self.leave_at, self.memory.due()));
             let ready = self.wait(wake_up.map(|at| at.since(now)));
             let now = clock::now();
             if ready.ike {

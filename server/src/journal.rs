@@ -1,4 +1,4 @@
-//! What was changed on the host and how to undo it, on disk before the change is made, so that nothing stays behind
+//! What was changed on the host and how to undo it, written before the change is made, so that nothing stays behind
 //! even after a kill.
 
 use std::collections::BTreeMap;
@@ -63,7 +63,7 @@ impl Change {
 /// The journal of one running server.
 ///
 /// One line a change (`+ NUMBER CHANGE`) and one for each that was undone (`- NUMBER`). A line counts once its
-/// newline is on disk.
+/// newline is written.
 #[derive(Debug)]
 pub(crate) struct Journal {
     path: PathBuf,
@@ -130,8 +130,9 @@ impl Journal {
     }
 
     fn append(&mut self, line: &str) -> io::Result<()> {
-        self.file.write_all(line.as_bytes())?;
-        self.file.sync_data()
+        // Not forced onto the disk: what it tells of, routes and settings of the running kernel, ends with the machine, and
+        // what is written outlives the process.
+        self.file.write_all(line.as_bytes())
     }
 
     /// Replaces the file by one that holds the standing changes only.

@@ -14,6 +14,7 @@ mod host;
 mod journal;
 mod legacy;
 mod log;
+mod memory;
 mod netlink;
 mod operator;
 mod ports;

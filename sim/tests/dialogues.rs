@@ -73,7 +73,7 @@ send message AVPs :
   set (7)hostname RTX1200
   set (8)vendorname YAMAHA Corporation
   set (9)assigned tunnel id 32882
-  set (10)receive window size 4
+  set (10)receive window size 1
 send SCCRP to 203.0.113.1
 recv message AVPs :
   (0)message type SCCCN

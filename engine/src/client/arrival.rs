@@ -42,7 +42,7 @@ impl Client {
         let Some(call) = &mut self.call else { return };
         match verdict {
             Verdict::Accept { .. } => {
-                call.arrival = Some(Arrival { verdict, asked: None });
+                call.arrival = Some(Box::new(Arrival { verdict, asked: None }));
                 cx.affairs.push(Affair::Arrived);
             }
             Verdict::Reject { why } => self.keep_out(&attempt.user, why, cx),
@@ -69,13 +69,17 @@ impl Client {
         beat.is_some_and(|beat| now.since(self.last_heard) > beat)
     }
 
+    /// What its device calls itself in L2TP: host name and vendor.
+    pub(crate) fn name(&self) -> Option<(String, String)> {
+        self.l2tp.as_ref().map(|t| (t.peer_hostname().to_owned(), t.peer_vendor().to_owned()))
+    }
+
     /// What is to become of this session, whose user has come in once more as `newer`, and may perhaps be in only once.
     pub(crate) fn beside(&self, newer: &Self, alone: bool, now: Instant) -> Older {
         if !self.can_send() {
             return Older::Ends;
         }
-        let name = |c: &Self| c.l2tp.as_ref().map(|t| (t.peer_hostname().to_owned(), t.peer_vendor().to_owned()));
-        if !alone && !self.is_silent(now) && name(self) != name(newer) {
+        if !alone && !self.is_silent(now) && self.name() != newer.name() {
             return Older::Stays;
         }
         match newer.has_asked(now) {
@@ -104,7 +108,7 @@ impl Client {
     /// The user comes in.
     pub(crate) fn let_in(&mut self, cx: &mut Context<'_>) {
         let Some(call) = &mut self.call else { return };
-        let Some(Arrival { verdict, .. }) = call.arrival.take() else { return };
+        let Some(Arrival { verdict, .. }) = call.arrival.take().map(|arrival| *arrival) else { return };
         if let Verdict::Accept { user, .. } = &verdict {
             call.user = Some(user.clone());
         }

@@ -254,6 +254,11 @@ impl Client {
         self.keepalive_due = self.nat_keepalive(cx).map(|i| cx.now.after(i));
     }
 
+    /// The other clients that would go on with its call.
+    pub(crate) fn claimants(&self) -> impl Iterator<Item = u32> {
+        self.claims.iter().map(|claim| claim.from).filter(|from| *from != self.id)
+    }
+
     /// Claims that another client has made are void: it is gone.
     pub(crate) fn forget_claims_of(&mut self, from: u32) {
         self.claims.retain(|c| c.from != from);

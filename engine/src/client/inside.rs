@@ -26,7 +26,7 @@ pub(crate) struct Inside {
     /// The IPv6 prefix that is lent to it.
     pub(crate) prefix: Option<Ipv6Addr>,
     /// IPv6, while IPV6CP is open.
-    ipv6: Option<(ppp::Ipv6Up, Router)>,
+    ipv6: Option<Box<(ppp::Ipv6Up, Router)>>,
     dhcp: Pace,
 }
 
@@ -44,12 +44,12 @@ impl Inside {
 
     /// The client's MRU as far as IPV6CP knows it, in octets.
     pub(super) fn mru(&self) -> Option<u16> {
-        self.ipv6.as_ref().map(|(up, _)| up.peer_mru)
+        self.ipv6.as_ref().map(|ipv6| ipv6.0.peer_mru)
     }
 
     /// What the worker must know; `mss` is that of IPv4.
     pub(super) fn path(&self, mss: Option<u16>) -> Option<Ipv6Path> {
-        let (up, _) = self.ipv6.as_ref()?;
+        let (up, _) = &**self.ipv6.as_ref()?;
         Some(Ipv6Path {
             prefix: self.prefix,
             our_identifier: up.our_identifier,
@@ -75,7 +75,7 @@ impl Client {
 
     /// The client said something to the link that IPv6 has answers for.
     pub(crate) fn on_inside(&mut self, packet: &[u8], cx: &mut Context<'_>) {
-        if let Some((_, router)) = self.call.as_mut().and_then(|call| call.inside.ipv6.as_mut()) {
+        if let Some((_, router)) = self.call.as_mut().and_then(|call| call.inside.ipv6.as_deref_mut()) {
             router.handle_packet(packet, cx.now);
         }
     }
@@ -98,7 +98,7 @@ impl Client {
             dns: ipv6_name_servers(cx.config),
             domain: cx.config.dns_domain.clone(),
         };
-        call.inside.ipv6 = Some((up, Router::start(facts, cx.rng, cx.now)));
+        call.inside.ipv6 = Some(Box::new((up, Router::start(facts, cx.rng, cx.now))));
         let event = Event::Ipv6cpUp {
             instance: call.instance,
             local: path.our_link_local(),
@@ -133,7 +133,7 @@ impl Client {
     pub(super) fn settle_inside(&mut self, cx: &mut Context<'_>) -> bool {
         let (client, can_send) = (self.client_id(), self.can_send());
         let mut moved = false;
-        let router = self.call.as_mut().and_then(|call| call.inside.ipv6.as_mut());
+        let router = self.call.as_mut().and_then(|call| call.inside.ipv6.as_deref_mut());
         let Some((_, router)) = router else { return false };
         while let Some(packet) = router.poll_output() {
             moved = true;
@@ -150,7 +150,7 @@ impl Client {
     }
 
     pub(super) fn on_inside_timer(&mut self, cx: &mut Context<'_>) {
-        if let Some((_, router)) = self.call.as_mut().and_then(|call| call.inside.ipv6.as_mut()) {
+        if let Some((_, router)) = self.call.as_mut().and_then(|call| call.inside.ipv6.as_deref_mut()) {
             router.handle_timeout(cx.rng, cx.now);
         }
     }

@@ -4,6 +4,7 @@ use super::Engine;
 use crate::aaa;
 use crate::client::{Client, Context, proxied_lan};
 use crate::event::Event;
+use crate::gateways::{Gateways, Group};
 use crate::outbox::{HostChange, Outbox, Output};
 use crate::pool::Pool;
 use crate::prefix::Prefixes;
@@ -42,6 +43,7 @@ impl Engine {
     pub(super) fn configure(&mut self, config: Config, now: Instant, out: &mut Outbox) {
         let before = core::mem::replace(&mut self.config, config);
         let tunnels = core::mem::replace(&mut self.tunnels, served(&self.config));
+        self.configure_gateways();
         let (was, is) = (before.l2tp_service, self.config.l2tp_service);
         if !was && is {
             out.push(Output::Event(Event::PortOpened));
@@ -75,6 +77,18 @@ impl Engine {
         }
     }
 
+    /// Clients keep the gateways whose key they have shown, those of them that are left.
+    fn configure_gateways(&mut self) {
+        let fresh = Gateways::new(&self.tunnels, &self.by_tunnel);
+        let before = core::mem::replace(&mut self.gateways, fresh);
+        let mut known: BTreeMap<Group, Group> = BTreeMap::new();
+        for client in self.clients.values_mut() {
+            let group = core::mem::take(&mut client.gateways);
+            let is = known.entry(group).or_insert_with_key(|group| self.gateways.carried_over(group, Some(&before)));
+            client.gateways.clone_from(is);
+        }
+    }
+
     /// Prefixes are numbered within their pool, so a changed one is made anew; what is lent stays lent.
     fn configure_prefixes(&mut self, before: &Config) {
         let (pool, own, fixed) = prefix_parts(&self.config);
@@ -92,8 +106,7 @@ impl Engine {
     /// Why the configuration that runs has no room for a client any more, in the words of the line that says so.
     fn concern(&self, client: &Client, before: &BTreeMap<u32, L2tpTunnel>) -> Option<String> {
         let Some(number) = client.tunnel else {
-            let served = self.tunnels.values().any(|t| client.gateways.contains(&t.gateway.id));
-            return (!served).then(|| "the configuration was changed: no tunnel serves it".to_owned());
+            return client.gateways.is_empty().then(|| "the configuration was changed: no tunnel serves it".to_owned());
         };
         let Some(tunnel) = self.tunnels.get(&number) else {
             return Some(self.unserved(number, before.get(&number).map(|t| t.pp)));

@@ -41,8 +41,7 @@ impl Dialogue {
 impl Engine {
     /// What is told about this peer: what is said for all gateways, and for those that may serve it.
     fn ike_log(&self, peer: IpAddr) -> BTreeSet<IkeLog> {
-        let own = self.gateways_for(peer).into_iter().flat_map(|t| t.gateway.log.iter().copied());
-        self.config.ike_log.iter().copied().chain(own).collect()
+        self.config.ike_log.union(&self.gateways.reach(peer).log).copied().collect()
     }
 
     fn ike_lines(&mut self, verb: &str, endpoint: Endpoint, bytes: &[u8], now: Instant) -> Vec<Output> {

@@ -47,7 +47,7 @@ impl Engine {
                 }
             });
         }
-        let owner = self.of_the_same_group(client).find(|c| c.has_call(tunnel_id, session_id)).map(|c| c.id);
+        let owner = self.of_the_same_group(client, tunnel_id).find(|c| c.has_call(tunnel_id, session_id)).map(|c| c.id);
         if let Some(owner) = owner {
             self.with_client(owner, now, out, |c, cx| c.on_claim((id, spi), place, Some(ppp), cx));
         }
@@ -62,7 +62,7 @@ impl Engine {
             Some(id)
         } else {
             // The id alone may be that of several.
-            let mut owners = self.of_the_same_group(client).filter(|c| has(c)).map(|c| c.id);
+            let mut owners = self.of_the_same_group(client, tunnel_id).map(|c| c.id);
             owners.next().filter(|_| owners.next().is_none())
         };
         if let Some(owner) = owner {
@@ -70,10 +70,11 @@ impl Engine {
         }
     }
 
-    /// The clients that a client without a tunnel may be: those that have shown the same key.
-    fn of_the_same_group<'a>(&'a self, client: &'a Client) -> impl Iterator<Item = &'a Client> {
+    /// The clients with this tunnel that a client without one may be: those that have shown the same key.
+    fn of_the_same_group<'a>(&'a self, client: &'a Client, tunnel_id: u16) -> impl Iterator<Item = &'a Client> {
+        let owners = self.census.with_tunnel_id(tunnel_id).filter_map(|id| self.clients.get(&id));
         let may_be = move |c: &&Client| client.l2tp.is_none() && c.id != client.id && c.gateways == client.gateways;
-        self.clients.values().filter(may_be)
+        owners.map(|owner| &**owner).filter(may_be)
     }
 
     /// The user of client `id` has answered on a pair that client `from` has made: they are one.
@@ -117,11 +118,12 @@ impl Engine {
 
     /// All tunnels are taken: the client that has been silent for longest, and has missed a keepalive, makes room.
     pub(super) fn free_a_tunnel(&mut self, id: u32, now: Instant, out: &mut Outbox) {
-        let Some(client) = self.clients.get(&id) else { return };
-        let serves = |number: &u32| self.tunnels.get(number).is_some_and(|t| client.gateways.contains(&t.gateway.id));
-        let taken = self.by_tunnel.iter().filter(|(number, _)| serves(number));
-        let silent = taken.filter_map(|(_, owner)| self.clients.get(owner)).filter(|c| c.is_silent(now));
-        if let Some(older) = silent.min_by_key(|c| c.last_heard).map(|c| c.id) {
+        let Self { census, clients, tunnels, gateways, .. } = self;
+        let (Some(client), Some(beat)) = (clients.get(&id), gateways.beat()) else { return };
+        let group = client.gateways.clone();
+        let gateway = |c: &Client| c.tunnel.and_then(|n| tunnels.get(&n)).map(|t| t.gateway.id);
+        let serves = |c: &Client| gateway(c).is_some_and(|gateway| gateways.has(&group, gateway));
+        if let Some(older) = census.most_silent(beat, clients, now, |c| c.is_silent(now) && serves(c)) {
             self.end_older(older, "the client is silent, and its tunnel was needed", now, out);
         }
     }
@@ -136,11 +138,13 @@ impl Engine {
     /// life on its own is another one.
     fn on_arrived(&mut self, id: u32, now: Instant, out: &mut Outbox) {
         let Some(newer) = self.clients.get(&id) else { return };
-        let Some(user) = newer.arriving() else { return };
+        let Some(user) = newer.arriving().map(str::to_owned) else { return };
         let peer = newer.endpoint.peer;
-        let of_user = |c: &&Client| c.id != id && c.call.as_ref().is_some_and(|call| call.is_of(user));
         let alone = newer.pp_of(&self.config, &self.tunnels).is_some_and(|pp| pp.multi_connect_prohibit);
-        let older = self.clients.values().filter(of_user);
+        let found = self.census.beside(&user, id, (alone, self.gateways.beat()), &mut self.clients, now);
+        let Some(newer) = self.clients.get(&id) else { return };
+        let of_user = |c: &&Client| c.call.as_ref().is_some_and(|call| call.is_of(&user));
+        let older = found.iter().filter_map(|id| self.clients.get(id).map(|c| &**c)).filter(of_user);
         let judged: Vec<(u32, Older)> = older.map(|c| (c.id, c.beside(newer, alone, now))).collect();
         let asked: Vec<u32> = judged.iter().filter(|(_, o)| *o == Older::Asked).map(|(c, _)| *c).collect();
         if !asked.is_empty() {

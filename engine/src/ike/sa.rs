@@ -102,10 +102,11 @@ pub struct Sa {
     last_request: Vec<u8>,
     last_reply: Vec<u8>,
     repeats: u32,
-    quick: BTreeMap<u32, Quick>,
+    /// Boxed, as nearly always there is none, and a map that has held one keeps its room for eleven.
+    quick: BTreeMap<u32, Box<Quick>>,
     /// Message ids of exchanges that have changed something.
     seen: VecDeque<u32>,
-    started: BTreeMap<u32, Start>,
+    started: BTreeMap<u32, Box<Start>>,
     probe_sequence: u32,
     probe: Option<Probe>,
 }
@@ -370,7 +371,7 @@ impl Sa {
             Ok((quick, outputs)) => {
                 self.endpoint = endpoint;
                 self.saw(id);
-                self.quick.insert(id, quick);
+                self.quick.insert(id, Box::new(quick));
                 out.extend(outputs);
                 Ok(())
             }
@@ -478,13 +479,13 @@ impl Sa {
 
     /// Computations that were asked for and not answered: asked for again after a take-over.
     pub fn pending_jobs(&self) -> Vec<Job> {
-        let own = self.started.values().filter_map(Start::pending_job);
-        self.quick.values().filter_map(Quick::pending_job).chain(own).collect()
+        let own = self.started.values().filter_map(|s| s.pending_job());
+        self.quick.values().filter_map(|q| q.pending_job()).chain(own).collect()
     }
 
     /// When message 2 of a Quick Mode must be sent again, or the SA ends.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        let due = self.quick.values().filter_map(Quick::due).chain(self.started.values().filter_map(Start::due));
+        let due = self.quick.values().filter_map(|q| q.due()).chain(self.started.values().filter_map(|s| s.due()));
         Some(due.fold(self.expires, Instant::min))
     }
 
@@ -515,12 +516,12 @@ impl Sa {
         let within = initiate::Within { keys: &self.keys, last_block: &self.last_block, id };
         let nat_oa = quick_mode::original_addresses(self.natt, endpoint).filter(|_| terms.udp).unwrap_or_default();
         let start = Start::begin(&within, self.cookies, terms.clone(), nat_oa, (spi, ticket, retry), rng, now, out);
-        self.started.insert(id, start);
+        self.started.insert(id, Box::new(start));
     }
 
     /// Whether a Quick Mode of our own is on its way.
     pub fn is_renewing(&self) -> bool {
-        self.started.values().any(Start::is_open)
+        self.started.values().any(|s| s.is_open())
     }
 
     /// The first packet on a new inbound SA has come: its Quick Mode needs no more confirmation.

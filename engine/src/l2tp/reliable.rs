@@ -230,6 +230,9 @@ impl Reliable {
             return false;
         }
         let hello = self.queue.drain(..acknowledged).any(|item| item.kind == Kind::Hello);
+        if self.queue.is_empty() {
+            self.queue = VecDeque::new();
+        }
         self.open_congestion_window();
         self.timer = None;
         if self.queue.iter().any(|item| item.stage == Stage::InFlight) {

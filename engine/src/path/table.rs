@@ -14,7 +14,7 @@ use core::time::Duration;
 use crypto::Secret;
 use crypto::esp::{EspAuth, Open, OpenError, OpenKey, Opened, SealKey, Suite};
 use serde::{Deserialize, Serialize};
-use std::collections::{BinaryHeap, HashMap};
+use std::collections::{BTreeSet, BinaryHeap, HashMap};
 use wire::ip::Ipv4;
 
 /// On how many packets of an SA that fail a shorter ICV is tried (clients.md, trap 46).
@@ -57,33 +57,44 @@ type Prefixes = HashMap<u64, usize, BuildHasherDefault<NumberHasher>>;
 /// Things at places that stay the same while they live.
 pub(super) struct Slab<T> {
     places: Vec<Option<T>>,
-    free: Vec<usize>,
+    /// Empty places; the last place never is.
+    free: BTreeSet<usize>,
 }
 
 impl<T> Default for Slab<T> {
     fn default() -> Self {
-        Self { places: Vec::new(), free: Vec::new() }
+        Self { places: Vec::new(), free: BTreeSet::new() }
     }
 }
 
 impl<T> Slab<T> {
     fn insert(&mut self, thing: T) -> usize {
-        if let Some(at) = self.free.pop()
+        // The lowest, so that the end becomes free when many have gone.
+        if let Some(at) = self.free.pop_first()
             && let Some(place) = self.places.get_mut(at)
         {
             *place = Some(thing);
             return at;
+        }
+        if self.places.len() == self.places.capacity() {
+            // A quarter more, not as much again: thousands of SAs are large.
+            self.places.reserve_exact((self.places.len() / 4).max(8));
         }
         self.places.push(Some(thing));
         self.places.len() - 1
     }
 
     fn remove(&mut self, at: usize) -> Option<T> {
-        let thing = self.places.get_mut(at)?.take();
-        if thing.is_some() {
-            self.free.push(at);
+        let thing = self.places.get_mut(at)?.take()?;
+        self.free.insert(at);
+        while self.places.last().is_some_and(Option::is_none) {
+            self.places.pop();
+            self.free.remove(&self.places.len());
         }
-        thing
+        if self.places.len() < self.places.capacity() / 4 {
+            self.places.shrink_to(self.places.len() * 2);
+        }
+        Some(thing)
     }
 
     pub(super) fn get(&self, at: usize) -> Option<&T> {
@@ -597,6 +608,11 @@ impl Table {
         }
         for sa in client.outbound {
             self.outbound.remove(sa);
+        }
+        for numbers in [&mut self.ids, &mut self.spis, &mut self.addresses] {
+            if numbers.len() < numbers.capacity() / 8 {
+                numbers.shrink_to(numbers.len() * 2);
+            }
         }
         true
     }

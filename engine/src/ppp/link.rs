@@ -180,7 +180,7 @@ impl Link {
 
     /// What the link wants done, one thing at a time.
     pub fn poll_output(&mut self) -> Option<Output> {
-        self.outputs.pop_front()
+        crate::outbox::drain(&mut self.outputs)
     }
 
     /// A PPP frame arrived, from the octets ff 03 or from the protocol on.

@@ -193,6 +193,13 @@ const LINES: &[(At, &str, &str, Fault)] = &[
     (Pp, "pp always-on on 60", "pp always-on sometimes", Fault::IllegalKeyword),
     (Pp, "pp keepalive use lcp-echo", "pp keepalive use dpd", Fault::IllegalKeyword),
     (Pp, "pp keepalive use off", "pp keepalive use", Fault::ParameterCount),
+    (Pp, "pp keepalive use icmp-echo 192.168.100.10 length=64", "pp keepalive use icmp-echo", Fault::ParameterCount),
+    (
+        Pp,
+        "pp keepalive use lcp-echo icmp-echo 192.168.100.10 upwait=5000 downwait=5000 disconnect=10 192.168.100.11",
+        "pp keepalive use lcp-echo icmp-echo 192.168.100.10 length=1501",
+        Fault::IllegalKeyword,
+    ),
     (
         Pp,
         "pp keepalive interval 30 retry-interval=1 count=6 time=10",

@@ -912,6 +912,7 @@ impl Client {
             match output {
                 ppp::Output::Send(_) if !self.can_send() => {}
                 ppp::Output::Send(ppp) => cx.path(Update::SealFrame { client: self.client_id(), ppp }),
+                ppp::Output::SendIp(packet) => cx.path(Update::SealIp { client: self.client_id(), packet }),
                 ppp::Output::Log(log) => self.tell_ppp(log, cx),
                 ppp::Output::Authenticate(attempt) => self.authenticate(&attempt, cx),
                 ppp::Output::NeedAddress { user, asked } => self.lend(&user, asked, cx),

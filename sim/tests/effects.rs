@@ -137,6 +137,31 @@ fn pp_keepalive_log_tells_echoes_of_lcp() {
 }
 
 #[test]
+fn icmp_echo_watches_over_the_caller_that_has_the_address() {
+    // The simulated client does not answer ICMP: whoever is asked is given up, whoever has another address stays.
+    let lines = |address: &str| {
+        let interval = "pp keepalive interval 10 retry-interval=2 count=3";
+        format!(
+            "pp select anonymous\n pp keepalive use icmp-echo {address} length=100\n {interval}\n pp keepalive log on"
+        )
+    };
+    let (mut w, c) = up(&[&lines("192.168.100.200")], Manner::default());
+    w.run_for(Duration::from_secs(30));
+    assert!(w.told("PP[ANONYMOUS01] keepalive ICMP echo send, count=3"), "{}", w.story(c));
+    let (mut w, c) = up(&[&lines("192.168.100.222")], Manner::default());
+    w.run_for(Duration::from_secs(60));
+    assert!(!w.told("keepalive ICMP") && w.reaches(c), "{}", w.story(c));
+    // What the client sends is an answer as well as any.
+    let (mut w, c) = up(&[&lines("192.168.100.200")], Manner::default());
+    busy(&mut w, c, 60);
+    assert!(w.reaches(c) && !w.told("Disconnected"), "{}", w.story(c));
+    // A client that has gone is found out.
+    w.vanish(c);
+    w.run_for(Duration::from_secs(30));
+    assert!(w.told("keepalive ICMP echo send, count=1") && w.routes.is_empty(), "{}", w.story(c));
+}
+
+#[test]
 fn rekey_says_when_the_server_renews_what_the_client_has_not() {
     let begun = |line: &str| {
         let (mut w, c) = up(&["ipsec ike log message-info", line], lazy(3600, 100));

@@ -47,7 +47,7 @@ pub struct Pp {
     pub pap: AuthOptions,
     /// Challenge authentication.
     pub chap: AuthOptions,
-    /// LCP echo, where it is used.
+    /// How to find out whether the caller is there, where that is wanted.
     pub keepalive: Option<Keepalive>,
     /// Whether keepalives are logged; it counts for every interface.
     pub keepalive_log: bool,
@@ -204,7 +204,7 @@ impl Default for AuthOptions {
     }
 }
 
-/// LCP echo as a sign of life.
+/// Echoes as a sign of life (`pp keepalive`).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Keepalive {
     /// Seconds between two echoes.
@@ -213,10 +213,14 @@ pub struct Keepalive {
     pub retry_interval_s: u32,
     /// Unanswered echoes in a row that mean the peer is gone.
     pub count: u32,
+    /// Whether LCP asks.
+    pub lcp: bool,
+    /// Addresses that ICMP asks, each if it is the caller's own, and how long its packets are, in octets.
+    pub icmp: Vec<(Ipv4Addr, u16)>,
 }
 
 impl Default for Keepalive {
     fn default() -> Self {
-        Self { interval_s: 30, retry_interval_s: 1, count: 6 }
+        Self { interval_s: 30, retry_interval_s: 1, count: 6, lcp: true, icmp: Vec::new() }
     }
 }

@@ -5,18 +5,61 @@ use std::net::Ipv6Addr;
 use crate::config::{AuthRequest, Keepalive, User};
 use crate::problem::Severity;
 use crate::rows::ip::ipv6_network;
-use crate::table::{Act, Home, Place, Remark, Row};
-use crate::text::Fault;
+use crate::table::{Act, Args, Home, Place, Remark, Row};
+use crate::text::{Fault, Text};
 use crate::value::{Hidden, Kind, PPS, REST, SWITCH, Value, may, must, several};
 
 const SELECTION: Kind = Kind::OpenNumbers(PPS, &["all", "anonymous"]);
 const MILLISECONDS: &[crate::value::Slot] = &[must("MS", Kind::Number(20, 10_000))];
+/// Addresses that one interface asks by ICMP.
+const MOST_ASKED: usize = 16;
 const TIMES: &[crate::value::Slot] = &[must("COUNT", Kind::Number(1, 10))];
 
 /// The /64 that a word names, whatever address within it is written.
 fn user_prefix(word: &str) -> Option<Ipv6Addr> {
     let address = word.strip_suffix("/64")?.parse().ok()?;
     Some(ipv6_network(address, 64))
+}
+
+/// What the words of `pp keepalive use` mean, and which of them is an option without effect; or the one that is wrong.
+fn methods(v: Args<'_>) -> Result<(Option<Keepalive>, Option<usize>), (usize, Text)> {
+    let words: Vec<String> = std::iter::once(v.word(0).to_owned()).chain(v.free(1)).collect();
+    let wrong = |at: usize, word: &str| {
+        let why = Fault::IllegalKeyword.because(
+            format_args!("\"{word}\" cannot stand here; what can is lcp-echo, icmp-echo, and behind it addresses with length=64..1500"),
+            format_args!("\"{word}\"は書けません。書けるのはlcp-echo・icmp-echo、その後のアドレスとlength=64~1500です"),
+        );
+        Err((at, why))
+    };
+    let mut found = Keepalive { lcp: false, ..Keepalive::default() };
+    let (mut by_icmp, mut idle) = (false, None);
+    for (at, word) in words.iter().enumerate() {
+        match (word.as_str(), word.split_once('=')) {
+            ("off", _) if words.len() == 1 => return Ok((None, None)),
+            ("lcp-echo", _) => (found.lcp, by_icmp) = (true, false),
+            ("icmp-echo", _) => by_icmp = true,
+            (_, Some((name, value))) if by_icmp && !found.icmp.is_empty() => {
+                let value = value.parse::<u16>().ok();
+                match (name, value) {
+                    ("length", Some(length)) if (64..=1500).contains(&length) => {
+                        found.icmp.last_mut().into_iter().for_each(|last| last.1 = length);
+                    }
+                    ("upwait" | "downwait", Some(1..=10_000)) | ("disconnect", Some(1..)) => idle = Some(at),
+                    _ => return wrong(at, word),
+                }
+            }
+            (address, None) if by_icmp => match address.parse() {
+                Ok(address) if found.icmp.len() < MOST_ASKED => found.icmp.push((address, 64)),
+                _ => return wrong(at, word),
+            },
+            _ => return wrong(at, word),
+        }
+    }
+    if by_icmp && found.icmp.is_empty() {
+        let why = Fault::ParameterCount.because("icmp-echo needs an address", "icmp-echoにはアドレスが必要です");
+        return Err((words.len(), why));
+    }
+    Ok((Some(found), idle))
 }
 
 pub(crate) const ROWS: &[Row] = &[
@@ -53,14 +96,25 @@ pub(crate) const ROWS: &[Row] = &[
         "pp keepalive use",
         &[must("METHOD", Kind::Choice(&["lcp-echo", "icmp-echo", "off"])), REST],
         Place::PpBind,
-        |pp, v| pp.keepalive = (v.word(0) == "lcp-echo").then(Keepalive::default),
+        |pp, v| pp.keepalive = methods(v).ok().and_then(|(keepalive, _)| keepalive),
     )
-    .syntax("lcp-echo|off")
+    .syntax("[lcp-echo] [icmp-echo ADDRESS [length=64..1500] [ADDRESS …]] | off")
     .default("off")
-    .help("find out by LCP echo whether the caller is alive", "PPのキープアライブの方法")
-    .check(|v| {
-        let plain = v.word(0) != "icmp-echo" && v.list(1).is_empty();
-        (!plain).then(|| Remark::new(Severity::Later, 0, "only lcp-echo without options is there yet; write pp keepalive use lcp-echo", "オプションのないlcp-echoだけが使えます。pp keepalive use lcp-echoと書いてください"))
+    .help("find out by echoes of LCP or ICMP whether the caller is alive", "PPのキープアライブの方法")
+    .check(|v| match methods(v) {
+        Err((0, message)) => Some(Remark { severity: Severity::Error, slot: 0, word: 0, message }),
+        Err((at, message)) => Some(Remark { severity: Severity::Error, slot: 1, word: at - 1, message }),
+        Ok((_, Some(at))) => Some(Remark {
+            word: at - 1,
+            ..Remark::new(Severity::Foreign, 1, "this option has no effect, pp keepalive interval says when a caller is gone; leave it out", "このオプションに効果はありません。pp keepalive intervalが切断の時期を決めます。省いてください")
+        }),
+        Ok((Some(keepalive), None)) if !keepalive.icmp.is_empty() => Some(Remark::new(
+            Severity::Warning,
+            1,
+            "only the caller that has this address itself can be asked by ICMP; lcp-echo watches over every caller",
+            "ICMPで確認できるのは、そのアドレスを持つ接続者だけです。lcp-echoならすべての接続者を確認できます",
+        )),
+        Ok(_) => None,
     }),
     Row::pp(
         "pp keepalive interval",

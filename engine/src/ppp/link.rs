@@ -8,6 +8,7 @@ use super::ipcp::Ipcp;
 use super::ipv6cp::{self, Ipv6cp};
 use super::lcp::{AUTH_OPTION, Extra, Lcp, Wishes};
 use super::negotiation::{Fault, Negotiation, State, Step};
+use super::ping;
 use super::{Keepalive, Log, Output, Rechallenge, Settings, Up};
 use crate::rng::Rng;
 use crate::time::{Instant, earliest};
@@ -78,13 +79,15 @@ enum Stage {
     Finished,
 }
 
-/// Watches for signs of life with LCP Echo-Requests.
+/// Watches for signs of life with echoes.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct Echo {
     keepalive: Keepalive,
     waiting: bool,
     missed: u32,
     due: Instant,
+    /// The number of the last echo of ICMP.
+    sequence: u16,
 }
 
 impl Echo {
@@ -398,8 +401,8 @@ impl Link {
                 self.log(Log::Identification { text: printable(&text) });
             }
             Some(Extra::ProtocolRejected(protocol)) => self.on_protocol_rejected(protocol, now),
-            Some(Extra::EchoReply) if self.settings.log_keepalives => self.log(Log::Keepalive { left: None }),
-            Some(Extra::EchoReply | Extra::Identification(_)) | None => {}
+            Some(Extra::EchoReply) => self.log_keepalive(None, false),
+            Some(Extra::Identification(_)) | None => {}
         }
     }
 
@@ -471,6 +474,7 @@ impl Link {
             waiting: false,
             missed: 0,
             due: now.after(keepalive.interval),
+            sequence: 0,
         });
         self.settle_auth(step, now);
     }
@@ -623,8 +627,16 @@ impl Link {
     }
 
     fn on_echo_timer(&mut self, now: Instant) {
+        let own = self.granted.as_ref().map(|granted| granted.address).filter(|_| self.is_up());
+        let fits = |(address, _): &&(Ipv4Addr, u16)| Some(*address) == own;
+        let pings: Vec<(Ipv4Addr, u16)> = self.settings.pings.iter().filter(fits).copied().collect();
         let Some(echo) = &mut self.echo else { return };
         if !now.reached(echo.due) {
+            return;
+        }
+        if !echo.keepalive.lcp && pings.is_empty() {
+            // Nothing is asked of this client.
+            echo.due = now.after(echo.keepalive.interval);
             return;
         }
         if echo.waiting {
@@ -638,12 +650,24 @@ impl Link {
         }
         echo.waiting = true;
         echo.due = now.after(echo.keepalive.retry_interval);
-        let left = echo.keepalive.count.saturating_sub(echo.missed);
-        if self.settings.log_keepalives {
-            self.log(Log::Keepalive { left: Some(left) });
+        echo.sequence = echo.sequence.wrapping_add(1);
+        let (left, sequence, lcp) = (echo.keepalive.count - echo.missed, echo.sequence, echo.keepalive.lcp);
+        if lcp {
+            self.log_keepalive(Some(left), false);
+            let packet = self.lcp.echo_request();
+            self.send(Protocol::Lcp, &packet);
         }
-        let packet = self.lcp.echo_request();
-        self.send(Protocol::Lcp, &packet);
+        for (address, length) in pings {
+            self.log_keepalive(Some(left), true);
+            let packet = ping::request(self.settings.our_address, address, sequence, length);
+            self.outputs.extend(packet.map(Output::SendIp));
+        }
+    }
+
+    fn log_keepalive(&mut self, left: Option<u32>, icmp: bool) {
+        if self.settings.log_keepalives {
+            self.log(Log::Keepalive { left, icmp });
+        }
     }
 
     /// Ends the link for this reason, unless there is one already.

@@ -7,6 +7,7 @@ mod ipv6cp;
 mod lcp;
 mod link;
 pub(crate) mod negotiation;
+mod ping;
 mod rechallenge;
 
 pub use auth::{Attempt, AuthLimits, Method, Proof, Verdict, Why};
@@ -65,6 +66,8 @@ pub struct Settings {
     pub chap: AuthLimits,
     /// Whether and how to find out that the client is gone.
     pub keepalive: Option<Keepalive>,
+    /// Addresses that are asked by ICMP, each if it is the client's own, and the length of its packets in octets.
+    pub pings: Vec<(Ipv4Addr, u16)>,
     /// Whether every packet is told to the log.
     pub log_packets: bool,
     /// Whether keepalives are told to the log.
@@ -126,14 +129,16 @@ impl Settings {
                 interval: seconds(k.interval_s),
                 retry_interval: seconds(k.retry_interval_s),
                 count: k.count,
+                lcp: k.lcp,
             }),
+            pings: pp.keepalive.as_ref().map(|k| k.icmp.clone()).unwrap_or_default(),
             log_packets: false,
             log_keepalives: false,
         }
     }
 }
 
-/// LCP Echo-Requests as a sign of life.
+/// Echoes as a sign of life.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Keepalive {
     /// Pause after a sign of life.
@@ -142,6 +147,8 @@ pub struct Keepalive {
     pub retry_interval: Duration,
     /// Missed replies that end the link.
     pub count: u32,
+    /// Whether LCP asks.
+    pub lcp: bool,
 }
 
 /// What a link wants done.
@@ -150,6 +157,8 @@ pub struct Keepalive {
 pub enum Output {
     /// Send this PPP frame, which begins with the octets ff 03.
     Send(Vec<u8>),
+    /// Send this IPv4 packet to the client.
+    SendIp(Vec<u8>),
     /// Judge this and answer with [`Link::authorise`].
     Authenticate(Attempt),
     /// Lend an address and answer with [`Link::assign`].
@@ -261,6 +270,8 @@ pub enum Log {
     Keepalive {
         /// How many more may be missed; none for an answer.
         left: Option<u32>,
+        /// Whether it is one of ICMP.
+        icmp: bool,
     },
     /// The link is over.
     Disconnected {
@@ -299,8 +310,11 @@ impl fmt::Display for Log {
                 let (protocol, packet) = packet_words(*protocol, *code);
                 write!(f, "{direction} {protocol} {packet} id {id} in {}", state_word(*state))
             }
-            Self::Keepalive { left: Some(left) } => write!(f, "keepalive LCP Echo-Request send, count={left}"),
-            Self::Keepalive { left: None } => f.write_str("keepalive LCP Echo-Reply recv"),
+            Self::Keepalive { left: Some(left), icmp: false } => {
+                write!(f, "keepalive LCP Echo-Request send, count={left}")
+            }
+            Self::Keepalive { left: Some(left), icmp: true } => write!(f, "keepalive ICMP echo send, count={left}"),
+            Self::Keepalive { left: None, .. } => f.write_str("keepalive LCP Echo-Reply recv"),
             Self::Disconnected { cause } => write!(f, "Disconnected, cause [PPP: {cause}]"),
         }
     }

@@ -46,6 +46,7 @@ fn settings(auth: &[Method]) -> Settings {
         pap: patience,
         chap: patience,
         keepalive: None,
+        pings: vec![],
         log_packets: false,
         log_keepalives: false,
     }
@@ -436,7 +437,7 @@ fn converse(settings: Settings, mut client: Client, fate: Fate) -> Outcome {
                     Output::NetworkDown => downs += 1,
                     Output::Ipv6Up(_) | Output::Ipv6Down => {}
                     Output::Finished { cause: why } => cause = Some(why),
-                    Output::Log(_) => {}
+                    Output::SendIp(_) | Output::Log(_) => {}
                 }
             }
             for frame in from_client {
@@ -969,7 +970,7 @@ fn ipcp_negotiated_anew_takes_the_network_down_and_up() {
 
 #[test]
 fn echo_finds_a_dead_client_and_any_traffic_is_a_sign_of_life() {
-    let keepalive = Keepalive { interval: seconds(30), retry_interval: seconds(1), count: 6 };
+    let keepalive = Keepalive { interval: seconds(30), retry_interval: seconds(1), count: 6, lcp: true };
     let mut bench = Bench::up(Settings { keepalive: Some(keepalive), ..settings(&[Method::Pap]) });
     for _ in 0..10 {
         assert!(bench.wait(seconds(29)).is_empty());

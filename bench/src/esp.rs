@@ -123,7 +123,7 @@ fn one(suite: Suite, octets: Option<usize>, batch: usize, levels: &[(&str, Units
         candidates.push(Box::new(move |times| traffic.borrow_mut().open(units, times)));
     }
     let medians: Vec<f64> = alternate(&mut candidates).iter().map(|median| median / batch as f64).collect();
-    let size = octets.map_or("mixed".to_owned(), |octets| octets.to_string());
+    let size = octets.map_or_else(|| "mixed".to_owned(), |octets| octets.to_string());
     let mut line = format!("{suite}, {size} x {batch}:");
     let mut figure = json!({ "suite": suite.to_string(), "octets": size, "batch": batch });
     let control: Vec<f64> = medians.iter().copied().take(2).collect();

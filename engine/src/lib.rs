@@ -17,6 +17,7 @@ pub mod path;
 pub mod pool;
 pub mod ppp;
 pub mod prefix;
+mod queue;
 pub mod record;
 pub mod rng;
 pub mod status;

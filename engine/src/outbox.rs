@@ -6,7 +6,6 @@ use crate::ike::{Endpoint, Job};
 use crate::path::Update;
 use crate::status::Reply;
 use core::net::{Ipv4Addr, Ipv6Addr};
-use std::collections::VecDeque;
 
 /// A change of the host that the world outside makes for the engine.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -117,14 +116,4 @@ impl Outbox {
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
-}
-
-/// The next of a queue of outputs. One that is empty gives its room back: most queues stand idle for nearly all their time,
-/// and there are thousands.
-pub(crate) fn drain<T>(queue: &mut VecDeque<T>) -> Option<T> {
-    let next = queue.pop_front();
-    if queue.is_empty() && queue.capacity() > 0 {
-        *queue = VecDeque::new();
-    }
-    next
 }

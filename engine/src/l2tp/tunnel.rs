@@ -224,7 +224,7 @@ impl Tunnel {
 
     /// The next thing that the tunnel wants done.
     pub fn poll_output(&mut self) -> Option<Output> {
-        crate::outbox::drain(&mut self.outputs)
+        crate::queue::take(&mut self.outputs)
     }
 
     /// When to call [`Self::handle_timeout`].

@@ -183,7 +183,7 @@ impl Link {
 
     /// What the link wants done, one thing at a time.
     pub fn poll_output(&mut self) -> Option<Output> {
-        crate::outbox::drain(&mut self.outputs)
+        crate::queue::take(&mut self.outputs)
     }
 
     /// A PPP frame arrived, from the octets ff 03 or from the protocol on.

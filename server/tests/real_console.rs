@@ -347,7 +347,7 @@ const SCREENS: [&str; 20] = [
 ];
 
 /// More that can be shown; each has JSON.
-const MORE: [&str; 16] = [
+const MORE: &[&str] = &[
     "show config 0",
     "show config list",
     "show config tunnel 1-5 expand",

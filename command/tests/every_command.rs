@@ -567,8 +567,7 @@ const COMMANDS: &[(&str, &str)] = &[
         "ppp lcp mru/ppp lcp magicnumber/ppp lcp acfc/ppp lcp pfc/ppp lcp accm/ppp lcp restart/ppp lcp maxterminate/\
          ppp lcp maxconfigure/ppp lcp maxfailure/ppp lcp silent/ppp pap restart/ppp pap maxauthreq/ppp chap restart/\
          ppp chap maxchallenge/ppp ipcp vjc/ppp ipcp ipaddress/ppp ipcp restart/ppp ipcp maxterminate/\
-         ppp ipcp maxconfigure/ppp ipcp maxfailure/ppp ipcp msext/ppp ipcp remote address check/ppp ccp type/\
-         ppp ccp restart/ppp ccp maxterminate/ppp ccp maxconfigure/ppp ccp maxfailure/ppp ccp no-encryption/\
+         ppp ipcp maxconfigure/ppp ipcp maxfailure/ppp ipcp msext/ppp ipcp remote address check/\
          ppp ipv6cp use/ppp mscbcp restart/ppp mscbcp maxretry/ppp mp use/ppp bacp/ppp bap",
     ),
     (
@@ -577,11 +576,12 @@ const COMMANDS: &[(&str, &str)] = &[
          ip pp nat descriptor/ip pp intrusion detection/dns server/dns server pp/dns server dhcp/dns notice order/\
          dns service/dns private address spoof/wins server",
     ),
-    (
-        "3.7",
-        "pptp service/pptp service type/pptp hostname/pptp vendorname/pptp window size/pptp syslog/\
-         pptp tunnel disconnect time/pptp keepalive use/pptp keepalive log/pptp keepalive interval/pptp call-id mode",
-    ),
+    ("3.7", "pptp service/pptp service type/pptp hostname/pptp vendorname/pptp window size/pptp syslog"),
+    ("3.7", "pptp tunnel disconnect time/pptp keepalive use/pptp keepalive log/pptp keepalive interval"),
+    ("3.7", "pptp call-id mode"),
+    ("3.5", "ppp ccp type/ppp ccp restart/ppp ccp maxterminate/ppp ccp maxconfigure/ppp ccp maxfailure"),
+    ("3.5", "ppp ccp no-encryption"),
+    ("3.11", "show status pptp"),
     (
         "3.8",
         "ip LAN address/ip LAN proxyarp/ip route/ip filter/ip LAN secure filter/ip LAN tcp mss limit/\
@@ -606,7 +606,7 @@ const COMMANDS: &[(&str, &str)] = &[
     ),
     (
         "3.11",
-        "connect/disconnect/disconnect pp/disconnect tunnel/show status l2tp/show status l2tp tunnel/show status pptp/\
+        "connect/disconnect/disconnect pp/disconnect tunnel/show status l2tp/show status l2tp tunnel/\
          show status pp/show status tunnel/show ipsec sa/show ipsec sa gateway/show log/less log/clear log/show arp/\
          clear arp/show ip route/show account/show account pp/show account tunnel/clear account/clear account pp/\
          show pp connect time/show config/show config pp/show config tunnel/show config list/less config/\
@@ -756,7 +756,8 @@ fn every_command_and_request_explains_itself_at_the_console() {
             ["pp" | "ppp", ..] | ["ip" | "description", "pp"] => Scope::Pp(PpRef::Anonymous),
             ["pptp", "service"] if line.ends_with("type") => Scope::Pp(PpRef::Anonymous),
             ["tunnel", ..] | ["ip" | "description", "tunnel"] => Scope::Tunnel(7),
-            ["l2tp", ..] | ["pptp", "syslog" | "tunnel" | "keepalive"] if line != "l2tp service" => Scope::Tunnel(7),
+            ["pptp", "syslog" | "tunnel" | "keepalive"] => Scope::Tunnel(7),
+            ["l2tp", ..] if line != "l2tp service" => Scope::Tunnel(7),
             ["ipsec", "tunnel" | "ipcomp"] => Scope::Tunnel(7),
             _ => Scope::Global,
         };

@@ -7,7 +7,7 @@ use crate::path::Path;
 use serde_json::{Value, json};
 use std::process::Command;
 
-/// How far a count may be off the one written down, in hundredths of it.
+/// By how much a count may be above the one written down, in hundredths of it.
 const TOLERANCE: f64 = 3.0;
 /// Batches of the shorter run, and of the longer one; the difference leaves out start and end.
 const FEW: usize = 20;
@@ -67,10 +67,13 @@ pub(crate) fn measure(keep: bool) -> Result<Value, String> {
         let right = kept[way].as_f64().ok_or_else(|| format!("{KEPT} has no number for '{way}'"))?;
         let off = (found / right - 1.0) * 100.0;
         println!("{way}: {off:+.1} % of the {right:.0} that are kept");
-        if off.abs() > TOLERANCE {
+        if off > TOLERANCE {
             return Err(format!(
-                "the own work {way} is {off:+.1} % off; if that is meant, write it down with 'bench own keep'"
+                "the own work {way} has grown by {off:.1} %; if that is meant, write it down with 'bench own keep'"
             ));
+        }
+        if off < -TOLERANCE {
+            println!("{way} has become less: write it down with 'bench own keep'");
         }
     }
     Ok(found)

@@ -58,7 +58,7 @@ impl Census {
                 self.tunnel_ids.remove(&(old, id));
             }
         }
-        if client.tunnel.is_some() && client.noted.heard_on.is_none() {
+        if client.tunnel.is_some() && !client.is_further() && client.noted.heard_on.is_none() {
             client.noted.heard_on = Some(client.last_heard);
             self.heard_on.insert((client.last_heard, id));
         }

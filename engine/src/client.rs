@@ -3,12 +3,14 @@
 mod arrival;
 mod claim;
 mod farewell;
+mod further;
 mod inside;
 
 use self::arrival::Arrival;
 pub(crate) use self::arrival::Older;
 use self::claim::Claim;
 pub(crate) use self::claim::{Affair, Place};
+use self::further::TunnelOf;
 use self::inside::Inside;
 use crate::carrier::{Carried, CarrierOutput, Companion, Kind, Ring, Taken};
 use crate::census::{Instances, Noted};
@@ -142,6 +144,10 @@ pub(crate) struct Client {
     pub(crate) l2tp: Option<Tunnel>,
     ending: Vec<Tunnel>,
     pub(crate) call: Option<Call>,
+    /// The other clients whose calls are in its tunnel, by our id of the session.
+    pub(crate) further: Vec<(u16, u32)>,
+    /// The tunnel that its call is in, if that is another client's.
+    pub(crate) tunnel_of: Option<Box<TunnelOf>>,
     #[serde(skip)]
     pub(crate) carrier: Carried,
     pub(crate) traffic: Counters,
@@ -303,6 +309,8 @@ impl Client {
             l2tp: None,
             ending: vec![],
             call: None,
+            further: vec![],
+            tunnel_of: None,
             carrier: Carried::default(),
             traffic: Counters::default(),
             last_heard: now,
@@ -567,7 +575,7 @@ impl Client {
         match Tunnel::accept(message, local, peer_port, settings, cx.rng, cx.now) {
             Ok(t) => {
                 self.last_heard = cx.now;
-                self.end_call("the client dialled again", cx);
+                self.end_all_calls("the client dialled again", cx);
                 self.take_ownership(spi, cx);
                 // What still goes to an old tunnel of the same id would reach the new one.
                 self.ending.retain(|t| t.peer_id() != assigned);
@@ -697,7 +705,7 @@ impl Client {
     }
 
     fn fate(&self, cx: &Context<'_>) -> Fate {
-        if self.carrier.is_aside() {
+        if self.carrier.is_aside() || self.is_further() {
             return if self.call.is_some() { Fate::Stays } else { Fate::Gone };
         }
         // A tunnel that is closed has no SA left on which it could acknowledge anything.
@@ -713,7 +721,7 @@ impl Client {
     /// When a client that is no use any more is given up.
     fn patience(&self) -> Option<Instant> {
         let is_stranded = self.l2tp.is_some() && !self.carries();
-        if self.carrier.is_aside() {
+        if self.carrier.is_aside() || self.is_further() {
             None
         } else if self.pairs.is_empty() || is_stranded {
             // Where the user cannot be asked again, no new SA will ever carry the tunnel.
@@ -737,10 +745,10 @@ impl Client {
                     self.seal(port, message, cx);
                 }
                 l2tp::Output::Log(line) => cx.event(Event::L2tp(line)),
-                l2tp::Output::SessionUp { local, peer } => self.begin_call((local, peer), cx),
-                l2tp::Output::SessionDown { why } => self.end_call(&format!("L2TP: {why}"), cx),
+                l2tp::Output::SessionUp { local, peer } => self.session_up((local, peer), cx),
+                l2tp::Output::SessionDown { local, why } => self.session_down(local, why, cx),
                 l2tp::Output::TunnelDown { why } => {
-                    self.end_call(&format!("L2TP: {why}"), cx);
+                    self.end_all_calls(&format!("L2TP: {why}"), cx);
                     self.silent = matches!(why, l2tp::Down::Keepalive | l2tp::Down::Unanswered);
                     if self.silent {
                         cx.event(Event::Silent {
@@ -802,7 +810,7 @@ impl Client {
 
     /// Whether there is anything to send on.
     pub(crate) fn can_send(&self) -> bool {
-        self.carries() || self.carrier.is_aside()
+        self.carries() || self.carrier.is_aside() || self.is_further()
     }
 
     /// Which pp serves this client's tunnel.
@@ -872,6 +880,7 @@ impl Client {
 
     /// Ends the call, whoever wanted it: address, route and instance are given back, and it is told.
     fn end_call(&mut self, why: &str, cx: &mut Context<'_>) {
+        self.leave(|| further::closed(why), cx);
         let Some(call) = self.call.take() else { return };
         if !self.carrier.is_aside() {
             self.carrier = Carried::default();
@@ -951,9 +960,10 @@ impl Client {
 
     /// Both ids of the L2TP tunnel and the client's port; what is carried otherwise has none.
     fn tunnel_ids(&self) -> Option<(u16, u16, u16)> {
-        match &self.l2tp {
-            Some(t) => Some((t.local_id(), t.peer_id(), t.peer_port())),
-            None => self.carrier.get().map(|_| (0, 0, 0)),
+        match (&self.l2tp, &self.tunnel_of) {
+            (Some(t), _) => Some((t.local_id(), t.peer_id(), t.peer_port())),
+            (None, Some(of)) => Some(of.ids),
+            (None, None) => self.carrier.get().map(|_| (0, 0, 0)),
         }
     }
 
@@ -997,8 +1007,7 @@ impl Client {
             pfc: up.is_some_and(|u| u.pfc),
             length_bit: true,
             // Where the client did not ask for numbers, the LNS has the say (RFC 2661 §5.4).
-            sequencing: self.l2tp.as_ref().is_some_and(Tunnel::sequencing_required)
-                || self.carrier.companion().is_some_and(Companion::needs_order),
+            sequencing: self.numbers_data(sessions.0) || self.carrier.companion().is_some_and(Companion::needs_order),
             ipv6: inside.and_then(|inside| inside.path(mss)),
         }));
     }
@@ -1043,9 +1052,12 @@ impl Client {
         if let Some(call) = &mut self.call {
             call.cause = Some(cause.to_string());
         }
-        if let Some(t) = &mut self.l2tp {
-            let protocol = self.call.as_ref().map_or(0, |call| call.link.method_protocol());
-            t.close_session(l2tp::cdn::ADMINISTRATIVE, &farewell::of(cause, protocol), cx.now);
+        if let Some(call) = &self.call {
+            let told = farewell::of(cause, call.link.method_protocol());
+            match &mut self.l2tp {
+                Some(t) => t.close_session(call.sessions.0, l2tp::cdn::ADMINISTRATIVE, &told, cx.now),
+                None => self.leave(|| told, cx),
+            }
         }
         self.end_call(&cause.to_string(), cx);
     }
@@ -1325,7 +1337,7 @@ impl Client {
                 peer: self.endpoint.peer,
                 seconds: cx.now.since(self.last_heard).as_secs(),
             });
-            self.end_call("dead peer detection: the client does not answer", cx);
+            self.end_all_calls("dead peer detection: the client does not answer", cx);
             self.l2tp = None;
             for p in core::mem::take(&mut self.pairs) {
                 self.retire(&p, cx);
@@ -1360,7 +1372,7 @@ impl Client {
         if gone.is_empty() && !self.pairs.is_empty() {
             return;
         }
-        self.end_call("the client began anew", cx);
+        self.end_all_calls("the client began anew", cx);
         self.l2tp = None;
         for p in gone {
             self.retire(&p, cx);
@@ -1430,6 +1442,7 @@ fn l2tp_settings(tunnel: &L2tpTunnel, endpoint: Endpoint) -> l2tp::Settings {
         idle: l.disconnect_time_s.map(seconds),
         log_messages: l.syslog,
         log_keepalive: l.keepalive_log,
+        sessions: if tunnel.pp == PpRef::Anonymous { further::MOST_SESSIONS } else { 1 },
         // What the router tells; more is taken all the same.
         receive_window: 1,
     }

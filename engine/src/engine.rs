@@ -1,12 +1,11 @@
 //! The door: one input, its outputs, the next wake-up. Only this file holds clients.
 
 mod dialogue;
-mod reunion;
 
 use self::dialogue::Dialogue;
 use crate::carrier::{Kind, Ring, Station, StationOutput, StreamEvent, StreamId, Surroundings};
 use crate::census::{Census, Instances};
-use crate::client::{Client, Context, Fate, Reached, Tickets, Waiting, free_spi};
+use crate::client::{Affair, Client, Context, Fate, Reached, Tickets, Waiting, free_spi};
 use crate::event::{Event, Halt, Instance};
 use crate::gateways::{Gateways, Group};
 use crate::ike::aggressive;
@@ -129,6 +128,7 @@ macro_rules! context {
 }
 
 mod configure;
+mod reunion;
 
 /// The server's state, whole.
 pub struct Engine {
@@ -347,7 +347,7 @@ impl Engine {
         if fate == Fate::Gone {
             self.remove_client(id, "the client has left", now, out);
             self.settle_stations(now, out);
-            return;
+            return self.on_farewells(id, affairs, now, out);
         }
         // A moment that has passed would be called for again at once: at the earliest the next nanosecond.
         let next = client.poll_timeout().map(|at| at.max(now.after(Duration::from_nanos(1))));
@@ -372,10 +372,20 @@ impl Engine {
         }
     }
 
+    /// Of the affairs of a client that is gone, those that others have to hear of.
+    fn on_farewells(&mut self, id: u32, affairs: Vec<Affair>, now: Instant, out: &mut Outbox) {
+        for affair in affairs.into_iter().filter(|affair| matches!(affair, Affair::Left { .. })) {
+            self.on_affair(id, affair, now, out);
+        }
+    }
+
     fn remove_client(&mut self, id: u32, why: &str, now: Instant, out: &mut Outbox) {
         let Some(mut client) = self.clients.remove(&id) else {
             return;
         };
+        for (_, further) in core::mem::take(&mut client.further) {
+            self.remove_client(further, why, now, out);
+        }
         for sa in &client.ikes {
             self.owners.remove(&sa.cookies());
         }
@@ -396,10 +406,12 @@ impl Engine {
         let mut cx = context!(self, now, out);
         cx.aside = client.carrier.is_aside();
         client.forget(why, &mut cx);
+        let affairs = cx.affairs;
         if cx.aside {
             self.stations.iter_mut().for_each(|station| station.ended(id, why, now));
         }
         self.note_deadline(id, None);
+        self.on_farewells(id, affairs, now, out);
     }
 
     /// A client has a tunnel interface from here on.
@@ -1018,7 +1030,14 @@ impl Engine {
             Note::Used { client, spi } => self.with_client(client.0, now, out, |c, cx| c.confirmed(spi.0, cx)),
             Note::Moved { client, peer, local } => self.on_moved(client, peer, local, now, out),
             Note::Traffic { client, any, data, sent, counters } => {
-                self.with_client(client.0, now, out, |c, cx| c.on_traffic(any, data, sent, counters, cx));
+                let mut owner = client.0;
+                self.with_client(client.0, now, out, |c, cx| {
+                    owner = c.tunnel_owner();
+                    c.on_traffic(any, data, sent, counters, cx);
+                });
+                if owner != client.0 {
+                    self.with_client(owner, now, out, |c, cx| c.further_traffic(data, sent, cx.now));
+                }
             }
             Note::Filtered { client, way, passed, number, sight, untold } => {
                 let instance = self.clients.get(&client.0).and_then(|c| c.call.as_ref()).map(|call| call.instance);
@@ -1076,6 +1095,7 @@ impl Engine {
         if let Some(other) = self.by_peer.insert(peer, id.0) {
             self.take_in(id.0, other, now, out);
         }
+        self.take_along(id.0);
         out.push(Output::Path(Update::Peer { client: id, peer, local, encap }));
         out.push(Output::Event(Event::Moved { tunnel, from: from.peer, to: peer }));
     }
@@ -1104,7 +1124,13 @@ impl Engine {
         if self.clients.contains_key(&id) {
             return Err(Refused::Taken("number"));
         }
-        if client.tunnel.is_some_and(|t| self.by_tunnel.contains_key(&t)) {
+        let owner = Some(client.tunnel_owner()).filter(|owner| *owner != id);
+        if let Some(owner) = owner {
+            let has = |c: &Client| c.further.iter().any(|(_, further)| *further == id);
+            if !self.clients.get(&owner).is_some_and(|c| has(c)) {
+                return Err(Refused::WithoutTunnel);
+            }
+        } else if client.tunnel.is_some_and(|t| self.by_tunnel.contains_key(&t)) {
             return Err(Refused::Taken("tunnel interface"));
         }
         if client.pairs.iter().any(|p| self.spis.contains(&p.inbound)) {
@@ -1130,8 +1156,10 @@ impl Engine {
         client.gateways = self.gateways.carried_over(&client.gateways, None);
         self.next_client = self.next_client.max(id.saturating_add(1));
         self.spis.extend(client.pairs.iter().map(|p| p.inbound));
-        self.by_peer.insert(client.endpoint.peer, id);
-        if let Some(tunnel) = client.tunnel {
+        if owner.is_none() {
+            self.by_peer.insert(client.endpoint.peer, id);
+        }
+        if let Some(tunnel) = client.tunnel.filter(|_| owner.is_none()) {
             self.occupy(tunnel, id);
         }
         for sa in &client.ikes {
@@ -1301,12 +1329,7 @@ impl Engine {
         self.by_initiator.clear();
         let all: Vec<u32> = self.clients.keys().copied().collect();
         for id in all {
-            let Some(client) = self.clients.get_mut(&id) else {
-                continue;
-            };
-            let mut cx = context!(self, now, out);
-            cx.aside = client.carrier.is_aside();
-            client.shut_down("the server stops", &mut cx);
+            self.say_farewell(id, "the server stops", now, out);
         }
         let all: Vec<u32> = self.clients.keys().copied().collect();
         for id in all {

@@ -8,7 +8,7 @@ use crate::time::Instant;
 use serde::{Deserialize, Serialize};
 
 /// The version of the records that are written. A record of another version is refused, never guessed at.
-pub const VERSION: u16 = 4;
+pub const VERSION: u16 = 5;
 
 /// More packets than can have left on one SA between the writing of a record and its use: the restored SA skips so many
 /// sequence numbers, because none may be used twice under one key (RFC 4303 §2.2).
@@ -21,6 +21,8 @@ pub enum Refused {
     Version(u16),
     /// It cannot be read.
     Unreadable,
+    /// Its session is in the tunnel of another client, whose record was not taken before it.
+    WithoutTunnel,
     /// What it holds is held by another session here: an address, a tunnel interface or an SPI.
     Taken(&'static str),
 }
@@ -30,6 +32,7 @@ impl core::fmt::Display for Refused {
         match self {
             Self::Version(v) => write!(f, "the session record is of version {v}; version {VERSION} is read here"),
             Self::Unreadable => f.write_str("the session record cannot be read"),
+            Self::WithoutTunnel => f.write_str("the tunnel of the record's session is not here"),
             Self::Taken(what) => write!(f, "another session holds the record's {what}"),
         }
     }

@@ -80,7 +80,7 @@ impl From<Counters> for Traffic {
     }
 }
 
-/// A tunnel of L2TP and its session.
+/// A tunnel of L2TP and its sessions.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 #[allow(missing_docs, reason = "the fields of yamaha.md §5.1 by their names there")]
 pub struct L2tpShown {
@@ -95,7 +95,7 @@ pub struct L2tpShown {
     pub hostname: String,
     pub ns: u16,
     pub nr: u16,
-    pub session: Option<SessionShown>,
+    pub sessions: Vec<SessionShown>,
 }
 
 /// A session of L2TP.
@@ -281,11 +281,29 @@ fn call_lines(engine: &Engine, client: u32, now: Instant) -> String {
 
 fn l2tp(engine: &Engine, number: Option<u32>, now: Instant) -> Vec<L2tpShown> {
     let wanted = |c: &&Client| number.is_none_or(|n| c.tunnel == Some(n));
-    engine.clients.values().map(|c| &**c).filter(wanted).filter_map(|c| l2tp_of(c, now)).collect()
+    engine.clients.values().map(|c| &**c).filter(wanted).filter_map(|c| l2tp_of(engine, c, now)).collect()
 }
 
-fn l2tp_of(c: &Client, now: Instant) -> Option<L2tpShown> {
+/// A client and those with further sessions in its tunnel.
+fn of_one_tunnel<'a>(engine: &'a Engine, c: &'a Client) -> impl Iterator<Item = &'a Client> {
+    let further = c.further.iter().filter_map(|(_, id)| engine.clients.get(id));
+    core::iter::once(c).chain(further.map(|further| &**further))
+}
+
+fn l2tp_of(engine: &Engine, c: &Client, now: Instant) -> Option<L2tpShown> {
     let t = c.l2tp.as_ref()?;
+    let session = |c: &Client| {
+        let call = c.call.as_ref()?;
+        Some(SessionShown {
+            interface: call.instance.to_string(),
+            instance: call.instance,
+            state: t.session_word(call.sessions.0),
+            local_session_id: call.sessions.0,
+            remote_session_id: call.sessions.1,
+            connected_s: now.since(call.since).as_secs(),
+            traffic: call.used(&c.traffic).into(),
+        })
+    };
     Some(L2tpShown {
         tunnel: c.tunnel.unwrap_or(0),
         state: t.state_word(),
@@ -298,15 +316,7 @@ fn l2tp_of(c: &Client, now: Instant) -> Option<L2tpShown> {
         hostname: t.peer_hostname().to_owned(),
         ns: t.ns(),
         nr: t.nr(),
-        session: c.call.as_ref().map(|call| SessionShown {
-            interface: call.instance.to_string(),
-            instance: call.instance,
-            state: t.session_word(),
-            local_session_id: call.sessions.0,
-            remote_session_id: call.sessions.1,
-            connected_s: now.since(call.since).as_secs(),
-            traffic: call.used(&c.traffic).into(),
-        }),
+        sessions: of_one_tunnel(engine, c).filter_map(session).collect(),
     })
 }
 
@@ -375,7 +385,11 @@ fn tunnels(engine: &Engine, which: Tunnels, selected: Scope, now: Instant) -> Ve
             },
             online: client.is_some(),
             connected_s: born.map_or(0, |born| now.since(born).as_secs()),
-            traffic: client.map(|c| c.traffic.into()),
+            traffic: client.map(|c| {
+                let mut all = Counters::default();
+                of_one_tunnel(engine, c).for_each(|c| all.add(&c.traffic));
+                all.into()
+            }),
         }
     })
     .filter(|shown| match &which {

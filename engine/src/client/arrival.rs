@@ -71,7 +71,10 @@ impl Client {
 
     /// What its device calls itself in L2TP: host name and vendor.
     pub(crate) fn name(&self) -> Option<(String, String)> {
-        self.l2tp.as_ref().map(|t| (t.peer_hostname().to_owned(), t.peer_vendor().to_owned()))
+        match &self.tunnel_of {
+            Some(of) => Some(of.name.clone()),
+            None => self.l2tp.as_ref().map(|t| (t.peer_hostname().to_owned(), t.peer_vendor().to_owned())),
+        }
     }
 
     /// What is to become of this session, whose user has come in once more as `newer`, and may perhaps be in only once.

@@ -16,6 +16,7 @@ use crate::time::{Instant, earliest};
 use core::net::{IpAddr, SocketAddr};
 use core::time::Duration;
 use serde::{Deserialize, Serialize};
+use wire::l2tp::DisconnectCause;
 
 /// Questions that may be open for one call; the oldest goes first.
 const MOST_CLAIMS: usize = 4;
@@ -53,6 +54,14 @@ pub(crate) enum Affair {
     Proven { from: u32, spi: u32, place: Place },
     /// Somebody did not answer rightly, or at all.
     Unproven { from: u32, spi: u32 },
+    /// Somebody would go on with a tunnel whose first call is over: the user of another one in it is to be asked.
+    Claimed { from: u32, spi: u32, place: Place },
+    /// One more session of this client's tunnel is up: our id, and the client's.
+    Further { sessions: (u16, u16) },
+    /// A further session was ended with or within its tunnel.
+    HungUp { client: u32, why: String },
+    /// A further session in the tunnel of client `of` is over, and the tunnel does not know it yet.
+    Left { of: u32, session: u16, cause: DisconnectCause },
 }
 
 impl Client {
@@ -83,12 +92,6 @@ impl Client {
         self.owners.retain(|c| self.ikes.iter().any(|sa| sa.cookies() == *c));
     }
 
-    /// The call of these ids, seen from the client's side.
-    pub(crate) fn has_call(&self, tunnel_id: u16, session_id: u16) -> bool {
-        self.l2tp.as_ref().is_some_and(|t| t.local_id() == tunnel_id)
-            && self.call.as_ref().is_some_and(|call| call.sessions.0 == session_id)
-    }
-
     /// Makes room for one more pair that nobody has vouched for.
     pub(super) fn make_room_for_distrusted(&mut self, cx: &mut Context<'_>) {
         let of_strangers = |p: &Pair| !p.trusted;
@@ -103,7 +106,8 @@ impl Client {
     /// As long as nobody has come in by the tunnel there is nothing to take: whoever goes on with it owns it from here on,
     /// alone. A client that dials twice at once does so.
     pub(crate) fn takes_over_unused(&mut self, spi: u32, cx: &mut Context<'_>) -> bool {
-        let is_unused = self.call.as_ref().is_none_or(|call| call.user.is_none() && call.arrival.is_none());
+        let is_unused = self.further.is_empty()
+            && self.call.as_ref().is_none_or(|call| call.user.is_none() && call.arrival.is_none());
         let is_own = self.pairs.iter().any(|p| p.inbound == spi);
         if is_unused && is_own {
             self.take_ownership(spi, cx);
@@ -138,7 +142,13 @@ impl Client {
         frame: Option<&[u8]>,
         cx: &mut Context<'_>,
     ) {
-        if self.call.as_ref().is_none_or(|call| call.user.is_none()) || self.refused.contains(&spi) {
+        if self.refused.contains(&spi) {
+            return;
+        }
+        if self.user().is_none() {
+            if !self.further.is_empty() {
+                cx.affairs.push(Affair::Claimed { from, spi, place });
+            }
             return;
         }
         let Some(at) = self.claims.iter().position(|c| (c.from, c.spi) == (from, spi)) else {
@@ -291,6 +301,13 @@ impl Pair {
     /// It carries nothing until it is trusted anew.
     pub(crate) fn distrust(&mut self) {
         self.trusted = false;
+    }
+}
+
+impl Client {
+    /// The user that is in.
+    pub(crate) fn user(&self) -> Option<&str> {
+        self.call.as_ref()?.user.as_deref()
     }
 }
 

@@ -64,6 +64,14 @@ impl Engine {
                 self.end(id, &why, now, out);
                 continue;
             }
+            if let Some(why) = self.stranger(client) {
+                if client.further.is_empty() {
+                    self.end(id, &why, now, out);
+                } else {
+                    self.with_client(id, now, out, |c, cx| c.hang_up(&why, cx));
+                }
+                continue;
+            }
             let old = client.tunnel.and_then(|n| tunnels.get(&n));
             let changed = old != client.tunnel.and_then(|n| self.tunnels.get(&n))
                 || old.is_some_and(|t| before.pp(t.pp) != self.config.pp(t.pp));
@@ -124,7 +132,12 @@ impl Engine {
             }
             Remote::Address(_) | Remote::Any | Remote::Unset | Remote::Name(_) => {}
         }
-        let user = client.call.as_ref().and_then(|call| call.user.as_deref())?;
+        None
+    }
+
+    /// Whether the configuration that runs does not know the user of a client's call any more.
+    fn stranger(&self, client: &Client) -> Option<String> {
+        let (user, tunnel) = (client.user()?, self.tunnels.get(&client.tunnel?)?);
         let known = self.config.pp(tunnel.pp).is_some_and(|pp| aaa::knows(&pp.users, user));
         (!known).then(|| format!("the configuration was changed: there is no user '{user}' any more"))
     }
@@ -164,11 +177,21 @@ impl Engine {
 
     /// Ends a client at once, telling it at every layer.
     pub(super) fn end(&mut self, id: u32, why: &str, now: Instant, out: &mut Outbox) {
-        if let Some(client) = self.clients.get_mut(&id) {
-            let mut cx = context!(self, now, out);
-            client.shut_down(why, &mut cx);
-        }
+        self.say_farewell(id, why, now, out);
         self.remove_client(id, why, now, out);
+    }
+
+    /// Tells a client at every layer that it is ended; first those whose calls are in its tunnel.
+    pub(super) fn say_farewell(&mut self, id: u32, why: &str, now: Instant, out: &mut Outbox) {
+        for (_, further) in self.clients.get(&id).map(|c| c.further.clone()).unwrap_or_default() {
+            self.end(further, why, now, out);
+        }
+        let Some(client) = self.clients.get_mut(&id) else { return };
+        let mut cx = context!(self, now, out);
+        cx.aside = client.carrier.is_aside();
+        client.shut_down(why, &mut cx);
+        let affairs = cx.affairs;
+        self.on_farewells(id, affairs, now, out);
     }
 
     /// Where another LAN answers for a client's address, or none does any more, the host is told.

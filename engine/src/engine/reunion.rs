@@ -1,11 +1,14 @@
 //! What concerns two clients at once: somebody goes on with a tunnel from elsewhere, or comes in who has left a session behind.
 
 use super::Engine;
-use crate::client::{Affair, Client, Older, Place, Reached};
+use crate::client::{Affair, Client, Context, Older, Place, Reached};
 use crate::event::Event;
 use crate::outbox::{Outbox, Output};
 use crate::path::{ClientId, Encap, Spi, Update};
 use crate::time::Instant;
+
+/// All that is one client's is on one data thread, told by the low octet of our SPIs and so of clients' numbers.
+const SHARDS: u32 = 256;
 
 impl Engine {
     /// What a client could not settle alone.
@@ -13,13 +16,27 @@ impl Engine {
         match affair {
             Affair::Arrived => self.on_arrived(id, now, out),
             Affair::Stray { spi, tunnel_id } => self.on_stray_control(id, spi, tunnel_id, now, out),
-            Affair::Proven { from, spi, place } => self.on_proven(id, from, (spi, place), now, out),
-            Affair::Unproven { from, spi } if from == id => {
-                self.with_client(id, now, out, |c, cx| c.drop_pair(spi, cx));
+            Affair::Proven { from, spi, place } => {
+                self.on_proven(self.tunnel_owner(id), from, (spi, place), now, out);
+            }
+            Affair::Unproven { from, spi } if from == self.tunnel_owner(id) => {
+                self.with_client(from, now, out, |c, cx| c.drop_pair(spi, cx));
             }
             Affair::Unproven { from, .. } => {
                 self.with_client(from, now, out, |c, cx| c.delete_all(cx));
                 self.remove_client(from, "it is not the user of the tunnel that it named", now, out);
+            }
+            Affair::Claimed { from, spi, place } => {
+                let further = self.clients.get(&id).map(|c| c.further.clone()).unwrap_or_default();
+                let has_user = |id: &u32| self.clients.get(id).is_some_and(|c| c.user().is_some());
+                if let Some(asked) = further.into_iter().map(|(_, client)| client).find(has_user) {
+                    self.with_client(asked, now, out, |c, cx| c.on_claim((from, spi), place, None, cx));
+                }
+            }
+            Affair::Further { sessions } => self.on_further(id, sessions, now, out),
+            Affair::HungUp { client, why } => self.remove_client(client, &why, now, out),
+            Affair::Left { of, session, cause } => {
+                self.with_client(of, now, out, |c, cx| c.further_has_left(session, &cause, cx));
             }
         }
     }
@@ -38,18 +55,49 @@ impl Engine {
             client.reaches(Reached::L2tp);
         }
         let Some(client) = self.clients.get(&id) else { return };
-        if client.has_call(tunnel_id, session_id) {
-            return self.with_client(id, now, out, |c, cx| {
-                if c.is_trusted(spi) || c.takes_over_unused(spi, cx) {
+        if let Some(callee) = client.call_of(tunnel_id, session_id) {
+            let mut carries = false;
+            self.with_client(id, now, out, |c, cx| carries = c.is_trusted(spi) || c.takes_over_unused(spi, cx));
+            return self.with_client(callee, now, out, |c, cx| {
+                if carries {
                     c.on_frame(ppp, cx);
                 } else {
                     c.on_claim((id, spi), place, Some(ppp), cx);
                 }
             });
         }
-        let owner = self.of_the_same_group(client, tunnel_id).find(|c| c.has_call(tunnel_id, session_id)).map(|c| c.id);
-        if let Some(owner) = owner {
-            self.with_client(owner, now, out, |c, cx| c.on_claim((id, spi), place, Some(ppp), cx));
+        let callee = self.of_the_same_group(client, tunnel_id).find_map(|c| c.call_of(tunnel_id, session_id));
+        if let Some(callee) = callee {
+            self.with_client(callee, now, out, |c, cx| c.on_claim((id, spi), place, Some(ppp), cx));
+        }
+    }
+
+    /// The client that has the tunnel which this one's call is in.
+    fn tunnel_owner(&self, id: u32) -> u32 {
+        self.clients.get(&id).map_or(id, |c| c.tunnel_owner())
+    }
+
+    /// One more session of a client's tunnel is up: it becomes a client of its own.
+    fn on_further(&mut self, of: u32, sessions: (u16, u16), now: Instant, out: &mut Outbox) {
+        let id = self.next_client.saturating_add(of.wrapping_sub(self.next_client) % SHARDS);
+        let Some(first) = self.clients.get(&of) else { return };
+        let mut cx = context!(self, now, out);
+        let Some(client) = Client::further(id, first, sessions, &mut cx) else { return };
+        self.next_client = id.saturating_add(1);
+        self.clients.insert(id, Box::new(client));
+        if let Some(first) = self.clients.get_mut(&of) {
+            first.further.push((sessions.0, id));
+        }
+        self.with_client(id, now, out, |_, _| {});
+    }
+
+    /// Further sessions are where their tunnel is.
+    pub(super) fn take_along(&mut self, id: u32) {
+        let Some((endpoint, further)) = self.clients.get(&id).map(|c| (c.endpoint, c.further.clone())) else { return };
+        for (_, other) in further {
+            if let Some(other) = self.clients.get_mut(&other) {
+                other.endpoint = endpoint;
+            }
         }
     }
 
@@ -113,6 +161,7 @@ impl Engine {
         self.by_peer.insert(endpoint.peer, id);
         self.owners.extend(ikes.iter().map(|sa| (sa.cookies(), id)));
         self.with_client(id, now, out, |c, cx| c.move_in(ikes, pairs, endpoint, cx));
+        self.take_along(id);
         true
     }
 
@@ -124,14 +173,8 @@ impl Engine {
         let gateway = |c: &Client| c.tunnel.and_then(|n| tunnels.get(&n)).map(|t| t.gateway.id);
         let serves = |c: &Client| gateway(c).is_some_and(|gateway| gateways.has(&group, gateway));
         if let Some(older) = census.most_silent(beat, clients, now, |c| c.is_silent(now) && serves(c)) {
-            self.end_older(older, "the client is silent, and its tunnel was needed", now, out);
+            self.end(older, "the client is silent, and its tunnel was needed", now, out);
         }
-    }
-
-    /// Ends a client's session, should it still be there to hear of it.
-    fn end_older(&mut self, id: u32, why: &str, now: Instant, out: &mut Outbox) {
-        self.with_client(id, now, out, |c, cx| c.shut_down(why, cx));
-        self.remove_client(id, why, now, out);
     }
 
     /// A user has proved who it is. Older sessions of what looks like the same device end; a device that shows signs of
@@ -156,7 +199,11 @@ impl Engine {
         }
         for (older, _) in judged.iter().filter(|(_, o)| *o == Older::Ends) {
             let why = format!("the client came back from {peer}");
-            self.end_older(*older, &why, now, out);
+            if self.tunnel_owner(*older) == self.tunnel_owner(id) {
+                self.with_client(*older, now, out, |c, cx| c.hang_up(&why, cx));
+            } else {
+                self.end(*older, &why, now, out);
+            }
         }
         let stays = judged.iter().any(|(_, o)| *o == Older::Stays);
         self.with_client(id, now, out, |c, cx| if alone && stays { c.turn_away(cx) } else { c.let_in(cx) });

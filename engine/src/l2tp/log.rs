@@ -128,6 +128,13 @@ pub enum L2tpLog {
         /// What it said.
         cause: DisconnectCause,
     },
+    /// The client asks for more sessions than a tunnel may have.
+    Full {
+        /// Tunnel interface.
+        number: u32,
+        /// How many it may have.
+        sessions: u16,
+    },
     /// Heading over the AVPs of a received message.
     RecvAvps,
     /// One received AVP, such as `(9)assigned tunnel id 61471`.
@@ -203,7 +210,8 @@ impl L2tpLog {
             | Self::KeepaliveTimer { .. }
             | Self::AuthenticationError { .. }
             | Self::WrongSecret { .. }
-            | Self::PppEnded { .. } => Level::Info,
+            | Self::PppEnded { .. }
+            | Self::Full { .. } => Level::Info,
             Self::NoTunnel
             | Self::NoPp
             | Self::RecvAvps
@@ -273,6 +281,16 @@ impl fmt::Display for L2tpLog {
                     text => write!(f, " '{text}'"),
                 }
             }
+            Self::Full { number, sessions: 1 } => write!(
+                f,
+                "TUNNEL[{number}] the client's second session is refused: the tunnel is bound to a numbered pp, which \
+                 serves one; 'pp bind' it to the anonymous one for more"
+            ),
+            Self::Full { number, sessions } => write!(
+                f,
+                "TUNNEL[{number}] one more session of the client is refused: a tunnel has {sessions} at most; it may \
+                 open another tunnel"
+            ),
             Self::RecvAvps => write!(f, "recv message AVPs :"),
             Self::RecvAvp(text) => write!(f, "  {text}"),
             Self::Recv { message, state, peer } => write!(f, "recv {} in {state} from {peer}", name(*message)),

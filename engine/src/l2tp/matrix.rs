@@ -85,7 +85,10 @@ fn messages(lac: &mut Lac) -> Vec<(&'static str, Vec<u8>)> {
 
 fn state_of(tunnel: &Tunnel) -> String {
     let tunnel_state = match &tunnel.state {
-        tunnel::State::Established(session) => return session.word().into(),
+        tunnel::State::Established(sessions) => {
+            let words: Vec<_> = sessions.ids().map(|(local, _)| sessions.word(local)).collect();
+            return if words.is_empty() { "idle".into() } else { words.join(" + ") };
+        }
         tunnel::State::WaitCtlConn { .. } => "wait_ctl_conn",
         tunnel::State::Closing => "closing",
         tunnel::State::Closed { .. } => "closed",

@@ -1,4 +1,4 @@
-//! L2TP as an LNS (RFC 2661): one control connection and its one session with a client.
+//! L2TP as an LNS (RFC 2661): one control connection and its sessions with a client.
 
 mod cause;
 mod log;
@@ -52,6 +52,8 @@ pub mod cdn {
     pub const NO_FACILITIES: u16 = 4;
     /// Lack of facilities, permanent.
     pub const NEVER_FACILITIES: u16 = 5;
+    /// The call was not established in time.
+    pub const TIMED_OUT: u16 = 10;
 }
 
 /// What one tunnel is told by the configuration.
@@ -73,6 +75,8 @@ pub struct Settings {
     pub log_messages: bool,
     /// `l2tp keepalive log`: every HELLO is logged.
     pub log_keepalive: bool,
+    /// How many sessions the tunnel may have at once.
+    pub sessions: u16,
     /// Receive Window Size that is told to the client, in messages; at least 1, and [`RECEIVE_WINDOW`] at most.
     pub receive_window: u16,
 }
@@ -83,15 +87,17 @@ pub struct Settings {
 pub enum Output {
     /// Send this L2TP message to the client.
     Send(Vec<u8>),
-    /// The session carries data from here on.
+    /// A session carries data from here on.
     SessionUp {
         /// The id in what the client sends.
         local: u16,
         /// The id in what is sent to the client.
         peer: u16,
     },
-    /// The session that was up, or on its way there, is gone.
+    /// A session that was up, or on its way there, is gone.
     SessionDown {
+        /// The id in what the client sent.
+        local: u16,
         /// Why.
         why: Down,
     },

@@ -1,6 +1,6 @@
 //! What a tunnel tells about itself.
 
-use super::session::Session;
+use super::session::Sessions;
 use super::tunnel::{State, Tunnel};
 use crate::time::Instant;
 use core::time::Duration;
@@ -39,24 +39,20 @@ impl Tunnel {
         &self.peer_vendor
     }
 
-    /// The server's id of the session that is up or on its way there.
-    pub fn local_session_id(&self) -> Option<u16> {
-        self.session().and_then(|session| session.ids()).map(|(local, _)| local)
+    /// The server's and the client's id of each session that is up or on its way there.
+    pub fn session_ids(&self) -> impl Iterator<Item = (u16, u16)> + '_ {
+        self.sessions().into_iter().flat_map(Sessions::ids)
     }
 
-    /// The client's id of the session that is up or on its way there.
-    pub fn peer_session_id(&self) -> Option<u16> {
-        self.session().and_then(|session| session.ids()).map(|(_, peer)| peer)
-    }
-
-    /// Whether the session carries data.
+    /// Whether a session carries data.
     pub fn is_session_up(&self) -> bool {
-        matches!(self.state, State::Established(Session::Established { .. }))
+        self.sessions().is_some_and(Sessions::is_any_up)
     }
 
-    /// Whether the client demands sequence numbers on data (RFC 2661 §4.4.6, Sequencing Required).
-    pub fn sequencing_required(&self) -> bool {
-        matches!(self.state, State::Established(Session::Established { sequencing: true, .. }))
+    /// Whether the client demands sequence numbers on the data of this session of ours (RFC 2661 §4.4.6, Sequencing
+    /// Required).
+    pub fn sequencing_required(&self, local: u16) -> bool {
+        self.sessions().is_some_and(|sessions| sessions.sequencing(local))
     }
 
     /// Whether the tunnel is neither closed nor closing.
@@ -78,9 +74,9 @@ impl Tunnel {
         }
     }
 
-    /// The state of the session in the router's words.
-    pub fn session_word(&self) -> &'static str {
-        self.session().map_or("idle", Session::word)
+    /// The state of this session of ours in the router's words.
+    pub fn session_word(&self, local: u16) -> &'static str {
+        self.sessions().map_or("idle", |sessions| sessions.word(local))
     }
 
     /// Ns of the next message that will be sent.

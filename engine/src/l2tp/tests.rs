@@ -31,6 +31,7 @@ pub(super) fn settings() -> Settings {
         idle: None,
         log_messages: true,
         log_keepalive: true,
+        sessions: 3,
         receive_window: RECEIVE_WINDOW,
     }
 }
@@ -190,7 +191,7 @@ impl Lac {
                     assert_eq!((local, peer), (self.peer_session, self.session));
                     "session up".into()
                 }
-                Output::SessionDown { why } => format!("session down {why:?}"),
+                Output::SessionDown { why, .. } => format!("session down {why:?}"),
                 Output::TunnelDown { why } => format!("tunnel down {why:?}"),
                 Output::Log(_) => continue,
             });
@@ -609,7 +610,7 @@ fn a_client_that_asks_and_never_acknowledges_is_put_out() {
     let nr = lac.nr;
     let mut told = vec![];
     for id in 100..300 {
-        lac.nr = nr;
+        (lac.nr, lac.session) = (nr, id);
         let icrq = lac.message(0, &[Avp::u16(AvpType::MessageType, 10), Avp::u16(AvpType::AssignedSessionId, id)]);
         hand(&mut tunnel, &icrq, at(1));
         told.extend(lac.take(&mut tunnel));
@@ -723,7 +724,7 @@ fn why_the_clients_ppp_ended_is_read_from_its_cdn_and_told_in_words() {
             Avp::u16(AvpType::AssignedSessionId, lac.session),
             Avp::bytes(AvpType::PppDisconnectCause, &value).optional(),
         ];
-        let to = tunnel.local_session_id().unwrap();
+        let to = only_session(&tunnel).unwrap().0;
         hand(&mut tunnel, &lac.message(to, &cdn), at(0));
         let down = Down::Peer { result: 2, error: 6, ppp: told.then_some((8, 0)) };
         assert!(lac.take(&mut tunnel.clone()).contains(&format!("session down {down:?}")));
@@ -1042,7 +1043,7 @@ fn after_the_last_cdn_the_client_may_dial_again_for_a_while() {
 fn closing_the_session_leaves_the_tunnel_a_while() {
     let (mut tunnel, mut lac) = connected(1, settings());
     let cause = DisconnectCause { code: 17, protocol: 0x8021, direction: 0, message: "no answer in IPCP".into() };
-    tunnel.close_session(cdn::ADMINISTRATIVE, &cause, at(0));
+    tunnel.close_session(only_session(&tunnel).unwrap().0, cdn::ADMINISTRATIVE, &cause, at(0));
     let message = sent(&mut tunnel.clone()).remove(0);
     assert_eq!(lac.take(&mut tunnel), ["CDN 3/0", "session down Local"]);
     // RFC 3145 §2: "it MUST NOT be marked Mandatory".
@@ -1053,17 +1054,107 @@ fn closing_the_session_leaves_the_tunnel_a_while() {
     assert_eq!(wait(&mut tunnel, &mut lac, at(10)), ["10 StopCCN 1/0", "10 tunnel down Local"]);
 }
 
+/// The session that is the only one.
+fn only_session(tunnel: &Tunnel) -> Option<(u16, u16)> {
+    let ids: Vec<_> = tunnel.session_ids().collect();
+    assert!(ids.len() <= 1);
+    ids.first().copied()
+}
+
+/// Opens one more session of this id of the client's; ours.
+fn one_more(tunnel: &mut Tunnel, lac: &mut Lac, id: u16, now: Instant) -> u16 {
+    lac.session = id;
+    hand(tunnel, &lac.icrq(), now);
+    assert_eq!(lac.take(tunnel), ["ICRP"]);
+    hand(tunnel, &lac.iccn(), now);
+    assert_eq!(lac.take(tunnel), ["ZLB", "session up"]);
+    tunnel.session_ids().find(|(_, peer)| *peer == id).unwrap().0
+}
+
 #[test]
-fn a_second_call_is_refused_and_the_first_one_stays() {
+fn a_second_call_stands_beside_the_first_and_each_ends_alone() {
+    let (mut tunnel, mut lac) = connected(4, settings());
+    let (first, _) = only_session(&tunnel).unwrap();
+    let second = one_more(&mut tunnel, &mut lac, 6820, at(0));
+    assert_ne!(first, second);
+    hand(&mut tunnel, &lac.cdn(), at(1));
+    let mut downs = vec![];
+    while let Some(output) = tunnel.poll_output() {
+        downs.extend(matches!(output, Output::SessionDown { local, .. } if local == second).then_some(second));
+    }
+    assert_eq!((downs, tunnel.session_ids().collect::<Vec<_>>()), (vec![second], vec![(first, 6819)]));
+    assert!(tunnel.is_session_up());
+    // A tunnel with a session left waits for no other call.
+    assert!(wait(&mut tunnel, &mut lac, at(30)).iter().all(|line| !line.contains("StopCCN")));
+}
+
+#[test]
+fn we_can_end_one_session_of_several() {
+    let (mut tunnel, mut lac) = connected(4, settings());
+    let (first, _) = only_session(&tunnel).unwrap();
+    let second = one_more(&mut tunnel, &mut lac, 6820, at(0));
+    let cause = DisconnectCause { code: 1, protocol: 0, direction: 0, message: "disconnect".into() };
+    tunnel.close_session(first, cdn::ADMINISTRATIVE, &cause, at(1));
+    let message = sent(&mut tunnel).remove(0);
+    assert_eq!((describe(&message).as_str(), Header::decode(&message).unwrap().0.session_id), ("CDN 3/0", 6819));
+    assert_eq!(only_session(&tunnel), Some((second, 6820)));
+}
+
+#[test]
+fn all_sessions_end_with_their_tunnel() {
+    let (mut tunnel, mut lac) = connected(4, settings());
+    one_more(&mut tunnel, &mut lac, 6820, at(0));
+    let down = "session down Local";
+    let mut closed = (tunnel.clone(), lac.clone());
+    closed.0.close(stop::SHUTDOWN, 0, "", at(1));
+    assert_eq!(closed.1.take(&mut closed.0), ["CDN 3/0", "CDN 3/0", "StopCCN 6/0", down, down, "tunnel down Local"]);
+    hand(&mut tunnel, &lac.stopccn(), at(1));
+    let downs = lac.take(&mut tunnel).iter().filter(|line| line.starts_with("session down")).count();
+    assert_eq!(downs, 2);
+}
+
+#[test]
+fn more_calls_than_a_tunnel_may_have_are_refused_and_told_of_once() {
+    let (mut tunnel, mut lac) = connected(4, settings());
+    one_more(&mut tunnel, &mut lac, 6820, at(0));
+    one_more(&mut tunnel, &mut lac, 6821, at(0));
+    let mut told = 0;
+    for id in [6822, 6823] {
+        lac.session = id;
+        hand(&mut tunnel, &lac.icrq(), at(0));
+        told += log_of(&mut tunnel.clone(), &mut lac.clone()).iter().filter(|line| line.contains("3 at most")).count();
+        let refusal = sent(&mut tunnel).remove(0);
+        let (header, payload) = Header::decode(&refusal).unwrap();
+        assert_eq!((describe(&refusal).as_str(), header.session_id), ("CDN 4/4", id));
+        let ours = decode_avps(payload).unwrap()[1].as_u16().unwrap();
+        assert!(ours != 0 && tunnel.session_ids().all(|(local, _)| local != ours));
+        lac.nr += 1;
+    }
+    assert_eq!((told, tunnel.session_ids().count()), (1, 3));
+}
+
+#[test]
+fn a_call_that_comes_to_nothing_does_not_take_the_others_along() {
     let (mut tunnel, mut lac) = connected(4, settings());
     lac.session = 6820;
     hand(&mut tunnel, &lac.icrq(), at(0));
-    let refusal = sent(&mut tunnel).remove(0);
-    let (header, payload) = Header::decode(&refusal).unwrap();
-    assert_eq!((describe(&refusal).as_str(), header.session_id), ("CDN 4/4", 6820));
-    let ours = decode_avps(payload).unwrap()[1].as_u16().unwrap();
-    assert!(ours != 0 && Some(ours) != tunnel.local_session_id());
-    assert!(tunnel.is_session_up());
+    assert_eq!(lac.take(&mut tunnel), ["ICRP"]);
+    hand(&mut tunnel, &lac.zlb(), at(0));
+    assert_eq!(wait(&mut tunnel, &mut lac, at(60)), ["60 CDN 10/0", "60 session down StateTimer"]);
+    assert_eq!(only_session(&tunnel).map(|(_, peer)| peer), Some(6819));
+}
+
+#[test]
+fn one_session_may_be_numbered_and_another_not() {
+    let (mut tunnel, mut lac) = connected(4, settings());
+    let (first, _) = only_session(&tunnel).unwrap();
+    lac.session = 6820;
+    hand(&mut tunnel, &lac.icrq(), at(0));
+    lac.take(&mut tunnel);
+    let avps = [Avp::u16(AvpType::MessageType, 12), Avp::bytes(AvpType::SequencingRequired, &[])];
+    let session = lac.peer_session;
+    hand(&mut tunnel, &lac.message(session, &avps), at(0));
+    assert!(tunnel.sequencing_required(session) && !tunnel.sequencing_required(first));
 }
 
 #[test]
@@ -1182,8 +1273,8 @@ fn android_connects_and_leaves_with_a_stopccn() {
     assert_eq!(kinds(&mut tunnel), ["ZLB"]);
     hand(&mut tunnel, &addressed(fixture("android/icrq.constructed.hex"), 7, None, 1), at(0));
     assert_eq!(kinds(&mut tunnel), ["ICRP"]);
-    assert_eq!(tunnel.peer_session_id(), Some(0xac53));
-    let local = tunnel.local_session_id();
+    let (local, peer) = only_session(&tunnel).unzip();
+    assert_eq!(peer, Some(0xac53));
     hand(&mut tunnel, &addressed(fixture("android/iccn.constructed.hex"), 7, local, 2), at(0));
     assert_eq!(kinds(&mut tunnel), ["ZLB"]);
     assert!(tunnel.is_session_up());
@@ -1206,11 +1297,11 @@ fn apple_connects_without_waiting_and_its_malformed_cdn_and_stopccn_are_obeyed()
     hand(&mut tunnel, &icrq, at(0));
     hand(&mut tunnel, &scccn, at(0));
     assert_eq!(kinds(&mut tunnel), ["ZLB", "ICRP"]);
-    let local = tunnel.local_session_id();
+    let local = only_session(&tunnel).map(|(local, _)| local);
     hand(&mut tunnel, &addressed(fixture("apple/iccn.constructed.hex"), 7, local, 2), at(0));
     assert!(tunnel.is_session_up());
     hand(&mut tunnel, &addressed(fixture("apple/cdn.constructed.hex"), 7, local, 2), at(1));
-    assert_eq!(tunnel.session_word(), "idle");
+    assert_eq!(only_session(&tunnel), None);
     hand(&mut tunnel, &addressed(fixture("apple/stopccn.constructed.hex"), 7, None, 2), at(1));
     assert!(!tunnel.is_open());
 }
@@ -1262,5 +1353,5 @@ fn xl2tpd_is_accepted() {
     let icrq = fixture("linux/xl2tpd-icrq-avps.hex");
     hand(&mut tunnel, &lac.message(0, &decode_avps(&icrq).unwrap()), at(0));
     assert_eq!(kinds(&mut tunnel), ["ZLB", "ICRP"]);
-    assert_eq!(tunnel.peer_session_id(), Some(0xf20d));
+    assert_eq!(only_session(&tunnel).map(|(_, peer)| peer), Some(0xf20d));
 }

@@ -38,7 +38,7 @@ impl Tunnel {
         }
         self.tell_silence();
         self.log(L2tpLog::Disconnecting { number: self.settings.number, id: self.local_tunnel_id });
-        self.drop_session(Down::Unanswered);
+        self.drop_sessions(Down::Unanswered);
         self.output(Output::TunnelDown { why: Down::Unanswered });
         self.finish();
     }
@@ -55,11 +55,11 @@ impl Tunnel {
                     self.on_state_timer(now);
                 }
             }
-            State::Established(session) => {
-                if session.until().is_some_and(|until| now.reached(until)) {
-                    self.on_state_timer(now);
-                }
-            }
+            State::Established(sessions) => match sessions.late_beside_others(now) {
+                Some(local) => self.on_late_session(local, now),
+                None if sessions.until().is_some_and(|until| now.reached(until)) => self.on_state_timer(now),
+                None => {}
+            },
             State::Closing | State::Finished => {}
         }
     }
@@ -79,7 +79,7 @@ impl Tunnel {
     fn waiting_for(&self) -> Option<MessageType> {
         match &self.state {
             State::WaitCtlConn { .. } => Some(MessageType::Scccn),
-            State::Established(session) => session.waiting_for(),
+            State::Established(sessions) => sessions.waiting_for(),
             State::Closing | State::Closed { .. } | State::Finished => None,
         }
     }

@@ -4,7 +4,7 @@ use super::log::{Slip, name, printable, received_lines, sent_lines};
 use super::message::{Fault, Received, challenge_response, error};
 use super::opening::{check_sccrq, read_sccrq, sccrp};
 use super::reliable::{Arrival, Kind, Leaving, Reliable};
-use super::session::Session;
+use super::session::Sessions;
 use super::{Down, L2tpLog, Output, Refusal, Settings, cause, cdn, stop};
 use crate::rng::Rng;
 use crate::time::{Instant, Retry, earliest};
@@ -48,8 +48,8 @@ const NO_KEEPALIVE: (Duration, u32) = (Duration::from_secs(60), 1);
 pub(super) enum State {
     /// SCCRP is sent, SCCCN awaited.
     WaitCtlConn { challenge: Option<[u8; 16]>, until: Instant },
-    /// The tunnel is up, with or without its session.
-    Established(Session),
+    /// The tunnel is up, with sessions or without.
+    Established(Sessions),
     /// StopCCN is sent and not yet acknowledged.
     Closing,
     /// StopCCN was received; only its repetitions are acknowledged.
@@ -58,7 +58,7 @@ pub(super) enum State {
     Finished,
 }
 
-/// One L2TP control connection of an LNS, with at most one session.
+/// One L2TP control connection of an LNS, with its sessions.
 ///
 /// The caller hands in what arrives from the client and its own clock, and takes outputs until there are none. Outputs
 /// are not part of a stored tunnel: take them all before it is stored.
@@ -133,6 +133,7 @@ impl Tunnel {
             self.settings.keepalive = settings.keepalive;
             self.reliable.keep_alive_by(keepalive_policy(settings));
         }
+        self.settings.sessions = settings.sessions;
         self.settings.log_messages = settings.log_messages;
         self.settings.log_keepalive = settings.log_keepalive;
     }
@@ -187,7 +188,7 @@ impl Tunnel {
         self.last_data = self.last_data.max(now);
     }
 
-    /// Ends the tunnel and its session: CDN and StopCCN leave at once, with a result code of [`stop`].
+    /// Ends the tunnel and its sessions: CDN and StopCCN leave at once, with a result code of [`stop`].
     pub fn close(&mut self, result: u16, error: u16, text: &str, now: Instant) {
         if !self.is_open() {
             return;
@@ -196,13 +197,13 @@ impl Tunnel {
         self.shut(Down::Local, Some(call), ResultCode { result, error: Some(error), message: text.into() }, now);
     }
 
-    /// Ends the tunnel and its session without a word to the client, who has begun anew under the same tunnel id.
+    /// Ends the tunnel and its sessions without a word to the client, who has begun anew under the same tunnel id.
     pub fn forget(&mut self) {
         if self.is_finished() {
             return;
         }
         if self.is_open() {
-            self.drop_session(Down::Replaced);
+            self.drop_sessions(Down::Replaced);
             self.output(Output::TunnelDown { why: Down::Replaced });
         }
         self.finish();
@@ -231,7 +232,7 @@ impl Tunnel {
     pub fn poll_timeout(&self) -> Option<Instant> {
         let state = match &self.state {
             State::WaitCtlConn { until, .. } | State::Closed { until } => Some(*until),
-            State::Established(session) => session.until(),
+            State::Established(sessions) => sessions.until(),
             State::Closing => None,
             State::Finished => return None,
         };
@@ -307,7 +308,7 @@ impl Tunnel {
             | MessageType::Occn
             | MessageType::Cdn
             | MessageType::Wen
-            | MessageType::Sli => self.session_word(),
+            | MessageType::Sli => self.named_session(header, &received).map_or("idle", |id| self.session_word(id)),
             _ => self.state_word(),
         };
         self.log_received(&received, state);
@@ -348,7 +349,7 @@ impl Tunnel {
                 return self.shut(Down::Authentication, None, plain(stop::NOT_AUTHORIZED), now);
             }
         }
-        self.state = State::Established(Session::awaited(now));
+        self.state = State::Established(Sessions::awaited(now));
         self.state_since = now;
         // Android sends its ICRQ only when the SCCCN is acknowledged.
         self.flush(now);
@@ -367,7 +368,7 @@ impl Tunnel {
         self.reliable.clear();
         self.flush(now);
         if was_open {
-            self.drop_session(why);
+            self.drop_sessions(why);
             self.output(Output::TunnelDown { why });
         }
         self.log(L2tpLog::TunnelDisconnected { number: self.settings.number, id: self.local_tunnel_id });
@@ -395,9 +396,9 @@ impl Tunnel {
 
 /// What leaves.
 impl Tunnel {
-    pub(super) fn session(&self) -> Option<&Session> {
+    pub(super) fn sessions(&self) -> Option<&Sessions> {
         match &self.state {
-            State::Established(session) => Some(session),
+            State::Established(sessions) => Some(sessions),
             State::WaitCtlConn { .. } | State::Closing | State::Closed { .. } | State::Finished => None,
         }
     }
@@ -448,11 +449,11 @@ impl Tunnel {
         self.log(L2tpLog::Disconnecting { number: self.settings.number, id: self.local_tunnel_id });
         self.reliable.drop_unsent();
         // RFC 2661 §5.7: "it is not necessary to clear each session individually". A small window has no room for it.
-        if let Some(call) = call.filter(|_| self.reliable.has_room(2)) {
+        let sessions: Vec<u16> = self.session_ids().map(|(local, _)| local).collect();
+        if let Some(call) = call.filter(|_| self.reliable.has_room(1 + sessions.len())) {
             let code = ResultCode { result: call, ..result.clone() };
-            self.queue_cdn(&code);
+            self.queue_cdns(&code);
         }
-        let ids = self.session().and_then(Session::ids);
         self.state = State::Closing;
         let avps = [
             message_type(MessageType::StopCcn),
@@ -460,15 +461,15 @@ impl Tunnel {
             Avp::bytes(AvpType::ResultCode, &result.encode()),
         ];
         self.send(0, &avps, Kind::Stop, now);
-        if let Some((local, _)) = ids {
+        for local in sessions {
             self.session_is_down(local, why);
         }
         self.output(Output::TunnelDown { why });
     }
 
-    /// The session, if there is one, ends with its tunnel.
-    pub(super) fn drop_session(&mut self, why: Down) {
-        if let Some((local, _)) = self.session().and_then(Session::ids) {
+    /// The sessions end with their tunnel.
+    pub(super) fn drop_sessions(&mut self, why: Down) {
+        for (local, _) in self.session_ids().collect::<Vec<_>>() {
             self.session_is_down(local, why);
         }
     }

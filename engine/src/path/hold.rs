@@ -114,9 +114,11 @@ impl Worker {
         for held in self.hold.release(client, spi, now) {
             match held {
                 Held::In { tunnel_id, session_id, mut frame, .. } => {
-                    let Some(at) = self.table.place_of(client) else { continue };
+                    let at = self.table.place_of(client);
+                    let of = at.and_then(|at| self.table.with_session(at, (tunnel_id, session_id)));
+                    let Some(of) = of else { continue };
                     let whole = 0..frame.len();
-                    let passed = self.receive_data(at, (tunnel_id, session_id, None), &mut frame, whole, now);
+                    let passed = self.receive_data(of, None, &mut frame, whole, now);
                     if let Ok(Verdict::Ip(place)) = passed
                         && let Some(packet) = frame.get(place)
                     {

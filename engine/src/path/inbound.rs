@@ -183,12 +183,16 @@ impl Worker {
             }
             Inner::Data { tunnel_id, session_id, ns, frame } => {
                 let frame = shifted(frame, start);
-                if self.table.inbound.get(found.sa).is_some_and(|sa| sa.trusted) && self.has_session(client) {
-                    let ids = (tunnel_id, session_id, ns);
-                    return self.receive_data(client, ids, arrival.bytes, frame, now);
+                let trusted = self.table.inbound.get(found.sa).is_some_and(|sa| sa.trusted);
+                if trusted && let Some(of) = self.table.with_session(client, (tunnel_id, session_id)) {
+                    return self.receive_data(of, ns, arrival.bytes, frame, now);
                 }
                 // A client sends its first frames right behind ICCN, before the engine can have told of the session: they
-                // follow ICCN to it. Others belong to a session that this SA does not carry, or not yet.
+                // follow ICCN to it. Others belong to a session that this SA does not carry, or not yet; beside one that
+                // stands, IP belongs to one that is over.
+                if trusted && self.table.carries_sessions(client) && is_ip(arrival.bytes.get(frame.clone())) {
+                    return Err(Drop::WrongSession);
+                }
                 let spi = Spi(long_at(arrival.bytes, 0));
                 let frame = arrival.bytes.get(frame).ok_or(Drop::BadL2tp)?;
                 self.stray(client, (spi, (arrival.peer, arrival.local)), (tunnel_id, session_id), frame, now)
@@ -233,10 +237,6 @@ impl Worker {
         Ok(at)
     }
 
-    fn has_session(&self, client: usize) -> bool {
-        self.table.clients.get(client).is_some_and(|client| client.session.is_some())
-    }
-
     pub(super) fn id_of(&self, client: usize) -> Result<ClientId, Drop> {
         self.table.clients.get(client).map(|client| client.id).ok_or(Drop::UnknownSpi)
     }
@@ -255,20 +255,17 @@ impl Worker {
         if self.notes.tell(note) { Ok(Verdict::Noted) } else { Err(Drop::QueueFull) }
     }
 
-    /// A frame that names this tunnel and session, on an SA that carries the client's.
+    /// A frame of the client's session.
     pub(super) fn receive_data(
         &mut self,
         client: usize,
-        (tunnel_id, session_id, ns): (u16, u16, Option<u16>),
+        ns: Option<u16>,
         bytes: &mut [u8],
         frame: Range<usize>,
         now: Instant,
     ) -> Result<Verdict, Drop> {
         let known = self.table.clients.get_mut(client).ok_or(Drop::UnknownSpi)?;
         let session = known.session.as_ref().ok_or(Drop::WrongSession)?;
-        if (session.local_tunnel_id, session.local_session_id) != (tunnel_id, session_id) {
-            return Err(Drop::WrongSession);
-        }
         if let Some(ns) = ns.filter(|_| session.sequencing) {
             // RFC 2661 §5.8 tells what lies behind: the number before the one that is due, and the 32767 before it.
             if ns.wrapping_sub(known.expected) >= 0x8000 {
@@ -411,6 +408,12 @@ impl Worker {
         self.table.saw(client, Traffic::Data);
         Verdict::Ip(place)
     }
+}
+
+/// Whether a PPP frame carries IP.
+fn is_ip(frame: Option<&[u8]>) -> bool {
+    let frame = frame.and_then(|frame| wire::ppp::decode_frame(frame).ok());
+    frame.is_some_and(|(protocol, _)| matches!(protocol, Protocol::Ipv4 | Protocol::Ipv6))
 }
 
 fn shifted(range: Range<usize>, by: usize) -> Range<usize> {

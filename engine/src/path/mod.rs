@@ -195,6 +195,13 @@ pub enum Update {
         /// The encapsulation.
         encap: Encap,
     },
+    /// The client has no SAs and no place of its own: its session goes with another's SAs, wherever that is.
+    Beside {
+        /// Whose session.
+        client: ClientId,
+        /// Whose SAs.
+        of: ClientId,
+    },
     /// The client's session, new or changed.
     Session(SessionPath),
     /// The packet filters of all interfaces, new or changed.
@@ -470,6 +477,18 @@ impl Counters {
         }
     }
 
+    /// Counts what another has counted, too.
+    pub(crate) fn add(&mut self, other: &Self) {
+        self.in_packets += other.in_packets;
+        self.in_octets += other.in_octets;
+        self.out_packets += other.out_packets;
+        self.out_octets += other.out_octets;
+        self.in6_packets += other.in6_packets;
+        self.in6_octets += other.in6_octets;
+        self.out6_packets += other.out6_packets;
+        self.out6_octets += other.out6_octets;
+    }
+
     /// Counts a packet to the client.
     pub(super) fn count_out(&mut self, octets: u64, is_ipv6: bool) {
         self.out_packets += 1;
@@ -696,6 +715,7 @@ impl Worker {
                 self.table.set_peer(client, Endpoint { peer, local, encap });
                 true
             }
+            Update::Beside { client, of } => self.table.set_beside(client, of),
             Update::Session(session) => {
                 self.table.set_session(session);
                 true

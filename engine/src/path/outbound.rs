@@ -261,16 +261,17 @@ impl Worker {
         let (start, end) = (departure.start, departure.start.saturating_add(departure.len));
         let packet = departure.buf.get_mut(start..end).ok_or(Drop::NoRoom)?;
         let Fitting { place, len, limit, is_ipv6 } = self.fit(packet, now)?;
-        let client = self.table.clients.get_mut(place).ok_or(Drop::NoClient)?;
-        let endpoint = client.endpoint.ok_or(Drop::NoSa)?;
-        let Some(at) = client.active else {
-            let id = client.id;
-            if self.table.clients.get(place).is_some_and(|client| self.table.waits_for_trust(client)) {
+        let carrier = self.table.clients.get(self.table.carrier_of(place)).ok_or(Drop::NoSa)?;
+        let endpoint = carrier.endpoint.ok_or(Drop::NoSa)?;
+        let id = carrier.id;
+        let Some(at) = carrier.active else {
+            if self.table.waits_for_trust(carrier) {
                 let packet = departure.buf.get(start..start.saturating_add(len)).unwrap_or_default().to_vec();
                 self.wait_for_trust(id, &packet, now);
             }
             return Err(Drop::NoSa);
         };
+        let client = self.table.clients.get_mut(place).ok_or(Drop::NoClient)?;
         if client.veil.is_some() {
             self.depart_veiled(place, departure, (len, limit))?;
             self.count_sent(place, len, is_ipv6);
@@ -278,11 +279,11 @@ impl Worker {
         }
         let sa = self.table.outbound.get_mut(at).ok_or(Drop::NoSa)?;
         let out = if len > usize::from(limit) {
-            self.fragment(departure, place, at, endpoint, usize::from(limit))
+            self.fragment(departure, place, (id, at, endpoint), usize::from(limit))
         } else {
             let (range, payload_len) = write_headers(departure, &client.template, sa, (len, is_ipv6))?;
             client.template.advance();
-            let sequence = take_sequence(sa, client.id, &mut self.notes)?;
+            let sequence = take_sequence(sa, id, &mut self.notes)?;
             put(departure.buf, range.start + 4, sequence.to_be_bytes());
             sa.octets += range.len() as u64;
             self.ready.push(Ready { sa: at, range: range.clone(), payload_len });
@@ -333,15 +334,10 @@ impl Worker {
                 return Err(Drop::Filtered);
             }
         }
+        let fit = self.table.fit(place);
         let client = self.table.clients.get_mut(place).ok_or(Drop::NoClient)?;
         let session = client.session.as_ref().ok_or(Drop::NoClient)?;
         let overhead = client.veil.as_ref().map_or(0, |veil| veil.overhead());
-        let sa = client.active.and_then(|at| self.table.outbound.get(at));
-        // What ESP does not carry has no suite, and what waits for an SA is looked at once more.
-        let fit = match (client.endpoint, sa) {
-            (Some(endpoint), Some(sa)) => fit(sa.suite, endpoint, client.template.len),
-            _ => u16::MAX,
-        };
         let fit = fit.saturating_sub(overhead);
         if let Some(mss) = mss_of(session, is_ipv6, fit) {
             clamp_mss(packet, mss);
@@ -401,8 +397,7 @@ impl Worker {
         &mut self,
         departure: &Departure<'_>,
         place: usize,
-        at: usize,
-        endpoint: Endpoint,
+        (id, at, endpoint): (ClientId, usize, Endpoint),
         limit: usize,
     ) -> Out {
         let Self { table, totals, spare, owned, sealed, .. } = self;
@@ -423,7 +418,7 @@ impl Worker {
             let payload = sa.suite.payload_offset()..sa.suite.payload_offset() + payload_len;
             client.template.set_lengths(bytes.get_mut(payload).unwrap_or_default());
             client.template.advance();
-            owned.push(Owned { client: client.id, sa: at, bytes, payload_len, endpoint });
+            owned.push(Owned { client: id, sa: at, bytes, payload_len, endpoint });
         });
         totals.fragmented += 1;
         Out::Fragmented
@@ -500,14 +495,15 @@ impl Worker {
     }
 
     fn seal_own(&mut self, id: ClientId, finish: impl FnOnce(&mut [u8]), parts: &[&[u8]]) -> bool {
-        let Some(client) = self.table.client(id) else {
+        let carrier = self.table.place_of(id).and_then(|at| self.table.clients.get(self.table.carrier_of(at)));
+        let Some(carrier) = carrier else {
             return false;
         };
-        let (Some(endpoint), Some(at)) = (client.endpoint, client.active) else {
+        let (Some(endpoint), Some(at)) = (carrier.endpoint, carrier.active) else {
             self.totals.count(Drop::NoSa);
             return false;
         };
-        self.seal_at(id, at, endpoint, finish, parts)
+        self.seal_at(carrier.id, at, endpoint, finish, parts)
     }
 
     /// Seals a message of our own on this outbound SA.
@@ -562,13 +558,19 @@ impl Table {
         Some(template)
     }
 
-    /// The MSS for connections of a client, whose packets go out on the SA that is active.
+    /// The largest IP packet of a client's that leaves in one piece on the SA that is active. What ESP does not carry has no
+    /// suite, and what waits for an SA is looked at once more.
+    fn fit(&self, client: usize) -> u16 {
+        let carrier = self.clients.get(self.carrier_of(client));
+        let way = carrier.and_then(|carrier| self.outbound.get(carrier.active?).zip(carrier.endpoint));
+        let headers = self.clients.get(client).map_or(0, |client| client.template.len);
+        way.map_or(u16::MAX, |(sa, place)| fit(sa.suite, place, headers))
+    }
+
+    /// The MSS for connections of a client.
     pub(super) fn mss(&self, client: usize, is_ipv6: bool) -> Option<u16> {
-        let client = self.clients.get(client)?;
-        let session = client.session.as_ref()?;
-        let sa = client.active.and_then(|at| self.outbound.get(at));
-        let fit = sa.zip(client.endpoint).map_or(u16::MAX, |(sa, place)| fit(sa.suite, place, client.template.len));
-        mss_of(session, is_ipv6, fit)
+        let session = self.clients.get(client)?.session.as_ref()?;
+        mss_of(session, is_ipv6, self.fit(client))
     }
 }
 

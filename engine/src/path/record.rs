@@ -19,6 +19,8 @@ pub struct PathState {
     pub session: Option<SessionPath>,
     /// PP interface (0 is the anonymous one) and tunnel interface whose filters hold.
     pub guard: Option<(u32, u32)>,
+    /// Whose SAs carry the session, if they are another's; that one is restored first.
+    pub beside: Option<ClientId>,
     /// SAs on which it sends, oldest first.
     pub inbound: Vec<InboundState>,
     /// SAs on which we send, oldest first.

@@ -191,6 +191,10 @@ pub(super) struct Client {
     untold: u32,
     inbound: Vec<usize>,
     outbound: Vec<usize>,
+    /// Whose SAs carry the session, if they are another's.
+    beside: Option<ClientId>,
+    /// Where those are kept whose sessions go with the SAs of this one.
+    further: Vec<usize>,
     traffic: Traffic,
 }
 
@@ -234,6 +238,8 @@ impl Client {
             untold: 0,
             inbound: Vec::new(),
             outbound: Vec::new(),
+            beside: None,
+            further: Vec::new(),
             traffic: Traffic::default(),
         }
     }
@@ -287,6 +293,43 @@ impl Table {
     /// Where a client is kept.
     pub(super) fn place_of(&self, id: ClientId) -> Option<usize> {
         self.ids.get(&id.0).copied()
+    }
+
+    /// Where the client is kept whose SAs carry the session of this one: nearly always itself.
+    pub(super) fn carrier_of(&self, client: usize) -> usize {
+        let beside = self.clients.get(client).and_then(|client| client.beside);
+        // Where those SAs are gone there is nothing to send on, as with any client that has none.
+        beside.and_then(|of| self.place_of(of)).unwrap_or(client)
+    }
+
+    /// Where the client is kept whose session of these ids of ours goes with the SAs of this one: itself, or another.
+    pub(super) fn with_session(&self, client: usize, ids: (u16, u16)) -> Option<usize> {
+        let has = |at: &usize| {
+            let session = self.clients.get(*at).and_then(|client| client.session.as_ref());
+            session.is_some_and(|session| (session.local_tunnel_id, session.local_session_id) == ids)
+        };
+        if has(&client) {
+            return Some(client);
+        }
+        self.clients.get(client)?.further.iter().copied().find(has)
+    }
+
+    /// Whether any session goes with the SAs of this client.
+    pub(super) fn carries_sessions(&self, client: usize) -> bool {
+        self.clients.get(client).is_some_and(|client| client.session.is_some() || !client.further.is_empty())
+    }
+
+    /// A client's session goes with the SAs of another.
+    pub(super) fn set_beside(&mut self, id: ClientId, of: ClientId) -> bool {
+        let Some(carrier) = self.place_of(of).filter(|_| id != of) else { return false };
+        let at = self.place_or_new(id);
+        if let Some(client) = self.clients.get_mut(at) {
+            client.beside = Some(of);
+        }
+        if let Some(client) = self.clients.get_mut(carrier).filter(|client| !client.further.contains(&at)) {
+            client.further.push(at);
+        }
+        true
     }
 
     /// Where the inbound SA with this SPI of ours is kept.
@@ -598,9 +641,13 @@ impl Table {
         let Some(at) = self.place_of(id) else { return false };
         self.forget_address(at);
         self.ids.remove(&id.0);
+        let carrier = self.carrier_of(at);
         let Some(client) = self.clients.remove(at) else {
             return false;
         };
+        if let Some(carrier) = self.clients.get_mut(carrier) {
+            carrier.further.retain(|further| *further != at);
+        }
         for sa in client.inbound {
             if let Some(sa) = self.inbound.remove(sa) {
                 self.spis.remove(&sa.spi.0);
@@ -742,6 +789,7 @@ impl Table {
             endpoint: client.endpoint,
             session: client.session.clone(),
             guard: client.guard.interfaces,
+            beside: client.beside,
             inbound: inbound.collect(),
             outbound: outbound.collect(),
             counters: client.counters,
@@ -751,10 +799,11 @@ impl Table {
     }
 
     pub(super) fn restore(&mut self, state: PathState) -> bool {
-        let PathState { client: id, endpoint, session, guard, inbound, outbound, counters, numbers, held: _ } = state;
+        let PathState { client: id, endpoint, session, guard, beside, inbound, outbound, counters, numbers, held: _ } =
+            state;
         let _replaced = self.remove(id);
         let at = self.place_or_new(id);
-        let mut whole = true;
+        let mut whole = beside.is_none_or(|of| self.set_beside(id, of));
         for sa in inbound {
             whole &= self.install_inbound(id, sa);
         }

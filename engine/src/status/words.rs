@@ -93,7 +93,7 @@ fn traffic(traffic: &Traffic, margin: &str, look: Look<'_>, out: &mut String) {
 
 /// `show status l2tp` (yamaha.md §5.1).
 fn l2tp(tunnels: &[L2tpShown], look: Look<'_>, out: &mut String) {
-    let sessions = tunnels.iter().filter(|t| t.session.is_some()).count();
+    let sessions: usize = tunnels.iter().map(|t| t.sessions.len()).sum();
     let _ = writeln!(out, "------------------- L2TP INFORMATION -------------------");
     let _ = match look.language {
         Language::English => writeln!(
@@ -121,21 +121,21 @@ fn l2tp(tunnels: &[L2tpShown], look: Look<'_>, out: &mut String) {
         line("Remote IP Address", "相手側IPアドレス", &t.remote_address);
         line("Local Src Port", "自機側送信元ポート", &1701);
         line("Remote Src Port", "相手側送信元ポート", &t.remote_port);
-        if let Some(session) = &t.session {
-            let bound = match (look.language, session.instance) {
+        if !t.sessions.is_empty() {
+            let bound = t.sessions.iter().map(|session| match (look.language, session.instance) {
                 (Language::Japanese, instance) => instance.to_string(),
                 (Language::English, Instance::Anonymous(n)) => format!("ANONYMOUS[{n}]"),
                 (Language::English, Instance::Numbered(n)) => format!("PP[{n:02}]"),
-            };
-            line("PP Bind", "PPインタフェース", &bound);
+            });
+            line("PP Bind", "PPインタフェース", &bound.collect::<Vec<_>>().join(" "));
         }
         line("Vendor", "ベンダ名", &t.vendor);
         line("Hostname", "ホスト名", &t.hostname);
         let _ = writeln!(out, "  Next Transmit sequence(Ns): {}", t.ns);
         let _ = writeln!(out, "  Next Receive sequence(Nr) : {}", t.nr);
-        let count = u8::from(t.session.is_some());
+        let count = t.sessions.len();
         let _ = writeln!(out, "  {}: {count} session", look.pick("Number of session", "トンネル内のセッション数"));
-        if let Some(session) = &t.session {
+        for session in &t.sessions {
             session_of(session, look, out);
         }
     }

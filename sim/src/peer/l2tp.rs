@@ -1,4 +1,4 @@
-//! The client's side of L2TP: a LAC with one tunnel and one session.
+//! The client's side of L2TP: a LAC with one tunnel, and the session that it speaks on.
 
 use super::{Peer, Repeat, Stage};
 use engine::time::{Instant, earliest};
@@ -13,8 +13,8 @@ pub(super) struct Lac {
     peer_session: u16,
     ns: u16,
     nr: u16,
-    /// Messages that wait for their acknowledgement; the first is in flight.
-    queue: VecDeque<(u16, Vec<Avp>)>,
+    /// Messages that wait for their acknowledgement, with number and session; the first is in flight.
+    queue: VecDeque<(u16, u16, Vec<Avp>)>,
     repeat: Option<Repeat>,
     /// Ours, if the tunnel has a secret.
     challenge: Vec<u8>,
@@ -52,6 +52,11 @@ impl Lac {
         self.repeat = None;
         self.hello = None;
         self.queue.clear();
+    }
+
+    /// Another session in place of this one; gives the ids of this one, ours and the server's.
+    pub(super) fn exchange_session(&mut self, (session, peer): (u16, u16)) -> (u16, u16) {
+        (core::mem::replace(&mut self.session, session), core::mem::replace(&mut self.peer_session, peer))
     }
 
     pub(super) fn data_ids(&self) -> Option<(u16, u16)> {
@@ -92,6 +97,12 @@ fn fill(template: &[Avp], tunnel: u16, session: u16) -> Vec<Avp> {
         }
     }
     avps
+}
+
+/// A Result Code without an error.
+fn result(kind: u16) -> Avp {
+    let code = wire::l2tp::ResultCode { result: kind, error: Some(0), message: String::new() };
+    Avp::bytes(AvpType::ResultCode, &code.encode())
 }
 
 /// What proves that a side knows the tunnel's secret, in a message of this type (RFC 2661 §4.2).
@@ -157,29 +168,29 @@ impl Peer {
         let Some(lac) = &mut self.l2tp else { return };
         let ns = lac.ns;
         lac.ns = lac.ns.wrapping_add(1);
-        lac.queue.push_back((ns, avps.clone()));
+        let session = match kind_of(&avps) {
+            Some(MessageType::Iccn | MessageType::Cdn) => lac.peer_session,
+            _ => 0,
+        };
+        lac.queue.push_back((ns, session, avps.clone()));
         if lac.queue.len() == 1 {
             lac.repeat = Some(Repeat::new(self.now, self.manner.l2tp_schedule));
             lac.repeated = false;
             self.send_first();
         } else if self.manner.icrq_at_once && kind_of(&avps) == Some(MessageType::Icrq) {
-            self.send_numbered(ns, &avps);
+            self.send_numbered(ns, session, &avps);
         }
     }
 
     /// Sends the message at the head of the queue.
     fn send_first(&mut self) {
         let first = self.l2tp.as_ref().and_then(|lac| lac.queue.front().cloned());
-        let Some((ns, avps)) = first else { return };
-        self.send_numbered(ns, &avps);
+        let Some((ns, session, avps)) = first else { return };
+        self.send_numbered(ns, session, &avps);
     }
 
-    fn send_numbered(&mut self, ns: u16, avps: &[Avp]) {
+    fn send_numbered(&mut self, ns: u16, session: u16, avps: &[Avp]) {
         let Some(lac) = &self.l2tp else { return };
-        let session = match kind_of(avps) {
-            Some(MessageType::Iccn | MessageType::Cdn) => lac.peer_session,
-            _ => 0,
-        };
         let header = Header { tunnel_id: lac.peer_tunnel, session_id: session, ..control(ns, lac.nr) };
         self.say(format!("-> {}", super::words::avps(avps)));
         self.send_l2tp(&header.encode(&encode_avps(avps)));
@@ -195,6 +206,10 @@ impl Peer {
         let Ok((header, payload)) = Header::decode(message) else {
             return;
         };
+        self.on_line_of(header.session_id, |peer| peer.on_l2tp_here(&header, payload, message));
+    }
+
+    fn on_l2tp_here(&mut self, header: &Header, payload: &[u8], message: &[u8]) {
         let Some(lac) = &mut self.l2tp else { return };
         if header.tunnel_id != lac.tunnel {
             return;
@@ -219,7 +234,7 @@ impl Peer {
             return;
         }
         let before = lac.queue.len();
-        while lac.queue.front().is_some_and(|(sent, _)| nr.wrapping_sub(*sent) as i16 > 0) {
+        while lac.queue.front().is_some_and(|(sent, ..)| nr.wrapping_sub(*sent) as i16 > 0) {
             lac.queue.pop_front();
         }
         let acknowledged = lac.queue.len() != before;
@@ -290,17 +305,10 @@ impl Peer {
                 let Some(lac) = &mut self.l2tp else { return };
                 lac.peer_tunnel = value(avps, AvpType::AssignedTunnelId).unwrap_or(0);
                 lac.hello = self.manner.hellos.map(|every| self.now.after(every));
-                let (tunnel, session) = (lac.tunnel, lac.session);
                 let mut connected = vec![Avp::u16(AvpType::MessageType, MessageType::Scccn.into())];
                 connected.extend(more);
                 self.send_control(connected);
-                let plain = [
-                    Avp::u16(AvpType::MessageType, MessageType::Icrq.into()),
-                    Avp::u16(AvpType::AssignedSessionId, session),
-                    Avp::u32(AvpType::CallSerialNumber, 1),
-                ];
-                let icrq = fill(self.manner.icrq.as_deref().unwrap_or(&plain), tunnel, session);
-                self.send_control(icrq);
+                self.send_icrq();
             }
             MessageType::Icrp => {
                 if let Some(lac) = &mut self.l2tp {
@@ -318,12 +326,39 @@ impl Peer {
                 self.say("a Hello that it leaves unanswered");
             }
             MessageType::Hello => self.send_zlb(),
+            MessageType::Cdn if self.lines.are_several() => {
+                self.send_zlb();
+                self.end_line("the server sent Cdn");
+            }
             MessageType::StopCcn | MessageType::Cdn => {
                 self.send_zlb();
                 self.end(&format!("the server sent {kind:?}"));
             }
             _ => self.send_zlb(),
         }
+    }
+
+    /// Asks for the session.
+    pub(super) fn send_icrq(&mut self) {
+        let Some(lac) = &self.l2tp else { return };
+        let (tunnel, session) = (lac.tunnel, lac.session);
+        let plain = [
+            Avp::u16(AvpType::MessageType, MessageType::Icrq.into()),
+            Avp::u16(AvpType::AssignedSessionId, session),
+            Avp::u32(AvpType::CallSerialNumber, 1),
+        ];
+        self.send_control(fill(self.manner.icrq.as_deref().unwrap_or(&plain), tunnel, session));
+    }
+
+    /// Ends the session, and waits for the acknowledgement.
+    pub(super) fn send_cdn(&mut self) {
+        let Some(lac) = &self.l2tp else { return };
+        let cdn = [
+            Avp::u16(AvpType::MessageType, MessageType::Cdn.into()),
+            result(3),
+            Avp::u16(AvpType::AssignedSessionId, lac.session),
+        ];
+        self.send_control(cdn.to_vec());
     }
 
     pub(super) fn l2tp_timeout(&mut self) {
@@ -360,10 +395,6 @@ impl Peer {
         self.end_ppp();
         let Some(lac) = &self.l2tp else { return };
         let (tunnel, session) = (lac.tunnel, lac.session);
-        let result = |kind| {
-            let code = wire::l2tp::ResultCode { result: kind, error: Some(0), message: String::new() };
-            Avp::bytes(AvpType::ResultCode, &code.encode())
-        };
         let cdn = vec![
             Avp::u16(AvpType::MessageType, MessageType::Cdn.into()),
             result(3),
@@ -381,10 +412,11 @@ impl Peer {
         // Each would wait for an acknowledgement: a client that leaves does not.
         for message in [cdn, stop].iter().filter(|m| !m.is_empty()) {
             let Some(lac) = &mut self.l2tp else { return };
+            let whose = if kind_of(message) == Some(MessageType::Cdn) { lac.peer_session } else { 0 };
             lac.queue.clear();
             let ns = lac.ns;
             lac.ns = lac.ns.wrapping_add(1);
-            self.send_numbered(ns, &fill(message, tunnel, session));
+            self.send_numbered(ns, whose, &fill(message, tunnel, session));
         }
         if let Some(lac) = &mut self.l2tp {
             lac.stop();

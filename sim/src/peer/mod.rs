@@ -5,6 +5,7 @@ mod ike;
 mod inside;
 mod l2tp;
 pub mod legacy;
+mod lines;
 mod manner;
 pub mod manners;
 mod ppp;
@@ -134,6 +135,7 @@ pub struct Peer {
     ike: ike::Ike,
     esp: esp::Esp,
     l2tp: Option<l2tp::Lac>,
+    lines: lines::Lines,
     ppp: Option<ppp::Client>,
     out: VecDeque<Outer>,
     inner: VecDeque<Vec<u8>>,
@@ -162,6 +164,7 @@ impl Peer {
             server,
             stage: Stage::Idle,
             l2tp: None,
+            lines: lines::Lines::default(),
             ppp: None,
             out: VecDeque::new(),
             inner: VecDeque::new(),
@@ -435,7 +438,7 @@ impl Peer {
         }
         self.ike_timeout();
         self.l2tp_timeout();
-        self.ppp_timeout();
+        self.on_each_line(Self::ppp_timeout);
         if self.keepalive.is_some_and(|due| now >= due) {
             self.keepalive = Some(now.after(Duration::from_secs(20)));
             self.transmit(Carrier::Udp, 4500, vec![0xff]);
@@ -447,6 +450,7 @@ impl Peer {
         let mut next = self.ike.due();
         next = earliest(next, self.l2tp.as_ref().and_then(l2tp::Lac::due));
         next = earliest(next, self.ppp.as_ref().and_then(ppp::Client::due));
+        next = earliest(next, self.lines.due());
         next = earliest(next, earliest(self.patience.0, self.patience.1));
         earliest(next, self.keepalive)
     }

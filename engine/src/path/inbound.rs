@@ -187,17 +187,31 @@ impl Worker {
                 if trusted && let Some(of) = self.table.with_session(client, (tunnel_id, session_id)) {
                     return self.receive_data(of, ns, arrival.bytes, frame, now);
                 }
-                // A client sends its first frames right behind ICCN, before the engine can have told of the session: they
-                // follow ICCN to it. Others belong to a session that this SA does not carry, or not yet; beside one that
-                // stands, IP belongs to one that is over.
-                if trusted && self.table.carries_sessions(client) && is_ip(arrival.bytes.get(frame.clone())) {
-                    return Err(Drop::WrongSession);
-                }
-                let spi = Spi(long_at(arrival.bytes, 0));
-                let frame = arrival.bytes.get(frame).ok_or(Drop::BadL2tp)?;
-                self.stray(client, (spi, (arrival.peer, arrival.local)), (tunnel_id, session_id), frame, now)
+                self.receive_stray(found.sa, client, (tunnel_id, session_id), arrival, frame, now)
             }
         }
+    }
+
+    /// A frame of a session that this SA does not carry, or not yet. A client sends its first ones right behind ICCN, before
+    /// the engine can have told of the session: they follow ICCN to it. Beside a session that stands, IP is of one that is
+    /// over.
+    #[cold]
+    fn receive_stray(
+        &mut self,
+        sa: usize,
+        client: usize,
+        ids: (u16, u16),
+        arrival: &Arrival<'_>,
+        frame: Range<usize>,
+        now: Instant,
+    ) -> Result<Verdict, Drop> {
+        let frame = arrival.bytes.get(frame).ok_or(Drop::BadL2tp)?;
+        let trusted = self.table.inbound.get(sa).is_some_and(|sa| sa.trusted);
+        if trusted && self.table.carries_sessions(client) && is_ip(frame) {
+            return Err(Drop::WrongSession);
+        }
+        let spi = Spi(long_at(arrival.bytes, 0));
+        self.stray(client, (spi, (arrival.peer, arrival.local)), ids, frame, now)
     }
 
     /// The packet is the client's own: counts it, and draws what follows from its SA, number and source.
@@ -411,9 +425,8 @@ impl Worker {
 }
 
 /// Whether a PPP frame carries IP.
-fn is_ip(frame: Option<&[u8]>) -> bool {
-    let frame = frame.and_then(|frame| wire::ppp::decode_frame(frame).ok());
-    frame.is_some_and(|(protocol, _)| matches!(protocol, Protocol::Ipv4 | Protocol::Ipv6))
+fn is_ip(frame: &[u8]) -> bool {
+    wire::ppp::decode_frame(frame).is_ok_and(|(protocol, _)| matches!(protocol, Protocol::Ipv4 | Protocol::Ipv6))
 }
 
 fn shifted(range: Range<usize>, by: usize) -> Range<usize> {

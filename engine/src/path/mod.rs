@@ -109,6 +109,13 @@ pub struct SessionPath {
     pub ipv6: Option<Ipv6Path>,
 }
 
+impl SessionPath {
+    /// Whether these are our tunnel id and session id of it.
+    fn has_ids(&self, ids: (u16, u16)) -> bool {
+        (self.local_tunnel_id, self.local_session_id) == ids
+    }
+}
+
 /// What the engine tells a worker.
 #[allow(clippy::large_enum_variant, reason = "updates are few and go no further than one queue")]
 #[derive(Debug)]

@@ -261,7 +261,8 @@ impl Worker {
         let (start, end) = (departure.start, departure.start.saturating_add(departure.len));
         let packet = departure.buf.get_mut(start..end).ok_or(Drop::NoRoom)?;
         let Fitting { place, len, limit, is_ipv6 } = self.fit(packet, now)?;
-        let carrier = self.table.clients.get(self.table.carrier_of(place)).ok_or(Drop::NoSa)?;
+        let client = self.table.clients.get(place).ok_or(Drop::NoClient)?;
+        let carrier = self.table.carrier(client).ok_or(Drop::NoSa)?;
         let endpoint = carrier.endpoint.ok_or(Drop::NoSa)?;
         let id = carrier.id;
         let Some(at) = carrier.active else {
@@ -334,7 +335,7 @@ impl Worker {
                 return Err(Drop::Filtered);
             }
         }
-        let fit = self.table.fit(place);
+        let fit = self.table.clients.get(place).map_or(u16::MAX, |client| self.table.fit(client));
         let client = self.table.clients.get_mut(place).ok_or(Drop::NoClient)?;
         let session = client.session.as_ref().ok_or(Drop::NoClient)?;
         let overhead = client.veil.as_ref().map_or(0, |veil| veil.overhead());
@@ -495,7 +496,7 @@ impl Worker {
     }
 
     fn seal_own(&mut self, id: ClientId, finish: impl FnOnce(&mut [u8]), parts: &[&[u8]]) -> bool {
-        let carrier = self.table.place_of(id).and_then(|at| self.table.clients.get(self.table.carrier_of(at)));
+        let carrier = self.table.client(id).and_then(|client| self.table.carrier(client));
         let Some(carrier) = carrier else {
             return false;
         };
@@ -560,16 +561,20 @@ impl Table {
 
     /// The largest IP packet of a client's that leaves in one piece on the SA that is active. What ESP does not carry has no
     /// suite, and what waits for an SA is looked at once more.
-    fn fit(&self, client: usize) -> u16 {
-        let carrier = self.clients.get(self.carrier_of(client));
-        let way = carrier.and_then(|carrier| self.outbound.get(carrier.active?).zip(carrier.endpoint));
-        let headers = self.clients.get(client).map_or(0, |client| client.template.len);
-        way.map_or(u16::MAX, |(sa, place)| fit(sa.suite, place, headers))
+    #[inline]
+    fn fit(&self, client: &Client) -> u16 {
+        let Some(carrier) = self.carrier(client) else { return u16::MAX };
+        let sa = carrier.active.and_then(|at| self.outbound.get(at));
+        match (sa, carrier.endpoint) {
+            (Some(sa), Some(place)) => fit(sa.suite, place, client.template.len),
+            _ => u16::MAX,
+        }
     }
 
     /// The MSS for connections of a client.
     pub(super) fn mss(&self, client: usize, is_ipv6: bool) -> Option<u16> {
-        let session = self.clients.get(client)?.session.as_ref()?;
+        let client = self.clients.get(client)?;
+        let session = client.session.as_ref()?;
         mss_of(session, is_ipv6, self.fit(client))
     }
 }

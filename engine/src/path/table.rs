@@ -295,23 +295,34 @@ impl Table {
         self.ids.get(&id.0).copied()
     }
 
-    /// Where the client is kept whose SAs carry the session of this one: nearly always itself.
-    pub(super) fn carrier_of(&self, client: usize) -> usize {
-        let beside = self.clients.get(client).and_then(|client| client.beside);
-        // Where those SAs are gone there is nothing to send on, as with any client that has none.
-        beside.and_then(|of| self.place_of(of)).unwrap_or(client)
+    /// The client whose SAs carry the session of this one: nearly always itself.
+    #[inline]
+    pub(super) fn carrier<'a>(&'a self, client: &'a Client) -> Option<&'a Client> {
+        match client.beside {
+            None => Some(client),
+            Some(of) => self.other_carrier(of),
+        }
+    }
+
+    #[cold]
+    fn other_carrier(&self, of: ClientId) -> Option<&Client> {
+        self.client(of)
     }
 
     /// Where the client is kept whose session of these ids of ours goes with the SAs of this one: itself, or another.
+    #[inline]
     pub(super) fn with_session(&self, client: usize, ids: (u16, u16)) -> Option<usize> {
-        let has = |at: &usize| {
-            let session = self.clients.get(*at).and_then(|client| client.session.as_ref());
-            session.is_some_and(|session| (session.local_tunnel_id, session.local_session_id) == ids)
-        };
-        if has(&client) {
+        let known = self.clients.get(client)?;
+        if known.session.as_ref().is_some_and(|session| session.has_ids(ids)) {
             return Some(client);
         }
-        self.clients.get(client)?.further.iter().copied().find(has)
+        self.further_session(known, ids)
+    }
+
+    #[cold]
+    fn further_session(&self, client: &Client, ids: (u16, u16)) -> Option<usize> {
+        let of = |at: &usize| self.clients.get(*at).and_then(|client| client.session.as_ref());
+        client.further.iter().copied().find(|at| of(at).is_some_and(|session| session.has_ids(ids)))
     }
 
     /// Whether any session goes with the SAs of this client.
@@ -641,11 +652,10 @@ impl Table {
         let Some(at) = self.place_of(id) else { return false };
         self.forget_address(at);
         self.ids.remove(&id.0);
-        let carrier = self.carrier_of(at);
         let Some(client) = self.clients.remove(at) else {
             return false;
         };
-        if let Some(carrier) = self.clients.get_mut(carrier) {
+        if let Some(carrier) = client.beside.and_then(|of| self.client_mut(of)) {
             carrier.further.retain(|further| *further != at);
         }
         for sa in client.inbound {

@@ -113,26 +113,30 @@ fn a_new_phase_1_goes_on_with_all_sessions() {
 }
 
 #[test]
-fn somebody_else_with_the_groups_key_cannot_take_a_tunnel_whose_first_session_is_over() {
-    let (mut w, nat, c) = with_sessions(6, 2, &[]);
-    w.peers[c].speak_on(0);
-    w.act(c, |p, now| p.hang_up_line(now));
-    w.run_for(SOON);
-    w.peers[c].speak_on(1);
-    let address = w.peers[c].inside().expect("an address");
-    let thief = w.add_behind(nat, Manner::default());
-    w.act(thief, |p, now| p.rekey_ike(now));
-    w.run_for(SOON);
-    w.pretend(thief, c, Some(("second", "not it")));
-    w.act(thief, |p, now| p.hello(now));
-    w.act(thief, |p, now| p.send_ip(&[0x45; 40], now));
-    w.run_for(SOON);
-    for _ in 0..20 {
-        w.host_calls(address);
+fn nobody_else_in_the_same_place_takes_a_tunnel_whose_first_session_is_over() {
+    for user in [None, Some(("second", "wrong")), Some(("vpnuser", "vpn-Passw0rd"))] {
+        let (mut w, _, c) = with_sessions(6, 2, &[]);
+        w.peers[c].speak_on(0);
+        w.act(c, |p, now| p.hang_up_line(now));
+        w.run_for(SOON);
+        w.peers[c].speak_on(1);
+        let inside = w.peers[c].inside().expect("it is up");
+        // The thief sits on the path: what goes to the client comes to it.
+        let thief = w.replace_in_place(c, Manner { stops_at_esp: true, ..Manner::default() });
+        w.dial(thief);
+        assert!(w.run_until(SOON, |w| w.peers[thief].pairs() == 1), "{}", w.story(thief));
+        w.pretend(thief, c, user);
+        let heard = w.totals().ip;
+        for _ in 0..10 {
+            w.echo(thief, 100);
+            w.act(thief, |p, now| p.hello(now));
+            w.host_calls(inside);
+            w.run_for(Duration::from_millis(500));
+        }
+        assert_eq!(w.totals().ip.in_packets, heard.in_packets, "{}", w.story(thief));
+        assert!(w.echoes[thief].back.is_empty(), "{}", w.story(thief));
+        w.check_thoroughly();
     }
-    w.run_for(SOON);
-    assert!(carries(&mut w, c, 1), "{}", w.story(c));
-    w.check_thoroughly();
 }
 
 #[test]

@@ -301,6 +301,9 @@ impl Check<'_> {
             );
             self.tell(Severity::Warning, at, "dhcp", message);
         }
+        if let Some(lan) = &pp.from_lan {
+            self.asked_of(lan, at);
+        }
         let mut ranges: Vec<(Ipv4Addr, Ipv4Addr, (usize, usize))> = Vec::new();
         if which == PpRef::Anonymous {
             ranges.extend(pp.pool.iter().map(|(first, last)| (*first, *last, at)));
@@ -314,6 +317,32 @@ impl Check<'_> {
         }
         for (first, last, at) in ranges {
             self.range(first, last, at);
+        }
+    }
+
+    /// A LAN whose DHCP server is asked for addresses.
+    fn asked_of(&mut self, lan: &str, at: (usize, usize)) {
+        let known = self.config.lans.get(lan);
+        if known.is_none_or(|lan| lan.address.is_none()) {
+            let message = Text::new(
+                format!(
+                    "addresses are asked of the DHCP server of {lan}, but which interface that is follows from its address; add ip {lan} address ADDRESS/MASK, the one that this host has there"
+                ),
+                format!(
+                    "{lan}のDHCPサーバーに問い合わせますが、インタフェースはアドレスで決まります。このホストのアドレスをip {lan} address アドレス/マスクで書いてください"
+                ),
+            );
+            self.tell(Severity::Error, at, "dhcpc", message);
+        } else if known.is_some_and(|lan| !lan.proxyarp) {
+            let message = Text::new(
+                format!(
+                    "callers get addresses of the network of {lan}, whose hosts cannot answer them without ip {lan} proxyarp on"
+                ),
+                format!(
+                    "接続者は{lan}のネットワークのアドレスを受け取りますが、ip {lan} proxyarp onがないとLANのホストは応答できません"
+                ),
+            );
+            self.tell(Severity::Warning, at, "dhcpc", message);
         }
     }
 

@@ -5,6 +5,7 @@ mod claim;
 mod farewell;
 mod further;
 mod inside;
+mod lease;
 
 use self::arrival::Arrival;
 pub(crate) use self::arrival::Older;
@@ -21,6 +22,7 @@ use crate::ike::keys::Cookies;
 use crate::ike::quick_mode::Agreed;
 use crate::ike::{self, Endpoint};
 use crate::l2tp::{self, Tunnel};
+use crate::lease::Names;
 use crate::outbox::{HostChange, Outbox, Output};
 use crate::path::{ClientId, Counters, Encap, ReplayState, SessionPath, Spi, Update};
 use crate::pool::{Pool, Wish};
@@ -67,6 +69,8 @@ const SILENCE: Duration = Duration::from_secs(120);
 const MOST_ROUNDS: usize = 64;
 /// The port of L2TP (RFC 2661 §8.1).
 const L2TP_PORT: u16 = crate::path::L2TP_PORT;
+/// Our end of a link where we have no other address than the one that is dialled: the one that RFC 7600 sets aside for whoever has none.
+const NO_ADDRESS: Ipv4Addr = Ipv4Addr::new(192, 0, 0, 8);
 /// Headers of IPv4 and TCP without options, octets.
 const IP_AND_TCP: u16 = 40;
 
@@ -196,6 +200,8 @@ pub(crate) struct Context<'a> {
     pub(crate) tunnels: &'a BTreeMap<u32, L2tpTunnel>,
     pub(crate) pool: &'a mut Pool,
     pub(crate) prefixes: &'a mut Prefixes,
+    /// What callers are called on LANs.
+    pub(crate) names: &'a mut Names,
     pub(crate) gateways: &'a Gateways,
     pub(crate) instances: &'a mut Instances,
     pub(crate) accounts: &'a mut Accounts,
@@ -1013,10 +1019,18 @@ impl Client {
     }
 
     fn lend(&mut self, user: &str, asked: Option<Ipv4Addr>, cx: &mut Context<'_>) {
-        let fixed = asked.or_else(|| self.pp(cx).and_then(|pp| pp.remote_address));
+        let pp = self.pp(cx);
+        let fixed = asked.or_else(|| pp.and_then(|pp| pp.remote_address));
+        let lan = pp.and_then(|pp| pp.from_lan.as_deref());
         let Some(call) = &mut self.call else { return };
         if let Some(old) = call.address.take() {
             cx.pool.give_back(old);
+        }
+        if let Some(old) = call.inside.lease.take() {
+            lease::release(&old, cx);
+        }
+        if let Some(lan) = lan.filter(|_| fixed.is_none_or(|address| cx.pool.holder(address).is_some())) {
+            return self.ask_lan(lan, user, cx);
         }
         let address = cx.pool.lend(user, fixed.map_or(Wish::Any, Wish::Fixed));
         if address.is_none() {
@@ -1468,7 +1482,8 @@ fn own_address(pp: &Pp, config: &Config, endpoint: Endpoint) -> Ipv4Addr {
         return own;
     }
     let lent = pp.remote_address.or_else(|| pp.pool.first().map(|r| r.0));
-    let around = lent.and_then(|a| config.lans.values().find(|l| covers(l, a)));
+    let around = pp.from_lan.as_ref().and_then(|lan| config.lans.get(lan)).filter(|lan| lan.address.is_some());
+    let around = around.or_else(|| lent.and_then(|a| config.lans.values().find(|l| covers(l, a))));
     let lan = around.or_else(|| config.lans.values().find(|l| l.address.is_some()));
     match (lan.and_then(|l| l.address), endpoint.local.ip()) {
         (Some((own, _)), _) | (None, IpAddr::V4(own)) => own,
@@ -1483,7 +1498,9 @@ fn link_address(own: Ipv4Addr, pp: &Pp, endpoint: Endpoint) -> Ipv4Addr {
         return own;
     }
     let lent = |a: u32| pp.pool.iter().any(|(first, last)| (u32::from(*first)..=u32::from(*last)).contains(&a));
-    let first = pp.remote_address.or_else(|| pp.pool.first().map(|r| r.0)).map_or(0, u32::from);
+    let Some(first) = pp.remote_address.or_else(|| pp.pool.first().map(|r| r.0)).map(u32::from) else {
+        return NO_ADDRESS;
+    };
     // One beside the pool, in its own network if there is room.
     let free = (1..=1024).map(|n| first.wrapping_sub(n)).find(|a| !lent(*a) && a & 0xff != 0 && a & 0xff != 0xff);
     free.map_or(own, Ipv4Addr::from)

@@ -17,6 +17,7 @@ use crate::ike::natt;
 use crate::ike::proposal::Wanted;
 use crate::ike::sa::{self, Sa};
 use crate::ike::{Computed, Endpoint, Message, Refusal};
+use crate::lease::{Identity, Names};
 use crate::outbox::{Outbox, Output};
 use crate::path::{ClientId, Encap, Filters, Note, Update};
 use crate::pool::Pool;
@@ -29,6 +30,7 @@ use command::{Config, L2tpTunnel, Request, Scope, Text, Which};
 use core::net::{IpAddr, SocketAddr};
 use core::time::Duration;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use wire::inside::dhcp;
 use wire::isakmp::{ExchangeType, Flags, Header, NotifyType};
 
 /// Exchanges that are not authenticated yet, in all and from one address: many clients may share a NAT.
@@ -41,6 +43,8 @@ const MOST_JOBS_PER_SOURCE: usize = 16;
 const TOO_MANY_JOBS: &str = "too many key exchanges at once; the client will repeat";
 /// Longest ISAKMP message that is read, octets.
 const MOST_OCTETS: usize = 16 * 1024;
+/// Longest DHCP message of a LAN that is read, octets.
+const MOST_DHCP: usize = 1500;
 /// A refusal is told once for a source within this time.
 const TELL_AGAIN: Duration = Duration::from_secs(60);
 /// Beginnings of phase 1 that are told in a second; anybody can cause one with a forged address.
@@ -65,6 +69,13 @@ pub enum Input<'a> {
     },
     /// A worker has something to say.
     Note(Note),
+    /// A DHCP message came to port 68 on a LAN's interface.
+    Dhcp {
+        /// The LAN, as `lan1`.
+        lan: &'a str,
+        /// The message.
+        bytes: &'a [u8],
+    },
     /// Something happened to a stream that a client has opened.
     Stream {
         /// Which.
@@ -110,6 +121,7 @@ macro_rules! context {
             tunnels: &$engine.tunnels,
             pool: &mut $engine.pool,
             prefixes: &mut $engine.prefixes,
+            names: &mut $engine.names,
             gateways: &$engine.gateways,
             instances: &mut $engine.instances,
             accounts: &mut $engine.accounts,
@@ -145,6 +157,7 @@ pub struct Engine {
     by_tunnel: BTreeMap<u32, u32>,
     pub(crate) pool: Pool,
     pub(crate) prefixes: Prefixes,
+    names: Names,
     pub(crate) instances: Instances,
     gateways: Gateways,
     census: Census,
@@ -193,6 +206,7 @@ impl Engine {
             by_tunnel: BTreeMap::new(),
             pool,
             prefixes,
+            names: Names::default(),
             instances: Instances::default(),
             gateways,
             census: Census::default(),
@@ -222,6 +236,7 @@ impl Engine {
             input,
             Input::Isakmp { .. }
                 | Input::Note(_)
+                | Input::Dhcp { .. }
                 | Input::Stream { .. }
                 | Input::Computed(_)
                 | Input::Overloaded(_)
@@ -235,6 +250,7 @@ impl Engine {
         match input {
             Input::Isakmp { endpoint, bytes } => self.on_isakmp(endpoint, bytes, now, out),
             Input::Note(note) => self.on_note(note, now, out),
+            Input::Dhcp { lan, bytes } => self.on_dhcp(lan, bytes, now, out),
             Input::Stream { stream, event } => self.on_stream(stream, event, now, out),
             Input::Computed(result) => self.on_computed(result, now, out),
             Input::Overloaded(ticket) => self.on_overloaded(ticket, now, out),
@@ -1071,6 +1087,18 @@ impl Engine {
         }
     }
 
+    /// What the DHCP server of a LAN says to whoever waits for it; most such messages are other hosts'.
+    fn on_dhcp(&mut self, lan: &str, bytes: &[u8], now: Instant, out: &mut Outbox) {
+        if self.names.len() == 0 || bytes.len() > MOST_DHCP {
+            return;
+        }
+        let Ok(message) = dhcp::Message::decode(bytes) else { return };
+        let client = Identity::of_message(&message).and_then(|identity| self.names.holder(identity));
+        if let Some(client) = client {
+            self.with_client(client, now, out, |c, cx| c.on_lan(lan, &message, cx));
+        }
+    }
+
     fn on_moved(&mut self, id: ClientId, peer: SocketAddr, local: IpAddr, now: Instant, out: &mut Outbox) {
         let Some(client) = self.clients.get_mut(&id.0) else {
             return;
@@ -1143,6 +1171,9 @@ impl Engine {
             if call.inside.prefix.is_some_and(|prefix| !self.prefixes.is_free(prefix)) {
                 return Err(Refused::Taken("inside prefix"));
             }
+            if call.inside.name_on_lan().is_some_and(|name| self.names.holder(name).is_some()) {
+                return Err(Refused::Taken("name on the LAN"));
+            }
             if let (Some(user), Some(address)) = (&call.user, call.address)
                 && !self.pool.take(user, address)
             {
@@ -1150,6 +1181,9 @@ impl Engine {
             }
             if let Some(prefix) = call.inside.prefix {
                 self.prefixes.take(call.user.as_deref().unwrap_or_default(), prefix);
+            }
+            if let Some(name) = call.inside.name_on_lan() {
+                self.names.take(name, id);
             }
             self.instances.insert(call.instance, id);
         }

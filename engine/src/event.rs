@@ -2,6 +2,7 @@
 
 use crate::ike::Refusal;
 use crate::l2tp::L2tpLog;
+use crate::lease::{Grant, Identity, Lost};
 use core::fmt;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use core::time::Duration;
@@ -76,6 +77,20 @@ pub enum Halt {
     QuickMode,
     /// ESP SAs were there, and no L2TP came.
     Sccrq,
+}
+
+/// What became of an address that is asked of a LAN's DHCP server.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Loan {
+    /// It was lent.
+    Granted {
+        /// What.
+        grant: Grant,
+        /// By which name the caller is known there.
+        identity: Identity,
+    },
+    /// There is none, or none any more.
+    Lost(Lost),
 }
 
 /// Something worth telling.
@@ -211,6 +226,17 @@ pub enum Event {
         /// Who asked.
         user: String,
     },
+    /// What became of an address that is asked of a LAN's DHCP server.
+    Lease {
+        /// Which pp.
+        instance: Instance,
+        /// For whom.
+        user: String,
+        /// The LAN.
+        lan: String,
+        /// What.
+        loan: Loan,
+    },
     /// The client has IPv6.
     Ipv6cpUp {
         /// Which pp.
@@ -305,6 +331,7 @@ impl Event {
             | Self::AuthFailed { .. }
             | Self::IpcpUp { .. }
             | Self::PoolEmpty { .. }
+            | Self::Lease { .. }
             | Self::Ipv6cpUp { .. }
             | Self::NoPrefix { .. }
             | Self::Disconnected { .. }
@@ -434,6 +461,7 @@ impl fmt::Display for Event {
                 f,
                 "{instance} no address is left for user '{user}': enlarge 'ip pp remote address pool' or disconnect somebody"
             ),
+            Self::Lease { instance, user, lan, loan } => tell_loan(f, *instance, (user, lan), loan),
             Self::Ppp { instance, text } => write!(f, "{instance} {text}"),
             Self::Disconnected { instance, summary: s } => {
                 write!(f, "{instance} Disconnected, cause [{}]", s.cause)?;
@@ -477,6 +505,45 @@ impl fmt::Display for Event {
                 "[IPSEC] illegal SPI 0x{spi:08x} from {peer}: the client still uses an SA of before a restart; it must connect again"
             ),
         }
+    }
+}
+
+fn tell_loan(f: &mut fmt::Formatter<'_>, instance: Instance, (user, lan): (&str, &str), loan: &Loan) -> fmt::Result {
+    let because = |text: &str| if text.is_empty() { String::new() } else { format!(" ({text})") };
+    match loan {
+        Loan::Granted { grant: Grant { server, address, seconds }, identity } => {
+            write!(f, "{instance} DHCP server {server} on {lan} lends {address} to user '{user}' ({identity}) ")?;
+            if *seconds == u32::MAX { f.write_str("for ever") } else { write!(f, "for {seconds} s") }
+        }
+        Loan::Lost(Lost::Silent) => write!(
+            f,
+            "{instance} no DHCP server on {lan} lends an address to user '{user}': see that one serves there, has a free \
+             address, and is not kept from here by a firewall (UDP 67 and 68); or write 'ip pp remote address pool FIRST-LAST'"
+        ),
+        Loan::Lost(Lost::Unusable(address, flaw)) => {
+            write!(f, "{instance} DHCP on {lan} offers {address} to user '{user}', which cannot be used: {flaw}")
+        }
+        Loan::Lost(Lost::Refused(server, text)) => write!(
+            f,
+            "{instance} DHCP server {server} on {lan} refuses user '{user}' what it has offered{}: look into its log",
+            because(text)
+        ),
+        Loan::Lost(Lost::Withdrawn(server, text)) => write!(
+            f,
+            "{instance} DHCP server {server} on {lan} takes the address of user '{user}' away{}: the call ends, and may \
+             begin anew with another address",
+            because(text)
+        ),
+        Loan::Lost(Lost::Expired) => write!(
+            f,
+            "{instance} no DHCP server on {lan} has prolonged the address of user '{user}' in time, so the call ends: see \
+             that one serves there"
+        ),
+        Loan::Lost(Lost::NoLan) => write!(
+            f,
+            "{instance} user '{user}' gets no address, since {lan} has none itself: write 'ip {lan} address ADDRESS/MASK', \
+             the address that this host has there"
+        ),
     }
 }
 

@@ -11,6 +11,7 @@ mod gateways;
 pub mod ike;
 mod inside;
 pub mod l2tp;
+pub mod lease;
 pub mod legacy;
 pub mod outbox;
 pub mod path;

@@ -66,6 +66,15 @@ pub enum Output {
     },
     /// Tell the operator.
     Event(Event),
+    /// Send a DHCP message out of a LAN's interface, from port 68 to port 67.
+    Dhcp {
+        /// The LAN, as `lan1`.
+        lan: String,
+        /// To this server; to all where there is none.
+        server: Option<Ipv4Addr>,
+        /// The message.
+        bytes: Vec<u8>,
+    },
     /// Change the host.
     Host(HostChange),
     /// Have this computed and hand the result in.

@@ -6,6 +6,7 @@ use crate::check;
 use crate::clock;
 use crate::compute::{self, Pool, Weight};
 use crate::host::Host;
+use crate::lan::Lans;
 use crate::log::Log;
 use crate::memory::Memory;
 use crate::operator::{self, Answer, Desk, Errand, What};
@@ -91,6 +92,11 @@ fn serve(setup: Setup, log: &Log, signals: Signals) -> Result<(), Failure> {
         host.tun_address(address)?;
     }
 
+    let mut lans = Lans::default();
+    for sentence in lans.prepare(&config, &mut host) {
+        log.line(sentence);
+    }
+
     let bell = Arc::new(Wake::new().map_err(trouble)?);
     let alarm = Alarm::new(bell.clone());
     let (to_control, reports) = sync_channel(worker::REPORTS);
@@ -133,6 +139,7 @@ fn serve(setup: Setup, log: &Log, signals: Signals) -> Result<(), Failure> {
         outbox: Outbox::default(),
         config,
         host,
+        lans,
         log: log.clone(),
         ike,
         nat,
@@ -186,6 +193,7 @@ struct Control {
     outbox: Outbox,
     config: command::Config,
     host: Host,
+    lans: Lans,
     log: Log,
     ike: Udp,
     nat: Arc<Udp>,
@@ -237,6 +245,11 @@ impl Control {
             if ready.ike {
                 self.on_ike(now);
             }
+            if ready.lan {
+                for (lan, bytes) in self.lans.receive() {
+                    self.input(Input::Dhcp { lan: &lan, bytes: &bytes }, now);
+                }
+            }
             if ready.bell {
                 self.bell.hush();
                 self.on_bell(now);
@@ -265,16 +278,19 @@ impl Control {
             tv_sec: i64::try_from(longest.as_secs()).unwrap_or(i64::MAX),
             tv_nsec: i64::from(longest.subsec_nanos()),
         });
-        let mut fds = [
+        let mut fds = vec![
             PollFd::new(&self.ike, PollFlags::IN),
             PollFd::new(&*self.bell, PollFlags::IN),
             PollFd::new(&self.signals.waiting, PollFlags::IN),
             PollFd::new(&self.signals.rereading, PollFlags::IN),
         ];
+        fds.extend(self.lans.sockets().map(|socket| PollFd::new(socket, PollFlags::IN)));
         // Interrupted by a signal: its octet in the pipe ends the next call at once.
         let _ = rustix::event::poll(&mut fds, timeout.as_ref());
-        let [ike, bell, stop, reread] = fds.map(|fd| !fd.revents().is_empty());
-        Ready { ike, bell, signal: stop || reread }
+        let mut ready = fds.iter().map(|fd| !fd.revents().is_empty());
+        let mut next = || ready.next().unwrap_or(false);
+        let (ike, bell, stop, reread) = (next(), next(), next(), next());
+        Ready { ike, bell, signal: stop || reread, lan: ready.any(|ready| ready) }
     }
 
     /// Reads the file again, as SIGHUP asks, on a thread of its own: what is read comes back as an errand.
@@ -365,6 +381,9 @@ impl Control {
                 self.log.line(failure);
             }
         }
+        for sentence in self.lans.prepare(&config, &mut self.host) {
+            self.log.line(sentence);
+        }
         self.config = config.clone();
         self.input(Input::Configure(Box::new(as_served(config))), now);
     }
@@ -396,6 +415,12 @@ impl Control {
                 Output::Keepalive { endpoint } => self.send_datagram(endpoint, &[wire::esp::KEEPALIVE], now),
                 Output::Event(event) => self.log.tell(event.level(), event),
                 Output::Host(change) => self.change_host(change),
+                Output::Dhcp { lan, server, bytes } => {
+                    let sent = self.lans.send((&lan, server, &bytes), &self.config, &mut self.host);
+                    if let Err(Some(sentence)) = sent {
+                        self.log.line(sentence);
+                    }
+                }
                 Output::Compute(job) => {
                     let weight = weigh(job.group);
                     // The peer that is not answered sends again.
@@ -528,6 +553,8 @@ struct Ready {
     ike: bool,
     bell: bool,
     signal: bool,
+    /// Something came from a LAN's DHCP server.
+    lan: bool,
 }
 
 /// The signals that end the server or have it read its file again, as octets in pipes.

@@ -12,6 +12,7 @@ mod fastpath;
 mod firewall;
 mod host;
 mod journal;
+mod lan;
 mod legacy;
 mod log;
 mod memory;

@@ -120,6 +120,15 @@ pub(crate) fn set_int(fd: BorrowedFd<'_>, level: libc::c_int, name: libc::c_int,
     set_option(fd, level, name, &value)
 }
 
+/// Lets a socket hear and speak on one interface alone.
+pub(crate) fn bind_to_device(fd: BorrowedFd<'_>, interface: &str) -> io::Result<()> {
+    let mut name = [0_u8; libc::IFNAMSIZ];
+    let octets = interface.as_bytes();
+    let room = name.get_mut(..octets.len()).filter(|room| room.len() < libc::IFNAMSIZ);
+    room.ok_or(io::ErrorKind::InvalidInput)?.copy_from_slice(octets);
+    set_option(fd, libc::SOL_SOCKET, libc::SO_BINDTODEVICE, &name)
+}
+
 /// Gives a socket large buffers: beyond the system's limit where the process may, else up to it.
 pub(crate) fn grow_buffers(fd: BorrowedFd<'_>) {
     for (force, plain) in [(libc::SO_RCVBUFFORCE, libc::SO_RCVBUF), (libc::SO_SNDBUFFORCE, libc::SO_SNDBUF)] {

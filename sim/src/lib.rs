@@ -12,6 +12,7 @@
 mod check;
 mod configuration;
 pub mod fixture;
+pub mod lan;
 pub mod legacy;
 pub mod net;
 pub mod packet;

@@ -131,6 +131,11 @@ impl World {
         }
     }
 
+    /// Something comes to port 68 from the LAN.
+    pub fn lan_says(&mut self, bytes: &[u8]) {
+        self.input(Input::Dhcp { lan: "lan1", bytes });
+    }
+
     /// The server stops in good order.
     pub fn shut_down(&mut self) {
         self.input(Input::Shutdown);

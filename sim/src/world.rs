@@ -1,5 +1,6 @@
 //! One engine, one worker, a host behind them, and any number of clients: stepped by a virtual clock until quiet.
 
+use crate::lan::DhcpServer;
 use crate::net::{Faults, Nat};
 use crate::packet;
 use crate::peer::{Carrier, Manner, Outer, Peer};
@@ -61,6 +62,7 @@ pub(crate) enum Delivery {
     Server(Outer),
     Peer(usize, Outer),
     Lan(Vec<u8>),
+    Dhcp(Vec<u8>),
     Computed(Computed),
 }
 
@@ -113,6 +115,8 @@ pub struct World {
     pub crossings: Vec<Crossing>,
     /// All that was told.
     pub events: Vec<(Instant, Event)>,
+    /// The DHCP server of the LAN, where there is one.
+    pub dhcp: Option<DhcpServer>,
     /// Addresses that are routed to clients.
     pub routes: BTreeSet<Ipv4Addr>,
     /// IPv6 prefixes that are routed to clients.
@@ -159,6 +163,7 @@ impl World {
             watch: false,
             crossings: vec![],
             events: vec![],
+            dhcp: None,
             routes: BTreeSet::new(),
             prefixes: BTreeSet::new(),
             echoes: vec![],
@@ -385,6 +390,7 @@ impl World {
                 }
             }
             Delivery::Lan(p) => self.tun_receives(&p),
+            Delivery::Dhcp(bytes) => self.input(Input::Dhcp { lan: "lan1", bytes: &bytes }),
             Delivery::Computed(c) => self.input(Input::Computed(c)),
         }
     }
@@ -415,7 +421,7 @@ impl World {
         let (way, mut p) = match &to {
             Delivery::Server(p) => (Way::ToServer, p.clone()),
             Delivery::Peer(n, p) => (Way::ToClient(*n), p.clone()),
-            Delivery::Lan(_) | Delivery::Computed(_) => unreachable!("outer packets only"),
+            Delivery::Lan(_) | Delivery::Dhcp(_) | Delivery::Computed(_) => unreachable!("outer packets only"),
         };
         if self.watch {
             self.crossings.push(Crossing { at: self.now, way, packet: p.clone() });
@@ -591,6 +597,13 @@ impl World {
                 }
                 Output::Host(HostChange::PrefixDown { prefix }) => {
                     assert!(self.prefixes.remove(&prefix), "{prefix} was not lent");
+                }
+                Output::Dhcp { lan, bytes, .. } => {
+                    assert_eq!(lan, "lan1", "no other LAN is behind the server");
+                    let now = self.now;
+                    if let Some(answer) = self.dhcp.as_mut().and_then(|dhcp| dhcp.handle(&bytes, now)) {
+                        self.schedule(Duration::from_millis(1), Delivery::Dhcp(answer));
+                    }
                 }
                 Output::Compute(job) => {
                     let result = job.run(None);

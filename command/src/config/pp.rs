@@ -31,6 +31,8 @@ pub struct Pp {
     pub pool: Vec<(Ipv4Addr, Ipv4Addr)>,
     /// Whether the addresses are those of `dhcp scope` (`pool dhcp`, and `ip pp remote address dhcp` of a numbered one).
     pub from_scopes: bool,
+    /// The LAN whose DHCP server is asked for each caller's address (`dhcpc`).
+    pub from_lan: Option<String>,
     /// The IPv6 prefix, of at most 64 bits, out of which each caller is given a /64.
     pub prefix_pool: Option<(Ipv6Addr, u8)>,
     /// The caller's address on a numbered interface.
@@ -71,6 +73,7 @@ impl Default for Pp {
             address: None,
             pool: Vec::new(),
             from_scopes: false,
+            from_lan: None,
             prefix_pool: None,
             remote_address: None,
             mtu: 1500,

@@ -19,7 +19,7 @@ pub(super) fn of(cause: &Cause, method: u16) -> DisconnectCause {
             (15, method, PEER)
         }
         Cause::AlreadyConnected { .. } | Cause::NoMethod | Cause::Closed { .. } => (1, 0, GLOBAL),
-        Cause::PoolEmpty => (20, ipcp, LOCAL),
+        Cause::PoolEmpty | Cause::NoLease { .. } => (20, ipcp, LOCAL),
         Cause::PeerTerminated { .. } => (3, 0, PEER),
         Cause::NoAnswer { phase: Phase::Lcp } => (5, lcp, GLOBAL),
         Cause::NoAnswer { phase: Phase::Authentication } => (13, method, GLOBAL),

@@ -1,13 +1,14 @@
 //! A client's doings inside its link: IPv6, and what it asks the server as if it were on a LAN.
 
-use super::{Call, Client, Context, covers, name_servers};
+use super::{Call, Client, Context, covers, lease, name_servers};
 use crate::event::Event;
 use crate::inside::router::{self, Router};
 use crate::inside::{Pace, dhcpinform};
+use crate::lease::{Identity, Lease};
 use crate::outbox::{HostChange, Output};
 use crate::path::{Ipv6Path, Update};
 use crate::ppp;
-use crate::time::Instant;
+use crate::time::{Instant, earliest};
 use command::{Config, DnsSource, Pp};
 use core::net::{Ipv4Addr, Ipv6Addr};
 use core::time::Duration;
@@ -28,11 +29,20 @@ pub(crate) struct Inside {
     /// IPv6, while IPV6CP is open.
     ipv6: Option<Box<(ppp::Ipv6Up, Router)>>,
     dhcp: Pace,
+    /// Its address, where a LAN's DHCP server lends it.
+    pub(super) lease: Option<Box<Lease>>,
+}
+
+impl Inside {
+    /// By which name a LAN's DHCP server knows it.
+    pub(crate) fn name_on_lan(&self) -> Option<Identity> {
+        self.lease.as_ref().map(|lease| lease.identity)
+    }
 }
 
 impl Default for Inside {
     fn default() -> Self {
-        Self { prefix: None, ipv6: None, dhcp: Pace::new(Duration::from_secs(1), 5) }
+        Self { prefix: None, ipv6: None, dhcp: Pace::new(Duration::from_secs(1), 5), lease: None }
     }
 }
 
@@ -146,18 +156,23 @@ impl Client {
     }
 
     pub(super) fn inside_due(&self) -> Option<Instant> {
-        self.call.as_ref()?.inside.ipv6.as_ref()?.1.poll_timeout()
+        let ipv6 = self.call.as_ref().and_then(|call| call.inside.ipv6.as_ref()?.1.poll_timeout());
+        earliest(ipv6, self.lease_due())
     }
 
     pub(super) fn on_inside_timer(&mut self, cx: &mut Context<'_>) {
         if let Some((_, router)) = self.call.as_mut().and_then(|call| call.inside.ipv6.as_deref_mut()) {
             router.handle_timeout(cx.rng, cx.now);
         }
+        self.on_lease_timer(cx);
     }
 }
 
-/// The call is over: its prefix is given back.
+/// The call is over: its prefix is given back, and its address to the LAN that has lent it.
 pub(super) fn give_back(inside: &Inside, cx: &mut Context<'_>) {
+    if let Some(lease) = &inside.lease {
+        lease::release(lease, cx);
+    }
     if let Some(prefix) = inside.routed() {
         cx.out.push(Output::Host(HostChange::PrefixDown { prefix }));
     }

@@ -60,6 +60,13 @@ pub enum Cause {
     NoMethod,
     /// There was no address to lend.
     PoolEmpty,
+    /// A DHCP server lent none, or has taken it away.
+    NoLease {
+        /// The LAN whose server was asked.
+        lan: String,
+        /// Whether the client had one.
+        had: bool,
+    },
     /// The client ended the link.
     PeerTerminated {
         /// How far it had come.
@@ -155,6 +162,8 @@ impl fmt::Display for Cause {
             }
             Self::NoMethod => write!(f, "there is no 'pp auth request', so that no client may come in"),
             Self::PoolEmpty => write!(f, "no address is free for the client, see 'ip pp remote address pool'"),
+            Self::NoLease { lan, had: false } => write!(f, "no address could be had by DHCP on {lan}"),
+            Self::NoLease { lan, had: true } => write!(f, "the address is not lent any more by DHCP on {lan}"),
             Self::PeerTerminated { phase, text, windows_error } => {
                 write!(f, "the client ended the call")?;
                 if *phase != Phase::Ipcp {

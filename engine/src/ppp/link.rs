@@ -322,8 +322,13 @@ impl Link {
 
     /// Ends the link in an orderly way.
     pub fn close(&mut self, why: &str, now: Instant) {
+        self.end(Cause::Closed { why: why.to_owned() }, now);
+    }
+
+    /// The same for a cause that is more than words.
+    pub fn end(&mut self, cause: Cause, now: Instant) {
         if !self.is_finished() {
-            self.fail(Cause::Closed { why: why.to_owned() }, now);
+            self.fail(cause, now);
         }
     }
 

@@ -19,11 +19,20 @@ pub(crate) type Test = (&'static str, fn());
 
 /// Runs tests over real sockets, or shows each as ignored with what this machine lacks.
 pub(crate) fn run(tests: &[Test]) -> ExitCode {
+    run_with(tests, |_| None)
+}
+
+/// The same, where one test or another needs a program that the others do without.
+pub(crate) fn run_with(tests: &[Test], program: fn(&str) -> Option<&'static str>) -> ExitCode {
     let trials = tests
         .iter()
         .map(|(name, test)| {
             let test = *test;
+            let missing = program(name).filter(|program| !has(program));
             Trial::ignorable_test(*name, move || {
+                if let Some(program) = missing {
+                    return Ok(Completion::ignored_with(format!("needs the program '{program}'")));
+                }
                 if let Some(reason) = lack() {
                     return Ok(Completion::ignored_with(reason));
                 }

@@ -12,6 +12,9 @@ pub const CLIENT_PORT: u16 = 68;
 /// The first four octets of the options field, RFC 2131 §3.
 pub const COOKIE: [u8; 4] = [99, 130, 83, 99];
 
+/// The flag by which a client asks for answers to all instead of to its address, RFC 2131 §2.
+pub const BROADCAST: u16 = 0x8000;
+
 /// Options that one message may have.
 const MAX_OPTIONS: usize = 128;
 /// Routes that one option may have.
@@ -68,6 +71,8 @@ number! {
         NetbiosNameServer = 44,
         /// The kind of a NetBIOS node.
         NetbiosNodeType = 46,
+        /// The address that a client would like.
+        RequestedAddress = 50,
         /// How long a lease lasts.
         LeaseTime = 51,
         /// The message's type.
@@ -76,6 +81,12 @@ number! {
         ServerIdentifier = 54,
         /// What the client asks for.
         ParameterRequestList = 55,
+        /// Why a server refuses, in words.
+        Message = 56,
+        /// After how many seconds a lease is to be renewed with its server (T1).
+        RenewalTime = 58,
+        /// After how many seconds any server may prolong it (T2).
+        RebindingTime = 59,
         /// What the client is, as its maker says.
         VendorClass = 60,
         /// Who the client is.
@@ -233,6 +244,20 @@ impl Message {
     pub fn message_type(&self) -> Option<MessageType> {
         let value = self.option(OptionCode::MessageType)?;
         value.first().map(|number| MessageType::from(*number))
+    }
+}
+
+impl Message {
+    /// The address in an option that holds one, RFC 2132.
+    pub fn address(&self, code: OptionCode) -> Option<Ipv4Addr> {
+        let value = self.option(code)?;
+        <[u8; 4]>::try_from(value).ok().map(Ipv4Addr::from)
+    }
+
+    /// The seconds in an option that holds a time, RFC 2132 §9.2; all ones stand for ever.
+    pub fn seconds(&self, code: OptionCode) -> Option<u32> {
+        let value = self.option(code)?;
+        <[u8; 4]>::try_from(value).ok().map(u32::from_be_bytes)
     }
 }
 

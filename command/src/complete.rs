@@ -92,6 +92,7 @@ impl Place {
         }
         let visible = |row: &Row| {
             row.is_at_home(scope)
+                && row.listed
                 && (level == Level::Administrator || row.is_for_users())
                 && !(negative && matches!(row.effect, Effect::Ask(_)))
                 && !(negative && row.form == Form::Do && !matches!(row.effect, Effect::Act(_)))

@@ -297,7 +297,12 @@ fn scopes(value: &Value, pp: bool) -> Vec<Scope> {
 
 /// Finds the row whose keywords the line begins with, the longest one where several do.
 pub(crate) fn find(words: &[Word]) -> Result<Found, Wrong> {
-    let mut left: Vec<(usize, &'static Row, &'static [&'static str])> = keywords().collect();
+    find_among(words, true).or_else(|wrong| find_among(words, false).map_err(|_| wrong))
+}
+
+fn find_among(words: &[Word], listed: bool) -> Result<Found, Wrong> {
+    let mut left: Vec<(usize, &'static Row, &'static [&'static str])> =
+        keywords().filter(|(_, row, _)| row.listed == listed).collect();
     let mut found: Option<Found> = None;
     let mut named = None;
     let mut depth = 0;

@@ -165,6 +165,8 @@ pub(crate) struct Row {
     pub(crate) place: Place,
     pub(crate) effect: Effect,
     pub(crate) standing: Standing,
+    /// Whether it is offered where a word is missing or wrong.
+    pub(crate) listed: bool,
     /// Whether `tunnel template` hands it on as it stands.
     pub(crate) templated: bool,
     pub(crate) check: Option<fn(Args<'_>) -> Option<Remark>>,
@@ -187,6 +189,7 @@ impl Row {
                 Effect::Kept(_) => Standing::Later,
                 _ => Standing::Effective,
             },
+            listed: true,
             templated: false,
             check: None,
             syntax: None,
@@ -268,6 +271,12 @@ impl Row {
         let mut row = Self::new(words, slots, place, Effect::Kept(home));
         row.standing = Standing::Foreign;
         row
+    }
+
+    /// Known, but offered to nobody and in the way of no abbreviation.
+    pub(crate) const fn unlisted(mut self) -> Self {
+        self.listed = false;
+        self
     }
 
     pub(crate) const fn many(mut self, key: usize) -> Self {

@@ -501,6 +501,7 @@ impl Client {
             let (trusted, outbound) = (p.trusted, p.outbound);
             if trusted {
                 cx.path(Update::Activate { client: self.client_id(), spi: Spi(outbound) });
+                self.shorten_older(inbound, cx);
             } else {
                 self.on_claim((self.id, inbound), self.place(), None, cx);
             }
@@ -508,6 +509,14 @@ impl Client {
         for sa in &mut self.ikes {
             sa.saw_use(inbound);
         }
+    }
+
+    /// Pairs before this one, which is in use, end soon where `forced-reduction` says so.
+    fn shorten_older(&mut self, inbound: u32, cx: &Context<'_>) {
+        let Some(seconds) = self.gateway(cx).and_then(|gateway| gateway.forced_reduction_s) else { return };
+        let end = cx.now.after(Duration::from_secs(seconds.into()));
+        let older = self.pairs.iter_mut().take_while(|p| p.inbound != inbound).filter(|p| p.trusted);
+        older.for_each(|p| p.expires = p.expires.min(end));
     }
 
     /// The client deleted ESP SAs: it names its inbound SPIs, our outbound ones.

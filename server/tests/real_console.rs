@@ -27,6 +27,10 @@ fn main() -> ExitCode {
         ("the_log_is_sent_to_another_host", the_log_is_sent_to_another_host),
         ("a_silent_console_is_closed", a_silent_console_is_closed),
         ("lines_of_the_log_appear_at_the_console_and_what_is_half_typed_stays", lines_of_the_log_appear),
+        (
+            "neighbours_that_were_learnt_are_forgotten_and_no_others",
+            neighbours_that_were_learnt_are_forgotten_and_no_others,
+        ),
         ("an_operator_ends_anothers_session_and_asks_what_was_typed", an_operator_ends_anothers_session),
     ])
 }
@@ -507,13 +511,15 @@ fn an_operator_ends_anothers_session() {
     terminal.wait_for_prompt();
     assert_ne!(exec("disconnect user hanako").status, 0);
     assert_ne!(exec("disconnect user taro/console99").status, 0);
-    assert_eq!(exec("disconnect user taro").status, 0);
+    assert_ne!(exec("disconnect user taro 99").status, 0);
+    let told = exec("disconnect user taro/telnet");
+    assert!(told.status != 0 && told.err.contains("operators are at the console"), "{told:?}");
+    assert!(exec("show status user").out.contains("taro"), "nobody was ended by another's name");
+    assert_eq!(exec("disconnect user taro/console1").status, 0);
     terminal.end();
     wait_for_log(&server, "Logout from Console: taro\n");
     let history = exec("show status user history").out;
     assert!(history.lines().last().is_some_and(|line| line.starts_with("taro            console1   20")), "{history}");
-    // The neighbours that the kernel has learnt are forgotten.
-    assert_eq!(exec("clear arp").status, 0);
     for (line, words) in [
         ("ping 10.0.0.1", "the host has ping of its own"),
         ("show log saved", "journalctl"),
@@ -523,6 +529,26 @@ fn an_operator_ends_anothers_session() {
         let told = exec(line);
         assert!(told.status != 0 && told.err.contains(words), "{line}: {told:?}");
     }
+    server.stop();
+}
+
+fn neighbours_that_were_learnt_are_forgotten_and_no_others() {
+    let (field, room, server) = serve("arp", CONFIGURATION);
+    let exec = |line: &str| room.sekisho(&field.server, &["exec", line]);
+    for (address, state) in [("192.168.100.98", "permanent"), ("192.168.100.99", "stale")] {
+        field.server.run(&format!("ip neigh replace {address} lladdr 02:00:00:00:00:09 dev lan0 nud {state}"));
+    }
+    let mut client = Client::new(&field.clients, OUTSIDE[0], Manner::default(), 1);
+    client.connect();
+    let proxied = || field.server.run("ip neigh show proxy").contains("192.168.100.200");
+    assert!(proxied() && exec("show arp lan1").out.contains("192.168.100.99"), "{:?}", exec("show arp lan1"));
+    assert!(!exec("show arp lan2").out.contains("192.168.100.99"));
+    assert_eq!(exec("clear arp").status, 0);
+    let left = exec("show arp lan1").out;
+    assert!(!left.contains("192.168.100.99") && left.contains("192.168.100.98"), "{left}");
+    // Clients are still answered for, and what is needed is learnt again.
+    assert!(proxied() && client.reaches(ECHO), "{}", client.story());
+    assert!(exec("show arp").out.contains("192.168.100.10 "));
     server.stop();
 }
 

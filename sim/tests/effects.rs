@@ -162,6 +162,21 @@ fn icmp_echo_watches_over_the_caller_that_has_the_address() {
 }
 
 #[test]
+fn forced_reduction_ends_what_was_replaced() {
+    let pairs = |line: &str, seconds: u64| {
+        let (mut w, c) = up(&[line], Manner { deletes_old: false, ..Manner::default() });
+        w.act(c, |p, now| p.rekey_esp(now));
+        busy(&mut w, c, seconds);
+        assert_eq!(w.lost_echoes(c), 0, "{}", w.story(c));
+        w.check_thoroughly();
+        w.engine.pairs().count()
+    };
+    let reduced = "ipsec ike duration ipsec-sa 1 28800 2000000 rekey 75% forced-reduction=30";
+    assert_eq!((pairs(reduced, 25), pairs(reduced, 35)), (2, 1));
+    assert_eq!(pairs("ipsec ike duration ipsec-sa 1 28800", 35), 2);
+}
+
+#[test]
 fn rekey_says_when_the_server_renews_what_the_client_has_not() {
     let begun = |line: &str| {
         let (mut w, c) = up(&["ipsec ike log message-info", line], lazy(3600, 100));

@@ -54,6 +54,8 @@ pub struct Gateway {
     pub isakmp_rekey: Rekey,
     /// The same of an IPsec SA.
     pub ipsec_rekey: Rekey,
+    /// After how many seconds an IPsec SA ends at the latest whose successor is in use (`forced-reduction`).
+    pub forced_reduction_s: Option<u32>,
     /// Whether delete and notify messages are sent.
     pub send_info: bool,
     /// What IKE writes to the log for this gateway.
@@ -86,6 +88,7 @@ impl Default for Gateway {
             ipsec_lifetime_kb: None,
             isakmp_rekey: Rekey::default(),
             ipsec_rekey: Rekey::default(),
+            forced_reduction_s: None,
             send_info: true,
             log: BTreeSet::new(),
         }

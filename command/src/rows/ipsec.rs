@@ -143,7 +143,9 @@ pub(crate) const ROWS: &[Row] = &[
         (_, Some(Rekey::Off)) if v.word(0).starts_with("ipsec") || v.word(0).starts_with("child") => {
             Some(Remark::wrong(4, Fault::OutOfRange, "rekey off is for isakmp-sa; write 70%..90%", "rekey offはisakmp-saだけで使えます。70%~90%と書いてください"))
         }
-        _ if v.has(5) => Some(Remark::new(Severity::Foreign, 5, "an SA that was replaced ends when the client deletes it; leave it out", "置き換えられたSAはクライアントが消したときに終わります。省いてください")),
+        _ if v.has(5) && matches!(v.word(0), "isakmp-sa" | "ike-sa") => {
+            Some(Remark::new(Severity::Foreign, 5, "an ISAKMP SA that was replaced ends when the client deletes it; write it for ipsec-sa", "置き換えられたISAKMP SAはクライアントが消したときに終わります。ipsec-saに書いてください"))
+        }
         _ => None,
     }),
     Row::gateway(
@@ -454,6 +456,7 @@ fn duration(gateway: &mut Gateway, v: Args<'_>) {
         _ => {
             (gateway.ipsec_lifetime_s, gateway.ipsec_rekey) = (seconds, rekey);
             gateway.ipsec_lifetime_kb = v.number(3);
+            gateway.forced_reduction_s = v.number(5);
         }
     }
 }

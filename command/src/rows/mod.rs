@@ -1,5 +1,6 @@
 //! The rows of the table, by family.
 
+pub(crate) mod elsewhere;
 pub(crate) mod filter;
 pub(crate) mod host;
 pub(crate) mod ip;
@@ -56,6 +57,7 @@ pub(crate) const FAMILIES: &[Family] = &[
     Family::new("Other commands of the routers", router::ROWS),
     legacy::FAMILY,
     Family::new("What can be asked and done", show::ROWS),
+    Family::new("What the routers show and do, and the host has elsewhere", elsewhere::ROWS),
 ];
 
 /// Whether a tunnel of this encapsulation is served.

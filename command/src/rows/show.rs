@@ -180,10 +180,16 @@ pub(crate) const ROWS: &[Row] = &[
     Row::ask("help", &[], |_| Request::Help).help("what can be typed", "使い方を表示する"),
     Row::ask("disconnect user", &[must("NAME[/TYPE]", Kind::Free), may("NO", Kind::Number(1, IDS))], |v| {
         let word = v.free(0).pop().unwrap_or_default();
-        let name = word.split('/').next().unwrap_or_default().to_owned();
+        let (name, kind) = word.split_once('/').unwrap_or((&word, "console"));
         // `console3`: the connection as `show status user` prints it.
-        let number = word.split('/').nth(1).and_then(|kind| kind.trim_start_matches(|c: char| !c.is_ascii_digit()).parse().ok());
-        Request::DisconnectUser { name, number: v.number(1).or(number) }
+        match kind.to_ascii_lowercase().strip_prefix("console").map(|number| (number.is_empty(), number.parse().ok())) {
+            Some((true, _)) => Request::DisconnectUser { name: name.to_owned(), number: v.number(1) },
+            Some((false, Some(number))) => Request::DisconnectUser { name: name.to_owned(), number: Some(number) },
+            _ => elsewhere(
+                "operators are at the console, however they came to the host; write disconnect user NAME or NAME/consoleN",
+                "操作者はホストへの入り方によらずコンソールにいます。disconnect user 名前または名前/consoleNと書いてください",
+            ),
+        }
     })
     .syntax("NAME[/TYPE [NO]]")
     .help("end the sessions of an operator; /console3 is the one that show status user prints so", "ユーザーの接続を切る"),

@@ -219,7 +219,10 @@ impl Desk {
                 ));
             }
             Request::ShowLog { reverse, .. } => screens::log(self.log.remembered(), reverse, json),
-            Request::ShowArp(interface) => screens::arp(interface.as_deref(), language, json)?,
+            Request::ShowArp(interface) => {
+                let interface = interface.map(|name| screens::interface_of(&config, &name).unwrap_or(name));
+                screens::arp(interface.as_deref(), language, json)?
+            }
             Request::ShowIpRoute(which) => screens::routes(&self.calls()?, which, language, json)?,
             Request::ShowConfigList => screens::files(&self.path, json)?,
             Request::ShowUserHistory => screens::past(&lock(&self.past), language, json),

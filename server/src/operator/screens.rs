@@ -11,6 +11,7 @@ use command::{Config, Language, Routes, Text};
 use engine::status::{Screen, lasting};
 use serde::Serialize;
 
+use crate::host::holder;
 use crate::log::Remembered;
 use crate::netlink::Netlink;
 use crate::setup::TUN_NAME;
@@ -282,6 +283,13 @@ struct Neighbour {
     interface: String,
     address: String,
     hardware_address: String,
+}
+
+/// The host's interface that a LAN of the configuration is.
+pub(super) fn interface_of(config: &Config, lan: &str) -> Option<String> {
+    let (address, _) = config.lans.get(&lan.to_ascii_lowercase())?.address?;
+    let interfaces = Netlink::open().and_then(|mut netlink| netlink.interfaces()).ok()?;
+    holder(&interfaces, address).map(|interface| interface.name.clone())
 }
 
 /// `show arp`: the host's neighbours.

@@ -192,8 +192,15 @@ fn what_the_host_has_is_answered_with_where() {
 
 #[test]
 fn a_word_that_no_router_knows_stays_an_error() {
-    for line in ["show stattus", "show status l2pt", "show nothing", "clear everything", "disconect all", "show status", "show ip nothing"]
-    {
+    for line in [
+        "show stattus",
+        "show status l2pt",
+        "show nothing",
+        "clear everything",
+        "disconect all",
+        "show status",
+        "show ip nothing",
+    ] {
         let known = typed(&Config::default(), Scope::Global, Level::Administrator, line);
         assert!(known.is_err(), "{line}");
     }

@@ -122,8 +122,7 @@ fn serve(setup: Setup, log: &Log, signals: Signals) -> Result<(), Failure> {
     let ahead = Arc::new(Ahead::new());
     let pairs = ahead.clone();
     let work = move |job: Job| {
-        let pair = pairs.take(job.group);
-        if done.send(job.run(pair)).is_ok() {
+        if done.send(job.run(|group| pairs.take(group))).is_ok() {
             ring.ring();
         }
     };

@@ -115,7 +115,7 @@ impl HalfOpen {
             guesses: 0,
             shortened,
         };
-        Ok((this, Job { ticket, group, peer_public: public.to_vec(), entropy: Secret::new(entropy) }))
+        Ok((this, Job { ticket, group, peer_public: public.to_vec(), entropy: Secret::new(entropy), own_pair: false }))
     }
 
     /// The shared secret is there: message 2.

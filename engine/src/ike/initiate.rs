@@ -52,7 +52,8 @@ impl Private {
         for (to, from) in entropy.iter_mut().zip(self.entropy.expose()) {
             *to = *from;
         }
-        Job { ticket, group: self.group, peer_public: peer_public.to_vec(), entropy: Secret::new(entropy) }
+        let peer_public = peer_public.to_vec();
+        Job { ticket, group: self.group, peer_public, entropy: Secret::new(entropy), own_pair: true }
     }
 }
 

@@ -113,6 +113,7 @@ impl HalfOpen {
             group: self.chosen.group,
             peer_public: public.to_vec(),
             entropy: Secret::new(entropy),
+            own_pair: false,
         }))
     }
 

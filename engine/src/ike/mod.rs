@@ -53,12 +53,16 @@ pub struct Job {
     pub peer_public: Vec<u8>,
     /// Random octets for our private exponent.
     pub entropy: crypto::Secret<[u8; 64]>,
+    /// Whether no other key pair may stand in: where we begin an exchange, our public value is sent before the client's
+    /// comes, and both computations are of one pair.
+    pub own_pair: bool,
 }
 
 impl Job {
-    /// Does the arithmetic, with a key pair that was made before, if there is one; nobody may have had it yet.
+    /// Does the arithmetic; `made` gives a key pair of the group that was made ahead, if there is one that nobody has had.
     #[must_use]
-    pub fn run(self, made: Option<crypto::KeyPair>) -> Computed {
+    pub fn run(self, made: impl FnOnce(Group) -> Option<crypto::KeyPair>) -> Computed {
+        let made = if self.own_pair { None } else { made(self.group) };
         let made = made.filter(|pair| pair.group() == self.group);
         let pair = made.unwrap_or_else(|| crypto::KeyPair::generate(self.group, self.entropy.expose()));
         let shared = pair.shared(&self.peer_public).ok();
@@ -176,5 +180,31 @@ impl core::fmt::Display for Refusal {
 impl From<wire::Error> for Refusal {
     fn from(e: wire::Error) -> Self {
         Self::Malformed(e)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::expect_used, reason = "tests")]
+    use super::*;
+    use crypto::{KeyPair, Secret};
+
+    #[test]
+    fn a_pair_made_ahead_does_not_stand_in_where_our_public_value_is_out_already() {
+        let made = |group| Some(KeyPair::generate(group, &[9; 64]));
+        let peer = KeyPair::generate(Group::Curve25519, &[1; 64]);
+        for own_pair in [true, false] {
+            let job = |peer_public: &[u8]| Job {
+                ticket: 1,
+                group: Group::Curve25519,
+                peer_public: peer_public.to_vec(),
+                entropy: Secret::new([3; 64]),
+                own_pair,
+            };
+            let own = job(&[]).run(|_| None).public;
+            let shared = job(peer.public()).run(made).shared.expect("a good public value");
+            let agreed = peer.shared(&own).expect("a good public value");
+            assert_eq!(*shared.expose() == *agreed.expose(), own_pair);
+        }
     }
 }

@@ -413,6 +413,7 @@ impl Pending {
             group: self.group,
             peer_public: self.peer_public.clone(),
             entropy: Secret::new(entropy),
+            own_pair: false,
         }
     }
 }

@@ -1291,6 +1291,7 @@ impl Client {
         let mut outputs = vec![];
         sa.start_quick(terms, self.endpoint, (spi, ticket, retry(cx.config)), cx.rng, cx.now, &mut outputs);
         let cookies = sa.cookies();
+        cx.path(Update::Await { spi: Spi(spi) });
         cx.ike.extend(outputs.into_iter().map(|o| (cookies, o)));
     }
 

@@ -58,3 +58,16 @@ fn a_lost_message_of_a_renewal_is_sent_again() {
         assert!(w.lost_echoes(c) <= 1, "message {n}: {} lost\n{}", w.lost_echoes(c), w.story(c));
     }
 }
+
+#[test]
+fn what_a_client_sends_on_a_new_pair_before_its_message_2_is_not_lost() {
+    for (seed, natted) in [(24, false), (25, true)] {
+        let mut w = World::new(config(4, &[]), seed);
+        let c = w.add_natted(natted, Manner { sends_before_message_2: true, ..lazy(3600, 60) });
+        w.connect(c);
+        echoes_for(&mut w, c, 200);
+        assert_eq!(w.lost_echoes(c), 0, "{}", w.story(c));
+        assert!(w.peers[c].dialogue().iter().filter(|(_, l)| l.contains("<- quick mode 3")).count() >= 2);
+        w.check_thoroughly();
+    }
+}

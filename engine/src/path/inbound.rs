@@ -126,6 +126,9 @@ impl Worker {
     }
 
     fn refuse(&mut self, why: Drop, arrival: &Arrival<'_>, now: Instant) -> Verdict {
+        if why == Drop::UnknownSpi && self.early.keep(Spi(long_at(arrival.bytes, 0)), arrival, now) {
+            return Verdict::Noted;
+        }
         self.totals.count(why);
         if why == Drop::UnknownSpi
             && self.notes.has_room_for_chatter()

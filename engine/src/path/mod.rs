@@ -5,6 +5,7 @@
 
 mod aside;
 mod coalesce;
+mod early;
 mod filter;
 mod hold;
 mod inbound;
@@ -153,6 +154,11 @@ pub enum Update {
         active: bool,
         /// Our SPI of the inbound SA that was negotiated with it.
         paired: Spi,
+    },
+    /// An inbound SA is being agreed on, and the client knows of it: what comes on it waits until it is installed whole.
+    Await {
+        /// Our SPI.
+        spi: Spi,
     },
     /// From here on, send on this outbound SA.
     Activate {
@@ -651,6 +657,7 @@ pub struct Worker {
     spare: Vec<Vec<u8>>,
     replies: VecDeque<Vec<u8>>,
     hold: hold::Hold,
+    early: early::Early,
     found: Vec<inbound::Found>,
     ready: Vec<outbound::Ready>,
     owned: Vec<outbound::Owned>,
@@ -672,6 +679,7 @@ impl Worker {
             spare: Vec::new(),
             replies: VecDeque::new(),
             hold: hold::Hold::default(),
+            early: early::Early::default(),
             found: Vec::with_capacity(128),
             ready: Vec::with_capacity(128),
             owned: Vec::new(),
@@ -710,7 +718,13 @@ impl Worker {
             Update::InstallOutbound { client, spi, suite, keymat, first_sequence, active, paired } => {
                 let state =
                     OutboundState { spi, suite, keymat, next: first_sequence.max(1), active, paired, octets: 0 };
-                self.table.install_outbound(client, state)
+                let installed = self.table.install_outbound(client, state);
+                self.receive_early(paired, now);
+                installed
+            }
+            Update::Await { spi } => {
+                self.early.await_spi(spi, now);
+                true
             }
             Update::Activate { client, spi } => self.table.activate(client, spi),
             Update::Distrust { spi } => self.distrust(spi),

@@ -89,6 +89,8 @@ pub struct Manner {
     pub l2tp_secret: Option<Vec<u8>>,
     /// Each tunnel's id is one higher than the last one's.
     pub rising_ids: bool,
+    /// As the responder of a Quick Mode it sends on the new pair before its message 2 has left (Libreswan, by a hair).
+    pub sends_before_message_2: bool,
     /// ICRQ follows SCCCN without waiting for an acknowledgement (Apple).
     pub icrq_at_once: bool,
     /// It takes a message only if all of its own are acknowledged by it (mtpd).
@@ -225,6 +227,7 @@ impl Default for Manner {
             stop_ccn: None,
             l2tp_secret: None,
             rising_ids: false,
+            sends_before_message_2: false,
             icrq_at_once: false,
             one_at_a_time: false,
             wakes_with_hello: false,

@@ -214,6 +214,12 @@ impl Peer {
             None => {
                 if let Some(a) = self.asked_1(head, body, bytes) {
                     let reply = a.reply.clone();
+                    if self.manner.sends_before_message_2 {
+                        // The message leaves when it would be repeated.
+                        self.take_into_use(&a);
+                        self.ike.answer = Some(a);
+                        return;
+                    }
                     self.ike.answer = Some(a);
                     self.send_ike(port, &reply);
                 }
@@ -285,12 +291,21 @@ impl Peer {
         if find(&payloads, PayloadType::Hash) != Some(expected.as_slice()) {
             return;
         }
-        let Some(Agreed { inbound, outbound, suite, keys, udp }) = a.pair.take() else {
+        if a.pair.is_none() {
             return;
-        };
+        }
         self.say("<- quick mode 3: the server has renewed phase 2");
-        self.esp.install(inbound, outbound, suite, (&keys.0, &keys.1), udp);
+        if !self.manner.sends_before_message_2 {
+            self.take_into_use(a);
+        }
+        a.pair = None;
         self.plan_esp();
+    }
+
+    fn take_into_use(&mut self, a: &Answer) {
+        if let Some(Agreed { inbound, outbound, suite, keys, udp }) = &a.pair {
+            self.esp.install(*inbound, *outbound, *suite, (&keys.0, &keys.1), *udp);
+        }
     }
 
     pub(super) fn answer_timeout(&mut self) {

@@ -213,6 +213,7 @@ fn choices(kind: Kind, begun: &str) -> Vec<String> {
         Kind::Group(head, _) => of(&[head]),
         Kind::Interface => of(&["lan1"]),
         Kind::Session => of(&["all", "anonymous"]),
+        Kind::Isdn => of(&[]),
         Kind::Tunnels if begun.is_empty() || "tunnel".starts_with(begun) => of(&["tunnel"]),
         Kind::Named(name, inner) => {
             let inside = if begun.starts_with(&format!("{name}=")) { choices(*inner, "") } else { Vec::new() };

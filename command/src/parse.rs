@@ -920,6 +920,7 @@ mod tests {
             }
             Kind::Interface => of(&["lan1", "lan2/3", "bridge1"]),
             Kind::Session => "all".to_owned(),
+            Kind::Isdn => "03-1234-5678/Tokyo".to_owned(),
             Kind::Free => of(&["12", "007", "*", "udp", r#""two words""#, "80-90"]),
         }
     }

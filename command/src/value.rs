@@ -115,6 +115,8 @@ pub(crate) enum Kind {
     Interface,
     /// Which sessions to end: `all`, `anonymous`, `anonymousN`, or a number.
     Session,
+    /// What a router asks of a caller by ISDN: its number, as `03-1234-5678/Tokyo`, `clid` or `mscbcp`.
+    Isdn,
     /// A word that is not looked into.
     Free,
 }
@@ -209,6 +211,7 @@ impl Kind {
                 })
             }
             Self::Session => session(word),
+            Self::Isdn => isdn(word),
             Self::Free => Ok(free(word)),
         }
     }
@@ -244,6 +247,7 @@ impl Kind {
             | Self::Group(..)
             | Self::Interface
             | Self::Session
+            | Self::Isdn
             | Self::Free => None,
         }
     }
@@ -271,6 +275,7 @@ impl Kind {
             | Self::Group(..)
             | Self::Interface
             | Self::Session
+            | Self::Isdn
             | Self::Free => None,
         }
     }
@@ -518,6 +523,18 @@ fn tunnels(word: &str) -> Result<Value, Text> {
         return Err(wrong());
     }
     ordered(number(first, 1, TUNNELS)?, number(last, 1, TUNNELS)?)
+}
+
+fn isdn(word: &str) -> Result<Value, Text> {
+    let (number, _) = word.split_once('/').unwrap_or((word, ""));
+    let dialled = number.starts_with(|c: char| c.is_ascii_digit());
+    let known = dialled && number.chars().all(|c| c.is_ascii_digit() || c == '-') || ["clid", "mscbcp"].contains(&word);
+    known.then(|| Value::Text(word.to_owned())).ok_or_else(|| {
+        Fault::IllegalKeyword.because(
+            format_args!("{} is not clid, mscbcp or the number of a telephone", shown(word)),
+            format_args!("{}はclid・mscbcp・電話番号ではありません", shown(word)),
+        )
+    })
 }
 
 fn session(word: &str) -> Result<Value, Text> {

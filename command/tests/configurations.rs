@@ -25,6 +25,10 @@ const ROUTERS: &[(&str, &str, &[u32])] = &[
     ("rtx5000", include_str!("configurations/router_rtx5000.conf"), &[1, 2, 3, 5]),
     ("vrx", include_str!("configurations/router_vrx.conf"), &[]),
     ("mixed", include_str!("configurations/router_mixed.conf"), &[]),
+    ("rtx1200_everything", include_str!("configurations/router_rtx1200_everything.conf"), &[10]),
+    ("rtx1220_everything", include_str!("configurations/router_rtx1220_everything.conf"), &[1, 2, 3, 4, 5]),
+    ("commands", include_str!("configurations/router_commands.conf"), &[]),
+    ("typed", include_str!("configurations/router_typed.conf"), &[1]),
     ("abbreviated", include_str!("configurations/router_abbreviated.conf"), &[1, 2]),
 ];
 
@@ -274,4 +278,16 @@ fn every_complaint_is_made_in_both_languages() {
             }
         }
     }
+}
+
+#[test]
+fn what_is_asked_of_callers_by_isdn_leaves_their_addresses_alone() {
+    let text = ROUTERS.iter().find(|(name, ..)| *name == "commands").expect("a known name").1;
+    let (config, problems) = parse(text);
+    let user = config.pps[&1].users.first().expect("a user");
+    assert_eq!((user.name.as_str(), user.address), ("a", Some([10, 0, 0, 9].into())));
+    let told = problems.iter().any(|p| p.severity == Severity::Foreign && p.message.english.contains("by ISDN"));
+    assert!(told, "{problems:?}");
+    let (config, _) = parse("ip filter 4 pass * *.example.com tcp * https\n");
+    assert!(config.filters[&4].pattern.has_name(), "known, and it fits no packet");
 }

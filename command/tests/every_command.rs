@@ -175,6 +175,12 @@ const LINES: &[(At, &str, &str, Fault)] = &[
     (Pp, "pp auth request chap-pap arrive-only", "pp auth request eap", Fault::IllegalKeyword),
     (Pp, "pp auth accept pap chap mschap mschap-v2", "pp auth accept", Fault::ParameterCount),
     (Pp, "pp auth username user1 pass1 192.168.100.10", "pp auth username user1", Fault::ParameterCount),
+    (
+        Pp,
+        "pp auth username user1 pass1 03-1234-5678/Tokyo clid 0312345678 mscbcp 192.168.100.10",
+        "pp auth username user1 pass1 clod",
+        Fault::BadAddress,
+    ),
     (Pp, "pp auth username * pass1", "pp auth username user1 pass1 192.168.100", Fault::BadAddress),
     (
         Pp,

@@ -404,7 +404,7 @@ fn address(word: &str) -> Result<Addresses, Text> {
     let named = word.len() <= 255
         && word.bytes().any(|b| b.is_ascii_alphabetic())
         && parts.len() > 1
-        && parts.iter().all(label);
+        && parts.iter().skip(usize::from(word.starts_with("*."))).all(label);
     named.then(|| Addresses::Name(word.to_owned())).ok_or_else(wrong)
 }
 

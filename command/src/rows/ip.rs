@@ -39,7 +39,12 @@ pub(crate) const ROWS: &[Row] = &[
         .help("a static route; the host's own routes are used", "静的経路"),
     Row::global(
         "ip LAN address",
-        &[LAN, must("ADDRESS", Kind::Net(&["dhcp", "pdp"])), may("BROADCAST", Kind::Group("broadcast", 1))],
+        &[
+            LAN,
+            must("ADDRESS", Kind::Net(&["dhcp", "pdp"])),
+            may("BROADCAST", Kind::Group("broadcast", 1)),
+            may("SWITCH", Kind::Named("autoip", &Kind::Switch)),
+        ],
         Place::Lan,
         |config, v| {
             if is_lan(v.text(0)) {
@@ -49,7 +54,7 @@ pub(crate) const ROWS: &[Row] = &[
         },
     )
     .many(1)
-    .syntax("A/M [broadcast B] | dhcp | pdp")
+    .syntax("A/M [broadcast B] | dhcp [autoip=on|off] | pdp")
     .help("the address of a LAN; the host's interface with this address is meant", "LANのIPアドレス")
     .check(|v| match v.0.get(1) {
         _ if !is_lan(v.text(0)) => Some(Remark::new(

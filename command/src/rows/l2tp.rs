@@ -5,7 +5,7 @@ use crate::problem::Severity;
 use crate::rows::is_served;
 use crate::table::{Act, Home, Place, Remark, Row};
 use crate::text::Text;
-use crate::value::{Hidden, Kind, SWITCH, TUNNELS, may, must, several};
+use crate::value::{Hidden, Kind, REST, SWITCH, TUNNELS, may, must, several};
 
 const SECONDS: u32 = 21_474_836;
 const SELECTION: Kind = Kind::OpenNumbers(TUNNELS, &["all"]);
@@ -125,7 +125,7 @@ pub(crate) const ROWS: &[Row] = &[
         .help("L2TPv3 only: the peer's router id", "L2TPv3専用:相手側のルーターID"),
     Row::foreign(Home::Tunnel, "l2tp remote end-id", &[must("TEXT", Kind::Text(1, 32))], Place::TunnelL2tp)
         .help("L2TPv3 only: the peer's end id", "L2TPv3専用:相手側のエンドID"),
-    Row::foreign(Home::Tunnel, "tunnel type", &[must("TYPE", Kind::Free)], Place::TunnelEncapsulation)
+    Row::foreign(Home::Tunnel, "tunnel type", &[must("TYPE", Kind::Free), REST], Place::TunnelEncapsulation)
         .help("the kind of tunnel interface", "トンネルインタフェースの種別"),
     Row::foreign(Home::Tunnel, "tunnel ngn arrive permit", &[SWITCH], Place::TunnelEncapsulation)
         .templated()

@@ -15,6 +15,20 @@ const MILLISECONDS: &[crate::value::Slot] = &[must("MS", Kind::Number(20, 10_000
 const MOST_ASKED: usize = 16;
 const TIMES: &[crate::value::Slot] = &[must("COUNT", Kind::Number(1, 10))];
 
+/// Words about a user that have no effect here.
+fn idle_words(v: Args<'_>) -> Option<Remark> {
+    let english = [
+        "nobody calls by ISDN here; leave numbers, clid and mscbcp out",
+        "myname has no effect, since this server does not call; leave it out",
+    ];
+    let japanese = [
+        "ISDNの着信はありません。電話番号・clid・mscbcpは省いてください",
+        "本サーバーは発信しないため、mynameに効果はありません。省いてください",
+    ];
+    let said = |at: usize, which: usize| Remark::new(Severity::Foreign, at, english[which], japanese[which]);
+    if v.has(3) { Some(said(3, 0)) } else { v.has(2).then(|| said(2, 1)) }
+}
+
 /// The /64 that a word names, whatever address within it is written.
 fn user_prefix(word: &str) -> Option<Ipv6Addr> {
     let address = word.strip_suffix("/64")?.parse().ok()?;
@@ -171,6 +185,7 @@ pub(crate) const ROWS: &[Row] = &[
             must("USER", Kind::Text(1, 64)),
             must("PASSWORD", Kind::Text(0, 64)),
             may("MYNAME MYPASS", Kind::Group("myname", 2)),
+            several("ISDN", Kind::Isdn, 0, 16),
             may("IP", Kind::Ipv4),
             may("IP6_PREFIX", Kind::Free),
         ],
@@ -179,19 +194,20 @@ pub(crate) const ROWS: &[Row] = &[
             pp.users.push(User {
                 name: v.text(0).to_owned(),
                 password: Hidden::new(v.text(1).to_owned()),
-                address: v.ipv4(3),
-                prefix: user_prefix(v.text(4)),
+                address: v.ipv4(4),
+                prefix: user_prefix(v.text(5)),
             });
         },
     )
     .many(1)
     .help("a user who may call, and the address for it; * stands for every other name", "接続を許すユーザーの名前とパスワード")
-    .check(|v| match v.0.get(4) {
-        None | Some(Value::Nothing) if v.has(2) => Some(Remark::new(Severity::Foreign, 2, "myname has no effect, since this server does not call; leave it out", "本サーバーは発信しないため、mynameに効果はありません。省いてください")),
-        None | Some(Value::Nothing) => None,
-        Some(Value::Text(text)) if text.contains(':') => user_prefix(text).is_none()
-            .then(|| Remark::wrong(4, Fault::BadAddress, "the IPv6 prefix of a user has 64 bits; write it as in 2001:db8:1:2::/64", "ユーザーのIPv6プレフィックスは/64です。2001:db8:1:2::/64のように書いてください")),
-        Some(_) => Some(Remark::wrong(4, Fault::BadAddress, "after the password only an IPv4 address may follow, such as 192.168.100.10; put a password with blanks in quotes", "パスワードの後に書けるのは192.168.100.10のようなIPv4アドレスです。空白を含むパスワードは引用符で囲んでください")),
+    .syntax("USER PASSWORD [myname MYNAME MYPASS] [ISDN …] [clid [ISDN …]] [mscbcp] [IP] [IP6_PREFIX]")
+    .check(|v| match v.0.get(5) {
+        Some(Value::Text(text)) if user_prefix(text).is_some() => idle_words(v),
+        Some(Value::Text(text)) if text.contains(':') =>
+            Some(Remark::wrong(5, Fault::BadAddress, "the IPv6 prefix of a user has 64 bits; write it as in 2001:db8:1:2::/64", "ユーザーのIPv6プレフィックスは/64です。2001:db8:1:2::/64のように書いてください")),
+        None | Some(Value::Nothing) => idle_words(v),
+        Some(_) => Some(Remark::wrong(5, Fault::BadAddress, "after the password only an IPv4 address may follow, such as 192.168.100.10; put a password with blanks in quotes", "パスワードの後に書けるのは192.168.100.10のようなIPv4アドレスです。空白を含むパスワードは引用符で囲んでください")),
     }),
     Row::pp("pp auth multi connect prohibit", &[SWITCH], Place::PpAuth, |pp, v| pp.multi_connect_prohibit = v.on(0))
         .default("off")

@@ -46,6 +46,15 @@ pub(crate) const ROWS: &[Row] = &[
     host(Home::Global, "ip LAN traffic list", OF_LAN, NFTABLES)
         .help("traffic of a LAN by kind", "LANのトラフィック分類"),
     host(Home::Global, "ip LAN wol relay", OF_LAN, LINK).help("relay wake-up packets", "WOLパケットの中継"),
+    host(Home::Global, "ip LAN tcp window-scale", OF_LAN, NFTABLES)
+        .help("take TCP's window scale away on a LAN", "LANのTCPウィンドウスケール"),
+    host(Home::Pp, "ip pp tcp window-scale", ANY, NFTABLES)
+        .help("take TCP's window scale away for callers", "PPのTCPウィンドウスケール"),
+    host(Home::Tunnel, "ip tunnel tcp window-scale", ANY, NFTABLES)
+        .help("take TCP's window scale away in the tunnel", "トンネルのTCPウィンドウスケール"),
+    foreign(Home::Pp, "pp encapsulation")
+        .unlisted()
+        .help("how frame relay carries packets", "フレームリレーのカプセル化"),
     host(Home::Global, "ip LAN rebound", OF_LAN, KERNEL)
         .help("send packets back where they came from", "受信インタフェースへの転送"),
     host(Home::Global, "ipv6 LAN dhcp service", OF_LAN, ADVERTISEMENT).help("DHCPv6 on a LAN", "LANのDHCPv6"),

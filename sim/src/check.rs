@@ -1,9 +1,10 @@
 //! What must hold, after every step and at the end.
 
 use crate::packet;
+use crate::peer::Peer;
 use crate::world::{MARK, World};
 use core::time::Duration;
-use engine::path::Spi;
+use engine::path::{Spi, Update};
 use std::collections::BTreeSet;
 
 impl World {
@@ -15,6 +16,39 @@ impl World {
         let highest = self.highest.entry(spi).or_default();
         assert!(sequence > *highest, "SPI {spi:08x}: {sequence} after {highest}");
         *highest = sequence;
+    }
+
+    /// The control messages of a tunnel are numbered without a gap, and a ZLB takes up no number (RFC 2661 §5.8). Seen
+    /// here before the network loses some: a gap alone looks to the client like a loss, for as long as it lives.
+    pub(crate) fn watch_control(&mut self, update: &Update) {
+        // What the server makes of the numbers of a client that speaks nonsense is not known here.
+        if self.peers.iter().any(Peer::is_tampering) {
+            return self.numbered.clear();
+        }
+        let (client, peer_port, l2tp) = match update {
+            Update::Seal { client, peer_port, l2tp, .. } => (client.0, *peer_port, l2tp),
+            Update::Gone { client } => return self.numbered.retain(|(of, ..), _| *of != client.0),
+            _ => return,
+        };
+        let Ok((header, payload)) = wire::l2tp::Header::decode(l2tp) else {
+            return;
+        };
+        let Some(ns) = header.ns.filter(|_| header.control) else { return };
+        // Of a tunnel that was taken over, what it says first has the number that is due. A client may have begun a second
+        // tunnel under the id of its first, which still has something to say: then either's number may be due.
+        let begins = ns == 0 && !payload.is_empty();
+        let due = self.numbered.entry((client, peer_port, header.tunnel_id)).or_default();
+        if due.is_empty() || (begins && !due.contains(&0)) {
+            due.push(ns);
+        }
+        match due.iter_mut().find(|due| **due == ns) {
+            Some(due) if !payload.is_empty() => *due = due.wrapping_add(1),
+            Some(_) => {}
+            None => {
+                let again = due.iter().any(|due| (ns.wrapping_sub(*due) as i16) < 0);
+                assert!(again, "an Ns is skipped: {ns} where {due:?} is due, client {client}");
+            }
+        }
     }
 
     /// An inner packet comes out of the tunnel once, however often the network delivers it.
@@ -68,6 +102,7 @@ impl World {
             assert!(active.iter().all(|spi| trusted.contains(spi)), "an SA that nobody has vouched for is active");
         }
         assert_eq!(owned, installed, "the engine's pairs and the data path's SAs differ");
+        assert_eq!(self.worker.sas(), (owned.len(), owned.len()), "SAs of the data path that no client has");
         assert!(self.worker.len() <= self.engine.client_ids().count(), "a client that only the data path knows");
         assert!(self.engine.addresses_lent() >= self.routes.len(), "an address that is routed and not lent");
         assert!(self.engine.addresses_lent() <= self.engine.client_ids().count(), "an address that nobody has");
@@ -78,6 +113,7 @@ impl World {
         let left = [
             ("clients", self.engine.client_ids().count()),
             ("clients of the data path", self.worker.len()),
+            ("SAs of the data path", self.worker.sas().0 + self.worker.sas().1),
             ("routes", self.routes.len()),
             ("addresses lent", self.engine.addresses_lent()),
             ("unfinished exchanges", self.engine.half_open()),

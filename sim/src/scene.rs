@@ -171,6 +171,7 @@ impl World {
         self.worker = Worker::new(seed32(seed ^ 3));
         self.routes.clear();
         self.prefixes.clear();
+        self.numbered.clear();
         // Results that the old engine asked for come to nobody.
         self.queue.retain(|_, d| !matches!(d, Delivery::Computed(_)));
     }

@@ -29,6 +29,9 @@ pub(crate) const ECHO: u16 = 7;
 const COMPUTING: Duration = Duration::from_millis(3);
 /// Marks what must never be seen outside in the clear.
 pub(crate) const MARK: &[u8] = b"plain as day";
+/// What PPP says of the user of most scenes, which must not be seen there either.
+const USER: &[u8] = b"vpnuser";
+const PASSWORD: &[u8] = b"vpn-Passw0rd";
 
 /// Which way a packet crosses the outer network.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -125,6 +128,8 @@ pub struct World {
     pub echoes: Vec<Echoes>,
     pub(crate) highest: BTreeMap<u32, u32>,
     pub(crate) heard: BTreeSet<(u64, u64)>,
+    /// The Ns that the next new control message of each tunnel has, by client, port and the client's tunnel id.
+    pub(crate) numbered: BTreeMap<(u32, u16, u16), Vec<u16>>,
     pub(crate) replies: Vec<Reply>,
     pub(crate) restarts: u64,
     /// Key pairs made before anybody asked for them.
@@ -171,6 +176,7 @@ impl World {
             echoes: vec![],
             highest: BTreeMap::new(),
             heard: BTreeSet::new(),
+            numbered: BTreeMap::new(),
             replies: vec![],
             restarts: 0,
             made_ahead: 0,
@@ -429,7 +435,10 @@ impl World {
         if self.watch {
             self.crossings.push(Crossing { at: self.now, way, packet: p.clone() });
         }
-        assert!(!p.bytes.windows(MARK.len()).any(|w| w == MARK), "a payload in the clear on the outer network");
+        for secret in [MARK, USER, PASSWORD] {
+            let shown = p.bytes.windows(secret.len()).any(|w| w == secret);
+            assert!(!shown, "{:?} in the clear on the outer network", secret.escape_ascii().to_string());
+        }
         assert!(p.to.port() != 1701 && p.from.port() != 1701, "L2TP outside ESP");
         if self.lose.remove(&self.crossed) {
             return;
@@ -579,6 +588,7 @@ impl World {
                     self.server_sends(p);
                 }
                 Output::Path(update) => {
+                    self.watch_control(&update);
                     self.worker.apply(update, self.now);
                     self.drain_sealed();
                     while let Some(ip) = self.worker.poll_reply() {

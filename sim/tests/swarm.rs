@@ -1,4 +1,5 @@
-//! Random worlds: `SIM_SEEDS=N` for more of them, `SIM_SEED=S` for one; seeds that once failed are in `seeds.txt`.
+//! Random worlds: `SIM_SEEDS=N` for more of them, `SIM_SEED=S` for one, `SIM_FIRST=1` to stop at the first that fails; seeds
+//! that once failed are in `seeds.txt`.
 
 use sim::swarm::Swarm;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -10,6 +11,9 @@ fn run(seeds: impl Iterator<Item = u64>, swarm: fn(u64) -> Swarm) {
         if catch_unwind(AssertUnwindSafe(|| swarm(seed).run())).is_err() {
             eprintln!("the swarm of seed {seed} failed");
             failed.push(seed);
+            if std::env::var_os("SIM_FIRST").is_some() {
+                break;
+            }
         }
     }
     assert!(failed.is_empty(), "swarms failed: SIM_SEED={failed:?}; put what was mended into sim/seeds.txt");

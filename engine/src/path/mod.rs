@@ -824,6 +824,12 @@ impl Worker {
         self.table.len()
     }
 
+    /// How many SAs the worker holds, inbound and outbound.
+    #[must_use]
+    pub fn sas(&self) -> (usize, usize) {
+        (self.table.inbound.len(), self.table.outbound.len())
+    }
+
     /// Whether the worker owns no client.
     #[must_use]
     pub fn is_empty(&self) -> bool {

@@ -105,7 +105,7 @@ impl<T> Slab<T> {
         self.places.get_mut(at)?.as_mut()
     }
 
-    fn len(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         self.places.len() - self.free.len()
     }
 }

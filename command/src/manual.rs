@@ -99,7 +99,9 @@ sekisho \- L2TP/IPsec remote-access VPN server that reads the commands of Yamaha
 .SH SYNOPSIS
 .B sekisho quickstart
 .br
-.B sekisho run --config
+.B sekisho run
+.RB [ --unconfined ]
+.B --config
 .I FILE
 .br
 .B sekisho check
@@ -116,6 +118,11 @@ sekisho \- L2TP/IPsec remote-access VPN server that reads the commands of Yamaha
 One command a line; keywords may be written in any case and shortened as long as they are not ambiguous; # begins a
 comment; no before a command removes it. A word that holds a blank or one of ? # | > \(aq \(dq \e is put in quotes, or the
 character gets a backslash before it. Commands marked pp stand after pp select, those marked tunnel after tunnel select.
+.SH PRIVILEGES
+Once started, the server keeps the capabilities CAP_NET_ADMIN, CAP_NET_RAW and CAP_NET_BIND_SERVICE only, writes to its own
+places and below /proc/sys/net only, gives up system calls that it never makes, and leaves no core dump. The option
+.B --unconfined
+of quickstart and run leaves that out.
 .SH FILES
 .TP
 .I /etc/sekisho/quickstart.conf

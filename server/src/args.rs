@@ -42,6 +42,8 @@ pub(crate) enum Topic {
 pub(crate) struct Args {
     /// Where the control socket of the server is, if not at its usual place.
     pub(crate) socket: Option<PathBuf>,
+    /// Whether a server gives away what it does not need once it has started.
+    pub(crate) confined: bool,
     pub(crate) action: Action,
 }
 
@@ -59,12 +61,13 @@ const COMMANDS: [(&str, Topic); 8] = [
 
 /// Reads the words behind the program's name.
 pub(crate) fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Args, Failure> {
-    let mut socket = None;
+    let (mut socket, mut confined) = (None, true);
     let mut rest = Vec::new();
     let mut words = words.into_iter();
     while let Some(word) = words.next() {
         let text = word.to_str().map(str::to_owned);
         match text.as_deref() {
+            Some("--unconfined") => confined = false,
             Some("--socket") => socket = Some(path_behind("--socket", words.next())?),
             Some(text) if text.starts_with("--socket=") => {
                 socket = Some(path_behind("--socket", text.strip_prefix("--socket=").map(OsString::from))?);
@@ -104,8 +107,11 @@ pub(crate) fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Args, F
             return Err(Failure::usage(format!("'{other}' is not a command of sekisho; one of {}", names())));
         }
     };
+    if !confined && !matches!(action, Action::Quickstart | Action::Run { .. } | Action::Help(_)) {
+        return Err(Failure::usage(format!("'--unconfined' is for a server, and '{first}' starts none")));
+    }
     // "sekisho run --help" asks for the same as "sekisho help run".
-    Ok(Args { socket, action })
+    Ok(Args { socket, confined, action })
 }
 
 fn names() -> String {
@@ -271,6 +277,7 @@ Sekisho, an L2TP/IPsec remote-access VPN server
   sekisho help COMMAND               more about one command
 
   --socket PATH    the control socket (usually /run/sekisho/sekisho.sock)
+  --unconfined     with quickstart or run: keep all privileges of the start
 "
         }
         Some(Topic::Quickstart) => {
@@ -296,6 +303,11 @@ Serves with the configuration in FILE, which is written in the commands of
 Yamaha's RTX routers. A file with an error is refused; 'sekisho check --config
 FILE' lists all of them. End the server with Ctrl-C or SIGTERM: clients are told,
 and this machine is then as it was before.
+
+Once started, the server keeps only the privileges that it needs: the capabilities
+CAP_NET_ADMIN, CAP_NET_RAW and CAP_NET_BIND_SERVICE; it writes beside FILE, in its
+run directory and below /proc/sys/net only; unneeded system calls fail (seccomp).
+If that is in the way, --unconfined leaves it out.
 "
         }
         Some(Topic::Check) => {
@@ -404,6 +416,14 @@ mod tests {
         assert_eq!(action("help run"), Action::Help(Some(Topic::Run)));
         assert_eq!(action("run --help"), Action::Help(Some(Topic::Run)));
         assert_eq!(action("--version"), Action::Version);
+    }
+
+    #[test]
+    fn only_a_server_can_be_left_unconfined() {
+        assert!(read("run --config a.conf").unwrap().confined);
+        assert!(!read("run --unconfined --config a.conf").unwrap().confined);
+        assert!(!read("quickstart --unconfined").unwrap().confined);
+        assert!(wrong("show config --unconfined").contains("'show' starts none"));
     }
 
     #[test]

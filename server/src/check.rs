@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::fs;
 use std::net::{Ipv4Addr, UdpSocket};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use command::{Config, DnsSource, Problem, Severity};
@@ -366,6 +367,15 @@ pub(crate) fn notices(config: &Config) -> Vec<String> {
         notices.extend(firewall::look(&traffic).iter().map(ToString::to_string));
     }
     notices
+}
+
+/// A file that others than its owner can read, with the keys and passwords in it.
+pub(crate) fn readable_by_others(path: &Path) -> Option<String> {
+    let mode = fs::metadata(path).ok()?.permissions().mode() & 0o777;
+    (mode & 0o077 != 0).then(|| {
+        let path = path.display();
+        format!("{path} holds keys and passwords, and others can reach it (mode {mode:04o}); 'chmod 600 {path}'")
+    })
 }
 
 #[cfg(test)]

@@ -5,7 +5,8 @@ use crate::aside::{self, Aside};
 use crate::check;
 use crate::clock;
 use crate::compute::{self, Pool, Weight};
-use crate::host::Host;
+use crate::confine::{self, Places};
+use crate::host::{Host, run_dir};
 use crate::lan::Lans;
 use crate::log::Log;
 use crate::memory::Memory;
@@ -62,7 +63,20 @@ pub(crate) fn run(setup: Setup) -> Result<(), Failure> {
         let what = what.to_owned();
         move |error: io::Error| Failure::new(format!("cannot {what}: {error}"))
     };
+    // Threads get what the one that starts them has, so this comes before all of them.
+    let troubles = if setup.confined {
+        // The folder of the socket is made before it is one of the few that can be written in; if it cannot be, the socket
+        // says so.
+        let _ = setup.socket_path.parent().map(std::fs::create_dir_all);
+        let config = setup.config_path.clone();
+        confine::confine(&Places { config, run: run_dir(), socket: setup.socket_path.clone() })
+    } else {
+        vec!["the server keeps all the privileges that it was started with, as '--unconfined' says".to_owned()]
+    };
     let log = Log::start().map_err(trouble("start the thread of the log"))?;
+    for sentence in troubles {
+        log.line(sentence);
+    }
     let signals = Signals::catch().map_err(trouble("catch signals"))?;
     let outcome = serve(setup, &log, signals);
     log.flush();
@@ -71,7 +85,7 @@ pub(crate) fn run(setup: Setup) -> Result<(), Failure> {
 
 fn serve(setup: Setup, log: &Log, signals: Signals) -> Result<(), Failure> {
     let trouble = |error: io::Error| Failure::new(format!("cannot start a thread: {error}"));
-    let Setup { config, config_path, mut host, socket_path, quickstart_screen } = setup;
+    let Setup { config, config_path, mut host, socket_path, quickstart_screen, confined: _ } = setup;
     log.configure(&config.syslog);
     let ike = bind(IKE_PORT, Udp::bind)?;
     let nat = Arc::new(bind(NAT_PORT, Udp::bind)?);

@@ -6,6 +6,7 @@ mod aside;
 mod check;
 mod clock;
 mod compute;
+mod confine;
 mod console;
 mod control;
 mod fastpath;
@@ -53,8 +54,8 @@ fn main() -> ExitCode {
 fn act(args: args::Args) -> Result<(), Failure> {
     let socket = args.socket.unwrap_or_else(|| host::run_dir().join("sekisho.sock"));
     match args.action {
-        Action::Quickstart => quickstart::run(socket, control::run),
-        Action::Run { config } => run(&config, socket),
+        Action::Quickstart => quickstart::run(socket, args.confined, control::run),
+        Action::Run { config } => run(&config, socket, args.confined),
         Action::Check { config, host } => check::run(config.as_deref(), host),
         Action::Exec { lines, json } => console::exec(&socket, &lines, json),
         Action::Console => console::run(&socket),
@@ -74,7 +75,7 @@ fn say(text: &str) -> Result<(), Failure> {
 }
 
 /// Serves with a configuration file: everything is looked at before anything on the host is changed.
-fn run(path: &Path, socket_path: PathBuf) -> Result<(), Failure> {
+fn run(path: &Path, socket_path: PathBuf, confined: bool) -> Result<(), Failure> {
     let config_text = check::read(path)?;
     let (config, problems) = command::parse(&config_text);
     eprint!("{}", check::describe(path, &problems));
@@ -102,8 +103,8 @@ fn run(path: &Path, socket_path: PathBuf) -> Result<(), Failure> {
     if let Some(told) = check::leave_out_silent_resolver(&mut config.clone(), check::has_resolver) {
         eprintln!("sekisho: {told}");
     }
-    for notice in check::notices(&config) {
+    for notice in check::notices(&config).into_iter().chain(check::readable_by_others(path)) {
         eprintln!("sekisho: {notice}");
     }
-    control::run(Setup { config, config_path: path.to_owned(), host, socket_path, quickstart_screen: None })
+    control::run(Setup { config, config_path: path.to_owned(), host, socket_path, quickstart_screen: None, confined })
 }

@@ -56,7 +56,11 @@ struct Screen {
 }
 
 /// Prepares everything; `serve` gets it and runs until the end.
-pub(crate) fn run(socket: PathBuf, serve: impl FnOnce(Setup) -> Result<(), Failure>) -> Result<(), Failure> {
+pub(crate) fn run(
+    socket: PathBuf,
+    confined: bool,
+    serve: impl FnOnce(Setup) -> Result<(), Failure>,
+) -> Result<(), Failure> {
     ports::check_privileges()?;
     ports::check_tun()?;
     if !firewall::has_nft() {
@@ -92,7 +96,7 @@ pub(crate) fn run(socket: PathBuf, serve: impl FnOnce(Setup) -> Result<(), Failu
     }
     set_up(&mut host, &config, &facts, &mut notes)?;
     let screen = screen(&of(&config, &facts, &path, notes)?);
-    serve(Setup { config, config_path: path, host, socket_path: socket, quickstart_screen: Some(screen) })
+    serve(Setup { config, config_path: path, host, socket_path: socket, quickstart_screen: Some(screen), confined })
 }
 
 /// Where configurations are kept.

@@ -24,6 +24,8 @@ pub(crate) struct Setup {
     pub(crate) socket_path: PathBuf,
     /// What to print once the server is ready, when it was started by `quickstart`.
     pub(crate) quickstart_screen: Option<String>,
+    /// Whether the process gives away what it does not need ([`crate::confine`]).
+    pub(crate) confined: bool,
 }
 
 /// Why the program ends with a status other than 0.

@@ -14,6 +14,7 @@ use rustix::net::{AddressFamily, Protocol, RawProtocol, SendFlags, SocketType};
 use sim::Manner;
 use std::io::ErrorKind;
 use std::net::{SocketAddr, TcpStream, UdpSocket};
+use std::os::unix::fs::PermissionsExt as _;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
@@ -25,6 +26,9 @@ fn main() -> ExitCode {
         ("a_port_in_use_is_told_with_its_holder", a_port_in_use_is_told_with_its_holder),
         ("a_missing_address_stops_the_start", a_missing_address_stops_the_start),
         ("what_is_not_switched_on_is_closed", what_is_not_switched_on_is_closed),
+        ("a_server_keeps_no_privilege_that_it_does_not_need", a_server_keeps_no_privilege_that_it_does_not_need),
+        ("an_unconfined_server_keeps_all_and_says_so", an_unconfined_server_keeps_all_and_says_so),
+        ("a_file_that_others_can_read_is_told_of", a_file_that_others_can_read_is_told_of),
     ])
 }
 
@@ -143,5 +147,74 @@ fn what_is_not_switched_on_is_closed() {
         poll(&mut [PollFd::new(&socket, PollFlags::IN)], Some(&wait)).unwrap()
     });
     assert_eq!(answer, 0, "an answer came");
+    server.stop();
+}
+
+/// What each thread of a process may do, by the kernel's words.
+fn statuses(pid: u32) -> Vec<String> {
+    let threads = std::fs::read_dir(format!("/proc/{pid}/task")).unwrap();
+    let status = |entry: std::io::Result<std::fs::DirEntry>| entry.unwrap().path().join("status");
+    // A thread that has just ended says nothing.
+    threads.filter_map(|entry| std::fs::read_to_string(status(entry)).ok()).collect()
+}
+
+fn word<'a>(status: &'a str, label: &str) -> &'a str {
+    status.lines().find_map(|line| line.strip_prefix(label)).unwrap_or_default().trim()
+}
+
+fn a_server_keeps_no_privilege_that_it_does_not_need() {
+    /// CAP_NET_BIND_SERVICE, CAP_NET_ADMIN, CAP_NET_RAW.
+    const NEEDED: &str = "0000000000003400";
+    let (field, room) = (Field::open(), Room::new("confined"));
+    let before = field.server.state();
+    let server = room.serve(&field.server);
+    let mut client = Client::new(&field.clients, OUTSIDE[0], Manner::default(), 1);
+    client.connect();
+    assert!(client.reaches(ECHO), "{}", client.story());
+    let threads = statuses(server.pid());
+    assert!(threads.len() > 3, "{threads:?}");
+    for status in &threads {
+        for label in ["CapEff:", "CapPrm:", "CapBnd:"] {
+            assert_eq!(word(status, label), NEEDED, "{label} of {}", word(status, "Name:"));
+        }
+        assert_eq!((word(status, "NoNewPrivs:"), word(status, "Seccomp:")), ("1", "2"), "{status}");
+    }
+    let limits = std::fs::read_to_string(format!("/proc/{}/limits", server.pid())).unwrap();
+    let cores = word(&limits, "Max core file size").split_whitespace().take(2);
+    assert!(cores.eq(["0", "0"]), "{limits}");
+    assert!(!server.log().contains("not wholly confined"), "{}", server.log());
+
+    // It goes on doing all that it is there for: it changes, saves, reads again, and lets clients in.
+    let told = room.sekisho(&field.server, &["exec", "pp select anonymous", "pp auth username third Third-3", "save"]);
+    assert_eq!(told.status, 0, "{told:?}");
+    let saved = std::fs::read_to_string(room.configuration()).unwrap();
+    assert!(saved.contains("pp auth username third"), "{saved}");
+    let told = room.sekisho(&field.server, &["reload"]);
+    assert_eq!(told.status, 0, "{told:?}");
+    let third = Manner { user: "third".to_owned(), password: "Third-3".to_owned(), ..Manner::default() };
+    let mut third = Client::new(&field.clients, OUTSIDE[1], third, 2);
+    third.connect();
+    assert!(third.reaches(ECHO), "{}", third.story());
+    assert!(client.reaches(ECHO), "{}", client.story());
+    server.stop();
+    assert_same(&before, &field.server.state());
+}
+
+fn an_unconfined_server_keeps_all_and_says_so() {
+    let (field, room) = (Field::open(), Room::new("unconfined"));
+    let server = room.serve_unconfined(&field.server);
+    assert!(statuses(server.pid()).iter().all(|status| word(status, "Seccomp:") == "0"));
+    assert!(server.log().contains("--unconfined"), "{}", server.log());
+    server.stop();
+}
+
+fn a_file_that_others_can_read_is_told_of() {
+    let (field, room) = (Field::open(), Room::new("readable"));
+    let server = room.serve(&field.server);
+    assert!(!server.log().contains("others can reach it"), "{}", server.log());
+    server.stop();
+    std::fs::set_permissions(room.configuration(), std::fs::Permissions::from_mode(0o644)).unwrap();
+    let server = room.serve(&field.server);
+    assert!(server.log().contains("others can reach it (mode 0644)"), "{}", server.log());
     server.stop();
 }

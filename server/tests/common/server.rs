@@ -4,6 +4,7 @@ use super::configuration::configuration;
 use super::namespace::Namespace;
 use std::fs::{self, File};
 use std::io::Write as _;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -28,6 +29,7 @@ impl Room {
     /// Writes the configuration file.
     pub(crate) fn configure(&self, text: &str) {
         fs::write(self.configuration(), text).unwrap();
+        fs::set_permissions(self.configuration(), fs::Permissions::from_mode(0o600)).unwrap();
     }
 
     /// The configuration file.
@@ -77,6 +79,12 @@ impl Room {
     pub(crate) fn serve(&self, place: &Namespace) -> Server {
         let server = self.spawn(place, &["run", "--config", self.configuration().to_str().unwrap()]);
         server.wait_until_it_serves()
+    }
+
+    /// Starts the server with all privileges of the start, and waits until it serves.
+    pub(crate) fn serve_unconfined(&self, place: &Namespace) -> Server {
+        let file = self.configuration();
+        self.spawn(place, &["run", "--unconfined", "--config", file.to_str().unwrap()]).wait_until_it_serves()
     }
 
     /// Starts `sekisho quickstart` and waits until it serves.

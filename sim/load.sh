@@ -71,6 +71,9 @@ ip address add 192.168.100.10/24 dev lan1
 ip link set wan1 up
 ip link set lan1 up
 ip route add local 198.19.0.0/16 dev lo
+# Addresses of nobody: what is sent to them is counted and goes no further.
+nft "table ip flood { counter answers { }
+    chain in { type filter hook prerouting priority -300; ip daddr 198.20.0.0/16 counter name answers drop; }; }"
 ip route add 10.64.0.0/16 via 192.168.100.1
 inside ip link set lo up
 inside ip address add 198.18.0.1/24 dev wan0
@@ -78,6 +81,7 @@ inside ip address add 192.168.100.1/24 dev lan0
 inside ip link set wan0 up
 inside ip link set lan0 up
 inside ip route add 198.19.0.0/16 via 198.18.0.2
+inside ip route add 198.20.0.0/16 via 198.18.0.2
 inside sysctl -qw net.ipv4.ip_forward=1
 SEKISHO_RUN_DIR=$room/run nsenter --net=/proc/$holder/ns/net "$server" run --config "$room/load.conf" 2>"$room/log" &
 pid=$!

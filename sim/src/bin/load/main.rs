@@ -11,7 +11,10 @@
     reason = "development only; a broken run must stop at once"
 )]
 
+mod flood;
+
 use engine::time::Instant;
+use flood::Flood;
 use rustix::event::{Timespec, epoll};
 use sim::{Carrier, Manner, Outer, Peer, Stage, packet};
 use std::cmp::Reverse;
@@ -36,6 +39,8 @@ load: many L2TP/IPsec clients at once, from one process
   --traffic RATE:TALKERS:SECONDS   datagrams a second in all, by so many clients, to the echo and back
   --size OCTETS         of each datagram's IP packet (200)
   --storm               all vanish without a word and return at once, but the first tenth, which stays and talks
+  --flood RATE:SECONDS  so many packets a second from addresses that nobody has, while half of the clients go and come
+                        again and the others talk; needs the counter that sim/load.sh makes
   --server-pid PID      its CPU time and resident memory are told
   --give-up SECONDS     a client that is not up by then counts as failed (60)
 
@@ -60,6 +65,7 @@ struct Wanted {
     traffic: Option<(u64, usize, Duration)>,
     size: usize,
     storm: bool,
+    flood: Option<(u64, Duration)>,
     server_pid: Option<u32>,
     give_up: Duration,
 }
@@ -79,6 +85,7 @@ fn wanted() -> Result<Wanted, String> {
         traffic: None,
         size: 200,
         storm: false,
+        flood: None,
         server_pid: None,
         give_up: Duration::from_secs(60),
     };
@@ -110,6 +117,10 @@ fn wanted() -> Result<Wanted, String> {
                 let [rate, talkers, time] = parts[..] else { return Err(wrong()) };
                 let talkers = talkers.parse().map_err(|_| wrong())?;
                 wanted.traffic = Some((rate.parse().map_err(|_| wrong())?, talkers, seconds(time)?));
+            }
+            "--flood" => {
+                let (rate, time) = value.split_once(':').ok_or_else(wrong)?;
+                wanted.flood = Some((rate.parse().map_err(|_| wrong())?, seconds(time)?));
             }
             "--size" => wanted.size = value.parse().map_err(|_| wrong())?,
             "--server-pid" => wanted.server_pid = Some(value.parse().map_err(|_| wrong())?),
@@ -418,6 +429,32 @@ impl Crowd {
         self.connect(who, talkers, flight)
     }
 
+    /// Nobody sends so many packets a second, while the second half of the clients vanish and come again, four at a time,
+    /// and the first half talks.
+    fn flood(&mut self, rate: u64, time: Duration) -> Flooded {
+        let stay = self.clients.len() / 2;
+        let talkers = if self.wanted.echo.is_some() { stay } else { 0 };
+        let (memory, cpu, answered) = (self.server_memory(), self.server_cpu(), flood::answered());
+        let flood = Flood::start(self.wanted.server, rate);
+        let start = std::time::Instant::now();
+        let mut rounds: Vec<Connected> = Vec::new();
+        while start.elapsed() < time {
+            let who: Vec<usize> = (stay..self.clients.len()).collect();
+            for &n in &who {
+                self.clients[n].peer = self.peer(n as u32, self.clients[n].address, 2 + rounds.len() as u64);
+                self.clients[n].due = None;
+            }
+            rounds.push(self.connect(who, talkers, 4));
+        }
+        let seconds = start.elapsed();
+        let cores = (self.server_cpu() - cpu) / seconds.as_secs_f64();
+        let sent = flood.end();
+        // What is under way is answered first.
+        self.rest(Duration::from_millis(200));
+        let answered = flood::answered() - answered;
+        Flooded { seconds, sent, answered, rounds, cores, memory: (memory, self.server_memory()) }
+    }
+
     /// CPU seconds of the server so far, user and system.
     fn server_cpu(&self) -> f64 {
         let Some(pid) = self.wanted.server_pid else { return 0.0 };
@@ -444,6 +481,56 @@ struct Connected {
     seconds: Duration,
     cpu: f64,
     talk: (u64, u64),
+}
+
+/// How a flood went.
+struct Flooded {
+    seconds: Duration,
+    sent: flood::Sent,
+    /// Octets that went to nobody.
+    answered: u64,
+    rounds: Vec<Connected>,
+    cores: f64,
+    memory: (u64, u64),
+}
+
+/// How long a client may take to connect while somebody floods the server.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+impl Flooded {
+    fn slowest(&self) -> Duration {
+        self.rounds.iter().flat_map(|round| &round.took).copied().max().unwrap_or_default()
+    }
+
+    /// Whether each client came in within [`PATIENCE`], and no more was answered than was asked.
+    fn is_well(&self) -> bool {
+        let all_up = self.rounds.iter().all(|round| round.took.len() == round.total);
+        all_up && self.slowest() <= PATIENCE && self.answered <= self.sent.octets
+    }
+
+    fn json(self) -> String {
+        let slowest = self.slowest().as_secs_f64() * 1000.0;
+        let Self { seconds, sent, answered, rounds, cores, memory } = self;
+        let up: usize = rounds.iter().map(|round| round.took.len()).sum();
+        let total: usize = rounds.iter().map(|round| round.total).sum();
+        let (asked, back) = rounds.iter().fold((0, 0), |(a, b), round| (a + round.talk.0, b + round.talk.1));
+        let mut took: Vec<Duration> = rounds.into_iter().flat_map(|round| round.took).collect();
+        format!(
+            "{{\"seconds\": {:.1}, \"packets_per_second\": {:.0}, \"octets_in\": {}, \"octets_out\": {answered}, \
+             \"amplification\": {:.3}, \"reconnects\": {total}, \"up\": {up}, \"p50_ms\": {:.1}, \"p99_ms\": {:.1}, \
+             \"slowest_ms\": {slowest:.1}, \"stayers_sent\": {asked}, \"stayers_lost\": {}, \"server_cores\": {cores:.2}, \
+             \"memory_kb\": {{\"before\": {}, \"after\": {}}}}}",
+            seconds.as_secs_f64(),
+            sent.packets as f64 / seconds.as_secs_f64(),
+            sent.octets,
+            answered as f64 / sent.octets.max(1) as f64,
+            percentile(&mut took, 50),
+            percentile(&mut took, 99),
+            asked - back,
+            memory.0,
+            memory.1,
+        )
+    }
 }
 
 /// How talking went.
@@ -509,6 +596,7 @@ fn main() -> std::process::ExitCode {
         }
     };
     let (idle, traffic, storm, flight) = (wanted.idle, wanted.traffic, wanted.storm, wanted.flight);
+    let flooded = wanted.flood;
     let mut crowd = Crowd::new(wanted);
     let mut told = Vec::new();
     let before = crowd.server_memory();
@@ -533,6 +621,11 @@ fn main() -> std::process::ExitCode {
         let connected = crowd.storm();
         all &= connected.took.len() == connected.total;
         told.push(format!("\"storm\": {}", connected.json()));
+    }
+    if let Some((rate, time)) = flooded {
+        let flooded = crowd.flood(rate, time);
+        all &= flooded.is_well();
+        told.push(format!("\"flood\": {}", flooded.json()));
     }
     for n in 0..crowd.clients.len() {
         crowd.act(n, Peer::hang_up);

@@ -176,6 +176,8 @@ impl Reliable {
 
     /// Forgets everything that waits: nobody will acknowledge it.
     pub(super) fn clear(&mut self) {
+        // What was never sent takes up no number, not even in the last acknowledgement.
+        self.drop_unsent();
         self.queue.clear();
         self.held.clear();
         self.timer = None;
@@ -515,6 +517,17 @@ mod tests {
         assert!(matches!(r.fire(at(35)), Fired::HelloMissed { missed: 1, again: Some(_) }));
         assert!(matches!(r.fire(at(45)), Fired::HelloMissed { missed: 2, again: Some(_) }));
         assert_eq!(r.fire(at(55)), Fired::HelloMissed { missed: 3, again: None });
+    }
+
+    #[test]
+    fn what_is_forgotten_unsent_leaves_no_gap_before_the_last_acknowledgement() {
+        let mut r = Reliable::after_first(1, HELLO);
+        push(&mut r, 1);
+        push(&mut r, 2);
+        assert_eq!(leave(&mut r, at(0)), [(0, 1)]);
+        assert_eq!(r.receive(1, b"StopCCN"), Arrival::InOrder);
+        r.clear();
+        assert_eq!(r.take_zlb().unwrap().ns, 1);
     }
 
     #[test]

@@ -37,9 +37,10 @@ trap 'rm -rf "$work"' EXIT
 failed=0
 for target in "${targets[@]}"; do
     mkdir -p "$work/$target" "artifacts/$target"
-    if [ -d "seeds/$target" ]; then
-        cp -r "seeds/$target/." "$work/$target"
-    fi
+    # Seeds made of the fixtures, and inputs that earlier runs have found to reach further.
+    for inputs in "seeds/$target" "corpora/$target"; do
+        [ ! -d "$inputs" ] || cp -r "$inputs/." "$work/$target"
+    done
     status=0
     "$out/$host/release/$target" "$work/$target" -max_total_time="$seconds" -rss_limit_mb=1024 -timeout=5 -max_len=4096 \
         -artifact_prefix="artifacts/$target/" >"$work/$target.log" 2>&1 || status=$?

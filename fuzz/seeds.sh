@@ -9,7 +9,12 @@ put() {
     printf '%b' "$(sed 's/../\\x&/g' <<<"$3")" >"fuzz/seeds/$1/$2"
 }
 
-for target in isakmp l2tp ppp esp_ip legacy; do
+# ask NAME KIND ARGUMENT HEX: writes one input at the engine's door.
+ask() {
+    put engine "$1" "$2$3$(printf '%04x' $((${#4} / 2)))$4"
+}
+
+for target in isakmp l2tp ppp esp_ip legacy engine world; do
     rm -rf "fuzz/seeds/$target"
 done
 for file in fixtures/{windows,apple,android,linux}/*.hex; do
@@ -67,3 +72,28 @@ put legacy gre-data "013081880b0004000100000005000000090021c021"
 put legacy gre-ack "012081880b0000000100000009"
 put legacy option "02120601000040"
 put legacy encrypted "0290010102030405"
+
+# The engine's door: what clients send, each as one input with a pause behind it, and then all that an operator says.
+for seed in fuzz/seeds/{isakmp,l2tp,ppp}/*; do
+    hex=$(od -An -v -tx1 "$seed" | tr -d ' \n')
+    name=$(basename "$seed")
+    case "$seed" in
+    # A message with its header; what comes third goes on with the exchange that was answered.
+    */isakmp/*-mm1* | */isakmp/*-aggr1*) ask "$name" 00 00 "$hex" ;;
+    */isakmp/*-mm3) ask "$name" 00 10 "$hex" ;;
+    # AVPs behind a header of twelve octets.
+    */l2tp/*) ask "$name" 02 00 "${hex:24}" ;;
+    */ppp/*) ask "$name" 05 00 "$hex" ;;
+    esac
+done
+asked=
+for argument in {0..15}; do
+    asked+=$(printf '07%02x000006020000' "$argument")
+done
+put engine operator "$asked"
+put engine day "$(printf '06%02x0000' {0..7} 7 7 7)"
+
+# Whole worlds: any octets choose one.
+for seed in fuzz/seeds/isakmp/{android-mm1-l2tp-5.1,apple-mm1,windows-mm1,linux-strongswan-mm4}; do
+    put world "$(basename "$seed")" "$(od -An -v -tx1 "$seed" | tr -d ' \n')"
+done

@@ -92,8 +92,18 @@ impl World {
 
     /// An operator's line; gives the answer in English. A line that changes the configuration is followed at once.
     pub fn command(&mut self, line: &str) -> String {
+        self.try_command(line).expect("a line")
+    }
+
+    /// The same for a line that may be refused.
+    ///
+    /// # Errors
+    ///
+    /// If the line cannot be understood, or does not go together with the configuration; nothing has changed then.
+    pub fn try_command(&mut self, line: &str) -> Result<String, String> {
         let selected = self.selected;
-        match command::typed(&self.config, selected, command::Level::Administrator, line).expect("a line") {
+        let typed = command::typed(&self.config, selected, command::Level::Administrator, line);
+        let answer = match typed.map_err(|why| format!("{why:?}"))? {
             Typed::Nothing | Typed::Password(_) => String::new(),
             Typed::Select(scope) => {
                 self.selected = scope;
@@ -108,7 +118,8 @@ impl World {
                 self.input(Input::Request(request, selected));
                 self.answer()
             }
-        }
+        };
+        Ok(answer)
     }
 
     /// The last answer in English.

@@ -2,15 +2,22 @@
 
 use crate::configuration::config;
 use crate::net::Faults;
-use crate::peer::{Manner, Stage, manners};
+use crate::peer::{Carrier, Manner, Outer, Stage, manners};
 use crate::rng::Rng;
-use crate::world::World;
+use crate::world::{SERVER, Way, World};
+use core::cell::RefCell;
+use core::net::Ipv4Addr;
 use core::time::Duration;
+use std::collections::VecDeque;
+use std::rc::Rc;
 
 /// Clients that are alive at once, at most.
 const MOST_ALIVE: usize = 6;
 /// Things that happen in one run.
 const ACTIONS: u64 = 30;
+
+/// Packets that somebody on the way remembers.
+const MOST_SEEN: usize = 8;
 
 /// One run, named by its number.
 pub struct Swarm {
@@ -20,6 +27,8 @@ pub struct Swarm {
     diary: Vec<String>,
     /// The clients have the manners of real ones.
     real: bool,
+    /// Somebody on the way: packets that were seen last. Nobody is there in the run of a number.
+    seen: Option<Rc<RefCell<VecDeque<Outer>>>>,
 }
 
 fn milliseconds(n: u64) -> Duration {
@@ -29,13 +38,36 @@ fn milliseconds(n: u64) -> Duration {
 impl Swarm {
     /// The run of this number.
     pub fn new(seed: u64) -> Self {
-        let mut rng = Rng::new(seed ^ 0x0073_7761_726d);
+        Self::of(Rng::new(seed ^ 0x0073_7761_726d), seed)
+    }
+
+    fn of(mut rng: Rng, seed: u64) -> Self {
         let tunnels = 2 + rng.below(8) as u32;
         let pool = 1 + rng.below(8);
         let mut world = World::new(configuration(tunnels, pool, rng.below(5)), seed);
         world.faults = faults(&mut rng);
         let nats = (0..rng.below(3)).map(|_| world.add_nat()).collect();
-        Self { world, rng, nats, diary: vec![], real: false }
+        Self { world, rng, nats, diary: vec![], real: false, seen: None }
+    }
+
+    /// A run whose topology, manners, faults and happenings these octets choose, as long as there are some; with somebody
+    /// on the way who sends what he likes.
+    pub fn of_octets(octets: &[u8]) -> Self {
+        let mut rng = Rng::of_octets(octets);
+        let seed = rng.below(256);
+        let real = rng.below(2) == 1;
+        let mut this = Self { real, ..Self::of(rng, seed) };
+        let seen = Rc::new(RefCell::new(VecDeque::new()));
+        this.seen = Some(seen.clone());
+        this.world.filter = Some(Box::new(move |way, packet| {
+            if way == Way::ToServer {
+                let mut seen = seen.borrow_mut();
+                seen.truncate(MOST_SEEN - 1);
+                seen.push_front(packet.clone());
+            }
+            false
+        }));
+        this
     }
 
     /// The same world among clients with the manners of real ones.
@@ -65,6 +97,9 @@ impl Swarm {
     /// Lives it through; the world's own checks panic where something is wrong.
     pub fn run(mut self) {
         for _ in 0..ACTIONS {
+            if self.seen.is_some() && !self.rng.has_octets() {
+                break;
+            }
             self.act();
             let pause = match self.rng.below(4) {
                 0 => self.rng.below(200),
@@ -116,7 +151,7 @@ impl Swarm {
         let up = |w: &World, n: usize| w.is_there(n) && w.peers[n].is_up();
         let ended = |w: &World, n: usize| w.is_there(n) && matches!(w.peers[n].stage(), Stage::Ended(_));
         let alive = (0..self.world.peers.len()).filter(|n| self.world.is_there(*n)).count();
-        let what = self.rng.below(24);
+        let what = self.rng.below(if self.seen.is_some() { 32 } else { 24 });
         match what {
             0..=4 if alive < MOST_ALIVE => {
                 let manner = self.manner();
@@ -176,12 +211,36 @@ impl Swarm {
                 self.world.faults = faults(&mut self.rng);
                 self.note(&format!("the network changes: {:?}", self.world.faults), None);
             }
+            24.. => self.attack(),
             _ => {
                 for line in ["show status l2tp", "show status pp anonymous", "show ipsec sa"] {
                     self.world.command(line);
                 }
             }
         }
+    }
+
+    /// Somebody sends what was seen on the way once more, perhaps with other octets, or what he makes up.
+    fn attack(&mut self) {
+        let seen = self.seen.as_ref().map(|seen| seen.borrow().clone()).unwrap_or_default();
+        let place = self.rng.below(seen.len() as u64 + 3) as usize;
+        let mut packet = seen.get(place).cloned().unwrap_or_else(|| {
+            let port = [500, 4500, 0][place - seen.len()];
+            let carrier = if port == 0 { Carrier::Esp } else { Carrier::Udp };
+            let from = (Ipv4Addr::new(192, 0, 2, 1 + self.rng.below(4) as u8), port).into();
+            let length = self.rng.below(300);
+            let bytes = (0..length).map(|_| self.rng.below(256) as u8).collect();
+            Outer { carrier, from, to: (SERVER, port).into(), bytes }
+        });
+        for _ in 0..self.rng.below(4) {
+            let at = self.rng.below(packet.bytes.len() as u64) as usize;
+            let octet = self.rng.below(256) as u8;
+            if let Some(place) = packet.bytes.get_mut(at) {
+                *place = octet;
+            }
+        }
+        self.note(&format!("somebody sends {} octets from {}", packet.bytes.len(), packet.from), None);
+        self.world.inject(packet);
     }
 
     fn with(

@@ -310,6 +310,13 @@ impl World {
         self.check();
     }
 
+    /// The engine is handed an input by hand.
+    pub fn offer(&mut self, input: Input<'_>) {
+        self.input(input);
+        self.drain_worker();
+        self.check();
+    }
+
     /// How many packets have crossed the outer network.
     pub fn crossed(&self) -> u64 {
         self.crossed

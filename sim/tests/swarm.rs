@@ -1,6 +1,7 @@
 //! Random worlds: `SIM_SEEDS=N` for more of them, `SIM_SEED=S` for one, `SIM_FIRST=1` to stop at the first that fails; seeds
 //! that once failed are in `seeds.txt`.
 
+use sim::rng::Rng;
 use sim::swarm::Swarm;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -39,6 +40,11 @@ fn random_worlds_hold_together_and_return_to_quiet() {
 #[test]
 fn random_worlds_of_real_clients_hold_together_and_return_to_quiet() {
     run(seeds(60), Swarm::of_real_clients);
+}
+
+#[test]
+fn random_worlds_with_somebody_on_the_way_hold_together_and_return_to_quiet() {
+    run(seeds(60), |seed| Swarm::of_octets(&Rng::new(seed).bytes(300)));
 }
 
 #[test]

@@ -64,6 +64,14 @@ impl Lac {
     }
 }
 
+impl Peer {
+    /// The header of the next control message that it would send, with its call's session.
+    pub fn next_control(&self) -> Option<Header> {
+        let lac = self.l2tp.as_ref()?;
+        Some(Header { tunnel_id: lac.peer_tunnel, session_id: lac.peer_session, ..control(lac.ns, lac.nr) })
+    }
+}
+
 /// The header of a control message outside of any tunnel.
 fn control(ns: u16, nr: u16) -> Header {
     Header {

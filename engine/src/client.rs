@@ -69,7 +69,8 @@ const SILENCE: Duration = Duration::from_secs(120);
 const MOST_ROUNDS: usize = 64;
 /// The port of L2TP (RFC 2661 §8.1).
 const L2TP_PORT: u16 = crate::path::L2TP_PORT;
-/// Our end of a link where we have no other address than the one that is dialled: the one that RFC 7600 sets aside for whoever has none.
+/// Our end of a link where we have no other address than the one that is dialled: the one that RFC 7600 sets aside for
+/// whoever has none.
 const NO_ADDRESS: Ipv4Addr = Ipv4Addr::new(192, 0, 0, 8);
 /// Headers of IPv4 and TCP without options, octets.
 const IP_AND_TCP: u16 = 40;
@@ -1113,11 +1114,8 @@ impl Client {
     /// Ends everything at once, telling the client at every layer.
     pub(crate) fn shut_down(&mut self, why: &str, cx: &mut Context<'_>) {
         self.closing = true;
-        if let Some(call) = &mut self.call {
-            call.cause = Some(why.to_owned());
-            call.link.close(why, cx.now);
-            self.settle_ppp(cx);
-        }
+        self.disconnect(why, cx);
+        self.settle_ppp(cx);
         if let Some(t) = &mut self.l2tp {
             t.close(l2tp::stop::SHUTDOWN, 0, why, cx.now);
         }

@@ -390,7 +390,8 @@ impl Engine {
 
     /// Of the affairs of a client that is gone, those that others have to hear of.
     fn on_farewells(&mut self, id: u32, affairs: Vec<Affair>, now: Instant, out: &mut Outbox) {
-        for affair in affairs.into_iter().filter(|affair| matches!(affair, Affair::Left { .. })) {
+        let concerns_others = |affair: &Affair| matches!(affair, Affair::Left { .. } | Affair::HungUp { .. });
+        for affair in affairs.into_iter().filter(concerns_others) {
             self.on_affair(id, affair, now, out);
         }
     }

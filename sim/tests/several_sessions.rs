@@ -159,6 +159,16 @@ fn a_client_that_falls_silent_loses_all_its_sessions() {
 }
 
 #[test]
+fn a_client_that_dead_peer_detection_finds_gone_loses_all_its_sessions_at_once() {
+    let dpd = "ipsec ike keepalive use 1 on dpd 10 2\ntunnel select 1\n l2tp keepalive use off\n tunnel select none";
+    let (mut w, _, c) = with_sessions(22, 3, &[dpd]);
+    w.vanish(c);
+    assert!(w.run_until(Duration::from_secs(120), |w| w.told("dead peer detection")), "{}", w.story(c));
+    assert_eq!((w.routes.len(), w.engine.clients(), w.engine.addresses_lent()), (0, 0, 0), "{}", w.story(c));
+    w.check_thoroughly();
+}
+
+#[test]
 fn the_operator_ends_one_session_and_the_other_stays() {
     for (ended, stays) in [(2, 0), (1, 1)] {
         let (mut w, _, c) = with_sessions(9, 2, &[]);

@@ -65,6 +65,11 @@ pub(crate) enum Affair {
 }
 
 impl Client {
+    /// The user that is in.
+    pub(crate) fn user(&self) -> Option<&str> {
+        self.call.as_ref()?.user.as_deref()
+    }
+
     /// Where it is.
     pub(crate) fn place(&self) -> Place {
         (self.endpoint.peer, self.endpoint.local.ip())
@@ -301,13 +306,6 @@ impl Pair {
     /// It carries nothing until it is trusted anew.
     pub(crate) fn distrust(&mut self) {
         self.trusted = false;
-    }
-}
-
-impl Client {
-    /// The user that is in.
-    pub(crate) fn user(&self) -> Option<&str> {
-        self.call.as_ref()?.user.as_deref()
     }
 }
 

@@ -1,5 +1,5 @@
-//! Further sessions in one tunnel (RFC 2661 §5.2): each is a client of its own that has a call and nothing else. Tunnel, SAs and
-//! place are those of the client that has opened the tunnel; with them it ends.
+//! Further sessions in one tunnel (RFC 2661 §5.2): each is a client of its own that has a call and nothing else. Tunnel, SAs
+//! and place are those of the client that has opened the tunnel; with them it ends.
 
 use super::claim::Affair;
 use super::{Client, Context, Reached, farewell};
@@ -118,11 +118,8 @@ impl Client {
 
     /// Ends the call alone, and tells the client; a tunnel with other sessions stays.
     pub(crate) fn hang_up(&mut self, why: &str, cx: &mut Context<'_>) {
-        if let Some(call) = &mut self.call {
-            call.cause = Some(why.to_owned());
-            call.link.close(why, cx.now);
-            self.settle_ppp(cx);
-        }
+        self.disconnect(why, cx);
+        self.settle_ppp(cx);
         if let (Some(t), Some(call)) = (&mut self.l2tp, &self.call) {
             t.close_session(call.sessions.0, l2tp::cdn::ADMINISTRATIVE, &closed(why), cx.now);
         }

@@ -643,7 +643,8 @@ impl Check<'_> {
     fn filters(&mut self) {
         let config = self.config;
         let pps = config.pps.iter().map(|(number, pp)| (Scope::Pp(PpRef::Number(*number)), &pp.secure));
-        let tunnels = config.tunnels.iter().map(|(number, tunnel)| (Scope::Tunnel(*number), &tunnel.secure));
+        let tunnels = config.tunnels.iter();
+        let tunnels = tunnels.filter_map(|(number, t)| Some((Scope::Tunnel(*number), t.secure.as_deref()?)));
         let all: Vec<_> = pps.chain([(Scope::Pp(PpRef::Anonymous), &config.anonymous.secure)]).chain(tunnels).collect();
         for (scope, secure) in all {
             let words = if matches!(scope, Scope::Pp(_)) { "ip pp secure filter" } else { "ip tunnel secure filter" };

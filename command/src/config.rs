@@ -2,12 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::sync::Arc;
 
 use crate::value::Hidden;
 
 pub(crate) mod filter;
 mod ipsec;
 mod pp;
+mod shared;
 
 pub use filter::{
     Addresses, Application, DynamicFilter, Filter, FilterList, FilterTimers, PacketKind, Pattern, SecureFilter,
@@ -15,6 +17,7 @@ pub use filter::{
 };
 pub use ipsec::*;
 pub use pp::*;
+pub use shared::Shared;
 
 /// The name this server gives itself where a router gives its model name.
 pub const MODEL: &str = "Sekisho";
@@ -31,13 +34,13 @@ pub struct Config {
     /// Numbered interfaces, each for one known caller.
     pub pps: BTreeMap<u32, Pp>,
     /// Tunnel interfaces by number, whatever their state.
-    pub tunnels: BTreeMap<u32, Tunnel>,
+    pub tunnels: Shared<Tunnel>,
     /// Security gateways by number, whatever their state.
-    pub gateways: BTreeMap<u32, Gateway>,
+    pub gateways: Shared<Gateway>,
     /// SA policies by number.
-    pub policies: BTreeMap<u32, SaPolicy>,
+    pub policies: Shared<SaPolicy>,
     /// Transport mode definitions by number.
-    pub transports: BTreeMap<u32, Transport>,
+    pub transports: Shared<Transport>,
     /// Whether L2TP is served at all (`l2tp service`).
     pub l2tp_service: bool,
     /// Whether IPsec runs at all (`ipsec use`).
@@ -92,10 +95,10 @@ impl Default for Config {
             lans: BTreeMap::new(),
             anonymous: Pp::default(),
             pps: BTreeMap::new(),
-            tunnels: BTreeMap::new(),
-            gateways: BTreeMap::new(),
-            policies: BTreeMap::new(),
-            transports: BTreeMap::new(),
+            tunnels: Shared::default(),
+            gateways: Shared::default(),
+            policies: Shared::default(),
+            transports: Shared::default(),
             l2tp_service: false,
             ipsec_use: true,
             auto_refresh: false,
@@ -168,8 +171,8 @@ pub struct Tunnel {
     pub mtu: u16,
     /// Limit of TCP's MSS.
     pub mss: Mss,
-    /// What packets of the tunnel are held against.
-    pub secure: SecureFilter,
+    /// What packets of the tunnel are held against, if anything was said.
+    pub secure: Option<Box<SecureFilter>>,
 }
 
 impl Default for Tunnel {
@@ -184,7 +187,7 @@ impl Default for Tunnel {
             l2tp: L2tp::default(),
             mtu: 1280,
             mss: Mss::Auto,
-            secure: SecureFilter::default(),
+            secure: None,
         }
     }
 }
@@ -385,20 +388,14 @@ pub struct L2tpTunnel {
     pub number: u32,
     /// Where its calls end.
     pub pp: PpRef,
+    /// What is set for the tunnel itself.
+    pub settings: Arc<Tunnel>,
     /// Its security gateway.
-    pub gateway: Gateway,
+    pub gateway: Arc<Gateway>,
     /// Its SA policy.
-    pub policy: SaPolicy,
-    /// Whether an `ipsec transport` for this policy allows UDP from port 1701.
-    pub transport: bool,
-    /// The ports that its peers may come from, first and last of each range; none for every port.
-    pub peer_ports: Option<Box<[(u16, u16)]>>,
-    /// L2TP settings.
-    pub l2tp: L2tp,
-    /// Limit of TCP's MSS.
-    pub mss: Mss,
-    /// The peer's address, where it is known.
-    pub endpoint_remote: Option<IpAddr>,
+    pub policy: Arc<SaPolicy>,
+    /// The `ipsec transport` that allows UDP from port 1701 for this policy, if there is one.
+    pub transport: Option<Arc<Transport>>,
 }
 
 impl Config {
@@ -443,7 +440,7 @@ impl Config {
         for (number, pp) in self.pps.iter().rev() {
             bound.extend(pp.bind.iter().map(|tunnel| (*tunnel, PpRef::Number(*number))));
         }
-        let open: BTreeMap<u32, &Transport> =
+        let open: BTreeMap<u32, &Arc<Transport>> =
             self.transports.values().filter(|t| t.l2tp).map(|t| (t.policy, t)).collect();
         let mut ready = Vec::new();
         for (number, tunnel) in &self.tunnels {
@@ -466,13 +463,10 @@ impl Config {
             ready.push(L2tpTunnel {
                 number: *number,
                 pp,
+                settings: tunnel.clone(),
                 gateway: gateway.clone(),
                 policy: policy.clone(),
-                transport: open.contains_key(&policy.id),
-                peer_ports: open.get(&policy.id).and_then(|t| t.peer_ports.clone()),
-                l2tp: tunnel.l2tp.clone(),
-                mss: tunnel.mss,
-                endpoint_remote: tunnel.endpoint_remote,
+                transport: open.get(&policy.id).copied().cloned(),
             });
         }
         ready

@@ -90,14 +90,6 @@ fn word(chars: &[char], start: usize) -> Result<(Word, usize), Unreadable> {
                     "全角の空白があります。半角で書くか、語を引用符で囲んでください",
                 ));
             }
-            ('#', None) => {
-                return Err(fault(
-                    at - 1,
-                    c,
-                    "# inside a word begins a comment; write \\# if it belongs to the word, or put a blank before it",
-                    "語の途中の#は注釈の始まりです。語の一部なら\\#と書き、注釈なら前に空白を入れてください",
-                ));
-            }
             ('?' | '|' | '>', None) => {
                 let english = format!("{c} has a meaning of its own; write \\{c} if it belongs to the word");
                 let japanese = format!("{c}には特別な意味があります。語の一部なら\\{c}と書いてください");
@@ -149,6 +141,7 @@ mod tests {
     fn blanks_separate_and_comments_end_a_line() {
         assert_eq!(split("  pass \t  * # a comment 'unclosed"), ["pass", "*"]);
         assert!(split("# only a comment").is_empty());
+        assert_eq!(split("dial *99***3# a#b #c"), ["dial", "*99***3#", "a#b"], "within a word it stands for itself");
         assert!(split("").is_empty());
     }
 
@@ -171,8 +164,7 @@ mod tests {
 
     #[test]
     fn what_would_be_misread_is_refused_with_its_column() {
-        for (line, column) in
-            [("a b#c", 4), ("a 'b", 3), ("a\\", 2), ("show config | grep x", 13), ("a\u{3000}b", 2), ("a\u{7}", 2)]
+        for (line, column) in [("a 'b", 3), ("a\\", 2), ("show config | grep x", 13), ("a\u{3000}b", 2), ("a\u{7}", 2)]
         {
             assert_eq!(words(line).err().map(|why| why.column), Some(column), "{line}");
         }

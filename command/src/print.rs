@@ -31,13 +31,15 @@ impl Config {
         let mut whole = self.clone();
         let numbers: BTreeSet<u32> =
             self.tunnels.get(&tunnel).and_then(|t| t.policy).into_iter().chain([tunnel]).collect();
-        for ((scope, row, values), args) in template::expanded(&self.script) {
-            let own = scope == Scope::Tunnel(tunnel)
-                || scope == Scope::Global && matches!(values.first(), Some(Value::Number(n)) if numbers.contains(n));
+        template::each(&self.script, |key, args| {
+            let (scope, _, values) = key;
+            let own = *scope == Scope::Tunnel(tunnel)
+                || *scope == Scope::Global && matches!(values.first(), Some(Value::Number(n)) if numbers.contains(n));
             if own {
-                whole.script.entries.entry((scope, row, values)).or_insert(Entry { args, line: 0, column: 1 });
+                let added = || Entry { args: args.to_vec(), line: 0, column: 1 };
+                whole.script.entries.entry(key.clone()).or_insert_with(added);
             }
-        }
+        });
         whole.show_to(level)
     }
 

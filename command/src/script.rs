@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use crate::config::{Config, Gateway, PpRef};
+use crate::config::{Config, Gateway, PpRef, Tunnel};
 use crate::scopes;
 use crate::table::{Act, Args, Effect, Scope, table};
 use crate::template;
@@ -56,27 +56,19 @@ impl Script {
         self.entries.get(&(scope, row, Vec::new()))
     }
 
-    /// The typed values: templates expanded, then each entry applied in table order.
+    /// The typed values: templates expanded, then each entry applied.
     pub(crate) fn config(&self) -> Config {
         let mut config = Config { script: self.clone(), ..Config::default() };
         let mut switches = Switches::default();
-        for ((scope, row, _), args) in template::expanded(self) {
-            let Some(row) = table().get(row) else { continue };
-            apply(&mut config, &mut switches, row.effect, scope, &args, row.gateway_slot());
-        }
+        template::each(self, |(scope, row, _), args| {
+            if let Some(row) = table().get(*row) {
+                apply(&mut config, &mut switches, row.effect, *scope, args, row.gateway_slot());
+            }
+        });
         switches.settle(&mut config);
         scopes::settle(&mut config);
-        pack(&mut config.tunnels);
-        pack(&mut config.gateways);
-        pack(&mut config.policies);
-        pack(&mut config.transports);
         config
     }
-}
-
-/// Builds a map anew: one that was filled in ascending order is half empty, which counts with ten thousand tunnels.
-fn pack<V>(map: &mut BTreeMap<u32, V>) {
-    *map = std::mem::take(map).into_iter().collect();
 }
 
 fn apply(
@@ -92,10 +84,10 @@ fn apply(
         (Effect::Global(set), _) => set(config, values),
         (Effect::Pp(set), Scope::Pp(PpRef::Anonymous)) => set(&mut config.anonymous, values),
         (Effect::Pp(set), Scope::Pp(PpRef::Number(number))) => set(config.pps.entry(number).or_default(), values),
-        (Effect::Tunnel(set), Scope::Tunnel(number)) => set(config.tunnels.entry(number).or_default(), values),
+        (Effect::Tunnel(set), Scope::Tunnel(number)) => set(config.tunnels.entry(number, Tunnel::default), values),
         (Effect::Gateway(set), _) => {
             if let Some(id) = gateway.and_then(|slot| values.number(slot)) {
-                set(config.gateways.entry(id).or_insert_with(|| Gateway { id, ..Gateway::default() }), values);
+                set(config.gateways.entry(id, || Gateway { id, ..Gateway::default() }), values);
             }
         }
         (Effect::Act(act), _) => switches.set(config, act, scope, values.on(0)),
@@ -125,7 +117,7 @@ impl Switches {
             }
             (Act::TunnelEnable, Scope::Tunnel(number)) => {
                 self.tunnels.insert(number, on);
-                config.tunnels.entry(number).or_default();
+                config.tunnels.entry(number, Tunnel::default);
             }
             (
                 Act::PpSelect
@@ -145,8 +137,8 @@ impl Switches {
         for (number, pp) in &mut config.pps {
             pp.enabled = of(PpRef::Number(*number));
         }
-        for (number, tunnel) in &mut config.tunnels {
-            tunnel.enabled = self.tunnels.get(number).copied().unwrap_or(self.all_tunnels);
-        }
+        config.tunnels.change(|number, tunnel| {
+            tunnel.enabled = self.tunnels.get(&number).copied().unwrap_or(self.all_tunnels);
+        });
     }
 }

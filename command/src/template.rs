@@ -1,38 +1,50 @@
 //! `tunnel template` and `ipsec transport template`: one set of lines for many tunnels.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
 use crate::script::{Key, Script};
 use crate::table::{Act, Effect, Scope, number_of, table};
 use crate::value::{TUNNELS, Value};
 
-/// Every entry with its values, those that templates add among them; what is written for a target itself goes before.
-pub(crate) fn expanded(script: &Script) -> BTreeMap<Key, Vec<Value>> {
-    let mut all: BTreeMap<Key, Vec<Value>> =
-        script.entries.iter().map(|(key, entry)| (key.clone(), entry.args.clone())).collect();
+/// Hands over every entry with its values: what was written, in the order of the table, then what templates add, one target
+/// after the other. What is written for a target itself goes before, and the first of two templates.
+pub(crate) fn each(script: &Script, mut take: impl FnMut(&Key, &[Value])) {
+    for (key, entry) in &script.entries {
+        take(key, &entry.args);
+    }
+    let mut templates: Vec<(Vec<Copy>, Vec<u32>)> = Vec::new();
     for (source, targets) in tunnel_templates(script) {
-        let copied = copies(script, source);
-        for target in targets.into_iter().filter(|target| *target != source) {
-            for copy in &copied {
+        let copies = copies(script, source);
+        for target in targets.iter().copied().filter(|target| *target != source) {
+            let earlier = || templates.iter().filter(|(_, targets)| targets.binary_search(&target).is_ok());
+            for copy in &copies {
                 let (key, args) = copy.for_target(target);
-                all.entry(key).or_insert(args);
+                let is_given = earlier().flat_map(|(copies, _)| copies).any(|copy| copy.for_target(target).0 == key);
+                if !is_given && !script.entries.contains_key(&key) {
+                    take(&key, &args);
+                }
             }
         }
+        templates.push((copies, targets.into_iter().filter(|target| *target != source).collect()));
     }
     let transport = number_of("ipsec transport");
+    let mut given = BTreeSet::new();
     for (key, entry) in script.of_row(number_of("ipsec transport template")) {
         let Some(source) = script.entries.get(&(Scope::Global, transport, key.2.clone())) else {
             continue;
         };
         for target in numbers(entry.args.get(1)) {
+            let key = (Scope::Global, transport, vec![Value::Number(target)]);
+            if script.entries.contains_key(&key) || !given.insert(target) {
+                continue;
+            }
             let mut args = source.args.clone();
             for place in args.iter_mut().take(2) {
                 *place = Value::Number(target);
             }
-            all.entry((Scope::Global, transport, vec![Value::Number(target)])).or_insert(args);
+            take(&key, &args);
         }
     }
-    all
 }
 
 /// Each tunnel that is a template, with its targets.
@@ -135,16 +147,15 @@ mod tests {
 
     /// The lines of all entries, those of templates among them.
     fn lines(text: &str) -> Vec<String> {
-        expanded(&config(text).script)
-            .into_iter()
-            .filter_map(|((scope, number, _), args)| {
-                let prefix = match scope {
-                    Scope::Tunnel(tunnel) => format!("[{tunnel}] "),
-                    Scope::Global | Scope::Pp(_) => String::new(),
-                };
-                table().get(number).map(|row| format!("{prefix}{}", row.line(&args)))
-            })
-            .collect()
+        let mut lines = Vec::new();
+        each(&config(text).script, |(scope, number, _), args| {
+            let prefix = match scope {
+                Scope::Tunnel(tunnel) => format!("[{tunnel}] "),
+                Scope::Global | Scope::Pp(_) => String::new(),
+            };
+            lines.extend(table().get(*number).map(|row| format!("{prefix}{}", row.line(args))));
+        });
+        lines
     }
 
     const SOURCE: &str = "tunnel select 1\n tunnel template 2 4-5\n tunnel encapsulation l2tp\n tunnel endpoint address 192.0.2.1\n description tunnel first\n tunnel ngn radius auth on\n ipsec tunnel 1\n  ipsec sa policy 1 1 esp aes-cbc sha-hmac\n  ipsec ike pre-shared-key 1 text himitsu1\n  ipsec ike duration isakmp-sa 1 3600\n  ipsec ike remote name 1 pc fqdn\n  ipsec ike remote address 1 any\n  ipsec ike remote address 9 192.0.2.9\n l2tp tunnel disconnect time off\n l2tp hostname gate\n ip tunnel mtu 1300\n tunnel enable 1\nipsec auto refresh 1 on\nipsec auto refresh on\n";

@@ -1,6 +1,8 @@
 //! Whole configurations: those of the router's documentation, of the acceptance runs and of the lab, as they were written.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
+use std::sync::Arc;
+
 use command::{AuthRequest, Config, PpRef, Remote, Severity, parse};
 
 const ALL: &[(&str, &str, usize)] = &[
@@ -61,7 +63,7 @@ fn every_configuration_is_taken_without_an_error_and_serves_its_tunnels() {
         assert!(errors.is_empty(), "{name}: {errors:#?}");
         let ready = config.l2tp_tunnels();
         assert_eq!(ready.len(), *tunnels, "{name}");
-        assert!(ready.iter().all(|tunnel| tunnel.transport), "{name}");
+        assert!(ready.iter().all(|tunnel| tunnel.transport.is_some()), "{name}");
         assert!(ready.is_sorted_by_key(|tunnel| tunnel.number), "{name}");
     }
 }
@@ -120,8 +122,10 @@ fn the_acceptance_file_means_what_it_says() {
         assert_eq!((tunnel.pp, &tunnel.gateway.remote), (PpRef::Anonymous, &Remote::Any));
         assert_eq!(tunnel.gateway.key.as_slice(), b"interop-psk");
         assert!(tunnel.gateway.nat_traversal && tunnel.policy.anti_replay);
-        assert_eq!((tunnel.l2tp.disconnect_time_s, tunnel.l2tp.keepalive), (None, Some((10, 6))));
-        assert!(tunnel.l2tp.syslog && tunnel.l2tp.keepalive_log && tunnel.l2tp.auth.is_none());
+        assert_eq!((tunnel.settings.l2tp.disconnect_time_s, tunnel.settings.l2tp.keepalive), (None, Some((10, 6))));
+        assert!(
+            tunnel.settings.l2tp.syslog && tunnel.settings.l2tp.keepalive_log && tunnel.settings.l2tp.auth.is_none()
+        );
     }
 }
 
@@ -131,7 +135,7 @@ fn the_fixed_client_has_a_numbered_interface() {
     let tunnel = &config.l2tp_tunnels()[0];
     assert_eq!(tunnel.pp, PpRef::Number(2));
     assert_eq!(tunnel.gateway.remote, Remote::Address([203, 0, 113, 1].into()));
-    assert_eq!(tunnel.endpoint_remote, Some([203, 0, 113, 1].into()));
+    assert_eq!(tunnel.settings.endpoint_remote, Some([203, 0, 113, 1].into()));
     assert_eq!(config.pps[&2].remote_address, Some([192, 168, 100, 10].into()));
     assert_eq!(config.pps[&2].auth_request, Some(AuthRequest::ChapPap));
 }
@@ -143,7 +147,7 @@ fn odd_characters_in_secrets_survive() {
     assert_eq!(names, [("u2", "\"q\""), ("u3", ""), ("user one", "p#ss")]);
     let tunnel = &config.l2tp_tunnels()[15];
     assert_eq!(tunnel.gateway.key.as_slice(), b"x y#z|\\>");
-    assert_eq!(tunnel.l2tp.auth.as_ref().map(|secret| secret.as_str()), Some("a'b\"c?d"));
+    assert_eq!(tunnel.settings.l2tp.auth.as_ref().map(|secret| secret.as_str()), Some("a'b\"c?d"));
 }
 
 #[test]
@@ -161,7 +165,14 @@ fn a_template_for_every_tunnel_there_can_be_is_expanded() {
         .replace("192.168.100.200-192.168.100.250", "10.0.0.0-10.0.255.255");
     let (config, problems) = parse(&text);
     assert!(problems.iter().all(|p| p.severity != Severity::Error), "{problems:?}");
-    assert_eq!(config.l2tp_tunnels().len(), 10_000);
+    let copy = config.clone();
+    let ready = copy.l2tp_tunnels();
+    assert_eq!(ready.len(), 10_000);
+    for tunnel in ready {
+        let (settings, gateway) = (&config.tunnels[&tunnel.number], &config.gateways[&tunnel.gateway.id]);
+        let shared = Arc::ptr_eq(&tunnel.settings, settings) && Arc::ptr_eq(&tunnel.gateway, gateway);
+        assert!(shared, "tunnel {}: what ten thousand have is held once, however often it is copied", tunnel.number);
+    }
 }
 
 /// What a router's operator copies out of a terminal or a backup: headers, CRLF, tabs, abbreviations, quotes, and commands that

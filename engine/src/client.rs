@@ -386,8 +386,8 @@ impl Client {
     /// The security gateway that it came through: that of its tunnel, before it has one the first of its own.
     pub(crate) fn gateway<'c>(&self, cx: &Context<'c>) -> Option<&'c Gateway> {
         match self.tunnel {
-            Some(number) => cx.tunnels.get(&number).map(|t| &t.gateway),
-            None => self.gateways.first().and_then(|id| cx.config.gateways.get(id)),
+            Some(number) => cx.tunnels.get(&number).map(|t| &*t.gateway),
+            None => self.gateways.first().and_then(|id| cx.config.gateways.get(id)).map(|gateway| &**gateway),
         }
     }
 
@@ -567,7 +567,7 @@ impl Client {
         if self.closing {
             return;
         }
-        let ports = tunnel.peer_ports.as_deref();
+        let ports = tunnel.transport.as_ref().and_then(|t| t.peer_ports.as_deref());
         if ports.is_some_and(|ports| !ports.iter().any(|(first, last)| (*first..=*last).contains(&peer_port))) {
             // `ipsec transport` lets nothing through from there, as if the packet had not come.
             return cx.event(Event::L2tp(l2tp::L2tpLog::Refused(format!(
@@ -970,7 +970,7 @@ impl Client {
     fn tunnel_mss(&self, cx: &Context<'_>) -> Option<Mss> {
         match self.carrier.get() {
             Some(carrier) => Some(carrier.mss()),
-            None => cx.tunnels.get(&self.tunnel?).map(|tunnel| tunnel.mss),
+            None => cx.tunnels.get(&self.tunnel?).map(|tunnel| tunnel.settings.mss),
         }
     }
 
@@ -1454,7 +1454,7 @@ fn retry(config: &Config) -> Retry {
 
 fn l2tp_settings(tunnel: &L2tpTunnel, endpoint: Endpoint) -> l2tp::Settings {
     let seconds = |s: u32| Duration::from_secs(u64::from(s));
-    let l = &tunnel.l2tp;
+    let l = &tunnel.settings.l2tp;
     l2tp::Settings {
         number: tunnel.number,
         peer: endpoint.peer.ip(),

@@ -825,7 +825,7 @@ impl Engine {
             return;
         };
         let served = match tunnel {
-            Some(t) if self.tunnels.get(&t).is_some_and(|t| t.transport) => Ok(()),
+            Some(t) if self.tunnels.get(&t).is_some_and(|t| t.transport.is_some()) => Ok(()),
             Some(_) => Err("no 'ipsec transport' covers the client's tunnel"),
             None => Err("no tunnel is free"),
         };

@@ -19,7 +19,8 @@ pub(crate) fn of(config: &Config) -> Option<Filters> {
     };
     let pps = [(0, both(&config.anonymous.secure))].into_iter();
     let pps: Vec<_> = pps.chain(config.pps.iter().map(|(number, pp)| (*number, both(&pp.secure)))).collect();
-    let tunnels: Vec<_> = config.tunnels.iter().map(|(number, tunnel)| (*number, both(&tunnel.secure))).collect();
+    let tunnels = config.tunnels.iter();
+    let tunnels: Vec<_> = tunnels.filter_map(|(number, t)| Some((*number, both(t.secure.as_deref()?)))).collect();
     let has_any = |(_, lists): &(u32, Lists)| *lists != Lists::default();
     filters.pps = pps.into_iter().filter(has_any).collect();
     filters.tunnels = tunnels.into_iter().filter(has_any).collect();

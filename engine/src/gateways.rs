@@ -132,8 +132,8 @@ impl Gateways {
                 all.classes.push(Class {
                     only,
                     key: Secret::new(g.key.to_vec()),
-                    remote_name: g.remote_name.clone(),
-                    local_name: g.local_name.clone(),
+                    remote_name: g.remote_name.as_deref().cloned(),
+                    local_name: g.local_name.as_deref().cloned(),
                     gateways: vec![],
                     first: t.number,
                     free: BTreeSet::new(),
@@ -152,7 +152,7 @@ impl Gateways {
                 Some(address) => all.of.entry(address).or_default().add(t),
                 None => all.any.add(t),
             }
-            let beat = t.l2tp.keepalive.map(|(interval, _)| Duration::from_secs(interval.into()));
+            let beat = t.settings.l2tp.keepalive.map(|(interval, _)| Duration::from_secs(interval.into()));
             all.beat = all.beat.into_iter().chain(beat).min();
         }
         for class in &all.classes {

@@ -135,7 +135,7 @@ fn no_more(command: &str, rest: &[OsString]) -> Result<(), Failure> {
     }
 }
 
-/// Takes `--config FILE` and, where `host` is given, `--host` out of the words; `None` when help was asked for instead.
+/// Takes `--config FILE`, or FILE alone, and, where `host` is given, `--host` out of the words.
 fn options(command: &str, rest: Vec<OsString>, mut host: Option<&mut bool>) -> Result<Option<PathBuf>, Failure> {
     let right = if host.is_some() { "'--config FILE' or '--host'" } else { "'--config FILE'" };
     let mut config = None;
@@ -147,6 +147,9 @@ fn options(command: &str, rest: Vec<OsString>, mut host: Option<&mut bool>) -> R
             ("--host", Some(host)) => *host = true,
             (text, _) if text.starts_with("--config=") => {
                 config = Some(path_behind("--config", text.strip_prefix("--config=").map(OsString::from))?);
+            }
+            (text, _) if !text.starts_with('-') && config.is_none() => {
+                config = Some(path_behind("--config", Some(word))?)
             }
             (text, _) => {
                 return Err(Failure::usage(format!("'{text}' cannot stand in 'sekisho {command}'; right is {right}")));
@@ -403,6 +406,8 @@ mod tests {
         assert_eq!(action("check --config a"), Action::Check { config: Some("a".into()), host: false });
         assert_eq!(action("check --config a --host"), Action::Check { config: Some("a".into()), host: true });
         assert_eq!(action("check --host"), Action::Check { config: None, host: true });
+        assert_eq!(action("check a.conf --host"), Action::Check { config: Some("a.conf".into()), host: true });
+        assert_eq!(action("run a.conf"), Action::Run { config: "a.conf".into() });
         for line in ["show status l2tp", "show log reverse", "disconnect anonymous01", "reload"] {
             assert_eq!(action(line), Action::Exec { lines: vec![line.to_owned()], json: false });
         }
@@ -444,6 +449,7 @@ mod tests {
         assert!(wrong("").starts_with("a command is missing; one of quickstart, run"));
         assert_eq!(wrong("run --conf x"), "'--conf' cannot stand in 'sekisho run'; right is '--config FILE'");
         assert_eq!(wrong("run --config"), "a file name is missing behind '--config'");
+        assert_eq!(wrong("run a b"), "'b' cannot stand in 'sekisho run'; right is '--config FILE'");
         assert!(wrong("run").contains("right is 'sekisho run --config FILE'"));
         assert!(wrong("run --config a --host").starts_with("'--host' cannot stand in 'sekisho run'"));
         assert!(wrong("check").starts_with("there is nothing to check"));

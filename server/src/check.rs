@@ -438,7 +438,7 @@ mod tests {
         assert_eq!(errors(&problems), 0, "{}", describe(Path::new("nvr510"), &problems));
         assert_eq!(config.console.prompt.as_deref(), Some("[予備表] "));
         let tunnels = config.l2tp_tunnels();
-        assert_eq!(tunnels[0].l2tp.auth.as_ref().map(|secret| secret.as_str()), Some("秘密"));
+        assert_eq!(tunnels[0].settings.l2tp.auth.as_ref().map(|secret| secret.as_str()), Some("秘密"));
     }
 
     #[test]

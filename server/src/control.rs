@@ -9,7 +9,7 @@ use crate::confine::{self, Places};
 use crate::host::{Host, run_dir};
 use crate::lan::Lans;
 use crate::log::Log;
-use crate::memory::Memory;
+use crate::memory::{self, Memory};
 use crate::operator::{self, Answer, Desk, Errand, What};
 use crate::ports;
 use crate::raw::RawEsp;
@@ -63,6 +63,7 @@ pub(crate) fn run(setup: Setup) -> Result<(), Failure> {
         let what = what.to_owned();
         move |error: io::Error| Failure::new(format!("cannot {what}: {error}"))
     };
+    memory::share();
     // Threads get what the one that starts them has, so this comes before all of them.
     let troubles = if setup.confined {
         // The folder of the socket is made before it is one of the few that can be written in; if it cannot be, the socket
@@ -235,6 +236,7 @@ struct Control {
 
 impl Control {
     fn serve(&mut self) -> Result<(), Failure> {
+        self.memory.reconfigured(clock::now());
         loop {
             if let Some(thread) = self.alarm.fallen() {
                 return Err(fell(thread));
@@ -397,6 +399,7 @@ impl Control {
         for sentence in self.lans.prepare(&config, &mut self.host) {
             self.log.line(sentence);
         }
+        self.memory.reconfigured(now);
         self.config = config.clone();
         self.input(Input::Configure(Box::new(as_served(config))), now);
     }

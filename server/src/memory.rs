@@ -1,7 +1,7 @@
-//! Gives memory back to the system when many clients have gone: the allocator by itself keeps whatever lies below the last
-//! piece in use.
+//! Gives memory back to the system when many clients have gone, and after a change of the configuration: the allocator by
+//! itself keeps whatever lies below the last piece in use.
 
-#![allow(unsafe_code, reason = "malloc_trim has no safe wrapper")]
+#![allow(unsafe_code, reason = "malloc_trim and mallopt have no safe wrappers")]
 
 use core::time::Duration;
 use engine::time::Instant;
@@ -43,11 +43,27 @@ impl Memory {
         }
     }
 
+    /// The configuration is another one now, and what was computed for the one before is let go of.
+    pub(crate) fn reconfigured(&mut self, now: Instant) {
+        self.due.get_or_insert_with(|| now.after(LATER));
+    }
+
     /// When to be asked again.
     pub(crate) fn due(&self) -> Option<Instant> {
         self.due
     }
 }
+
+/// Lets all threads share one heap: what an operator's thread has let go of serves the next client. The data thread allocates
+/// nothing, and the others little at a time. To be called before there are threads.
+#[cfg(target_env = "gnu")]
+pub(crate) fn share() {
+    // SAFETY: it may be called at any time; 1 is a number of arenas that it knows.
+    unsafe { libc::mallopt(libc::M_ARENA_MAX, 1) };
+}
+
+#[cfg(not(target_env = "gnu"))]
+pub(crate) fn share() {}
 
 #[cfg(target_env = "gnu")]
 fn trim() {
@@ -76,6 +92,16 @@ mod tests {
         }
         assert_eq!((memory.watch(0, at(60)), memory.due()), (false, None));
         assert!(!memory.watch(15, at(61)) && !memory.watch(0, at(62)), "a few are not worth it");
+        assert_eq!(memory.due(), None);
+    }
+
+    #[test]
+    fn memory_is_given_back_some_seconds_after_a_change_of_the_configuration() {
+        let mut memory = Memory::default();
+        memory.reconfigured(at(10));
+        memory.reconfigured(at(14));
+        assert_eq!(memory.due(), Some(at(15)), "changes one after another do not put it off");
+        assert!(!memory.watch(0, at(14)) && memory.watch(0, at(15)));
         assert_eq!(memory.due(), None);
     }
 }

@@ -19,9 +19,9 @@ pub struct Gateway {
     /// This side's address.
     pub local_address: Option<IpAddr>,
     /// This side's name in Aggressive Mode.
-    pub local_name: Option<IkeName>,
+    pub local_name: Option<Box<IkeName>>,
     /// The peer's name: with it, Aggressive Mode is served.
-    pub remote_name: Option<IkeName>,
+    pub remote_name: Option<Box<IkeName>>,
     /// Whether NAT traversal is negotiated.
     pub nat_traversal: bool,
     /// Seconds between two NAT keepalives.

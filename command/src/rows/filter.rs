@@ -94,7 +94,7 @@ pub(crate) const ROWS: &[Row] = &[
         .default("everything passes")
         .help("filters for packets of callers, by number and in order; a packet that none fits is discarded", "PPのフィルタ(どれにも一致しないパケットは破棄)")
         .check(check),
-    Row::tunnel("ip tunnel secure filter", FILTERS, Place::IpTunnel, |tunnel, v| secure(&mut tunnel.secure, v))
+    Row::tunnel("ip tunnel secure filter", FILTERS, Place::IpTunnel, |tunnel, v| secure(tunnel.secure.get_or_insert_default(), v))
         .many(1)
         .syntax(FILTERS_USAGE)
         .default("everything passes")

@@ -223,14 +223,14 @@ pub(crate) const ROWS: &[Row] = &[
         .many(1)
         .help("this side's phase 2 identity; not used for L2TP", "自分側のフェーズ2のID"),
     Row::gateway("ipsec ike local name", &[G, must("NAME", Kind::Text(1, 256)), may("TYPE", NAME_TYPE)], |gateway, v| {
-        gateway.local_name = Some(ike_name(v));
+        gateway.local_name = Some(Box::new(ike_name(v)));
     })
     .help("this side's name in aggressive mode", "アグレッシブモードでの自分側の名前"),
     Row::global("ipsec ike log", &[may("G", Kind::Gateway), several("TYPE", LOG, 1, 3)], Place::Gateway, |config, v| {
         let wanted = v.words(1).map(log);
         match v.number(0) {
             None => config.ike_log = wanted.collect(),
-            Some(id) => config.gateways.entry(id).or_insert_with(|| Gateway { id, ..Gateway::default() }).log = wanted.collect(),
+            Some(id) => config.gateways.entry(id, || Gateway { id, ..Gateway::default() }).log = wanted.collect(),
         }
     })
     .many(1)
@@ -305,7 +305,7 @@ pub(crate) const ROWS: &[Row] = &[
         .many(1)
         .help("the peer's phase 2 identity; not used for L2TP", "相手側のフェーズ2のID"),
     Row::gateway("ipsec ike remote name", &[G, must("NAME", Kind::Text(1, 256)), may("TYPE", NAME_TYPE)], |gateway, v| {
-        gateway.remote_name = Some(ike_name(v));
+        gateway.remote_name = Some(Box::new(ike_name(v)));
     })
     .default("no name: aggressive mode is refused")
     .help("the peer's name; lets it in by aggressive mode, in which the key can be tried offline", "アグレッシブモードでの相手側の名前"),

@@ -1,9 +1,9 @@
 //! PPTP and CCP: their rows, and what they come to as typed values, which nothing but the rooms of the same name reads.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-use crate::config::{AuthRequest, Config, Mss, PpRef};
+use crate::config::{AuthRequest, Config, Encapsulation, Mss, PpRef};
 use crate::problem::Severity;
 use crate::request::Request;
 use crate::rows::{Family, Found};
@@ -214,12 +214,14 @@ struct Written(BTreeMap<(Scope, usize), Vec<Value>>);
 
 impl Written {
     fn of(config: &Config) -> Self {
-        Self(
-            template::expanded(&config.script)
-                .into_iter()
-                .map(|((scope, row, _), args)| ((scope, row), args))
-                .collect(),
-        )
+        let own: BTreeSet<usize> = ROWS.iter().map(|row| number_of(row.words)).collect();
+        let mut written = BTreeMap::new();
+        template::each(&config.script, |(scope, row, _), args| {
+            if own.contains(row) {
+                written.insert((*scope, *row), args.to_vec());
+            }
+        });
+        Self(written)
     }
 
     fn row(&self, scope: Scope, words: &str) -> Option<Args<'_>> {
@@ -234,12 +236,8 @@ impl Written {
         self.row(scope, words).and_then(|v| v.number(0)).unwrap_or(default)
     }
 
-    fn is_pptp(&self, tunnel: u32) -> bool {
-        self.row(Scope::Tunnel(tunnel), "tunnel encapsulation").is_some_and(|v| v.word(0) == "pptp")
-    }
-
     fn tunnel(&self, config: &Config, number: u32, tunnel: &crate::config::Tunnel) -> Option<Tunnel> {
-        if !tunnel.enabled || !self.is_pptp(number) {
+        if !tunnel.enabled || tunnel.encapsulation != Encapsulation::Other("pptp") {
             return None;
         }
         let pp = config.bound_to(number).filter(|pp| config.pp(*pp).is_some_and(|pp| pp.enabled))?;

@@ -9,7 +9,7 @@ use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use core::time::Duration;
 use engine::event::Event;
 use engine::ike::{Computed, Endpoint};
-use engine::path::{self, Arrival, Departure, Encap, HEADROOM, TAILROOM, Verdict, Worker};
+use engine::path::{self, Arrival, Departure, Encap, HEADROOM, TAILROOM, Update, Verdict, Worker};
 use engine::status::Reply;
 use engine::time::{Instant, earliest};
 use engine::{Engine, HostChange, Input, Outbox, Output};
@@ -596,7 +596,17 @@ impl World {
                 }
                 Output::Path(update) => {
                     self.watch_control(&update);
+                    let ends = matches!(
+                        update,
+                        Update::Retire { .. }
+                            | Update::RetireOutbound { .. }
+                            | Update::Distrust { .. }
+                            | Update::Adopt { .. }
+                    );
                     self.worker.apply(update, self.now);
+                    if ends {
+                        self.forget_untold();
+                    }
                     self.drain_sealed();
                     while let Some(ip) = self.worker.poll_reply() {
                         self.tun_takes(&ip);

@@ -1,6 +1,6 @@
 //! A line to its row and values: abbreviations, `no` forms, scopes.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
 
 use crate::check;
@@ -300,31 +300,56 @@ pub(crate) fn find(words: &[Word]) -> Result<Found, Wrong> {
     find_among(words, true).or_else(|wrong| find_among(words, false).map_err(|_| wrong))
 }
 
+/// The rows by their keywords, one level a word.
+#[derive(Default)]
+struct Tree {
+    /// The row whose keywords end here.
+    row: Option<(usize, &'static Row)>,
+    next: BTreeSet<&'static str>,
+    below: BTreeMap<&'static str, Self>,
+}
+
+impl Tree {
+    fn grow(listed: bool) -> Self {
+        let mut root = Self::default();
+        for (number, row, keywords) in keywords().filter(|(_, row, _)| row.listed == listed) {
+            let mut tree = &mut root;
+            for keyword in keywords {
+                tree.next.insert(keyword);
+                tree = tree.below.entry(keyword).or_default();
+            }
+            tree.row.get_or_insert((number, row));
+        }
+        root
+    }
+}
+
 fn find_among(words: &[Word], listed: bool) -> Result<Found, Wrong> {
-    let mut left: Vec<(usize, &'static Row, &'static [&'static str])> =
-        keywords().filter(|(_, row, _)| row.listed == listed).collect();
+    static LISTED: LazyLock<Tree> = LazyLock::new(|| Tree::grow(true));
+    static OTHERS: LazyLock<Tree> = LazyLock::new(|| Tree::grow(false));
+    let mut tree: &'static Tree = if listed { &LISTED } else { &OTHERS };
     let mut found: Option<Found> = None;
     let mut named = None;
     let mut depth = 0;
     loop {
-        if let Some((number, row, _)) = left.iter().find(|(_, _, keywords)| keywords.len() == depth) {
-            found = Some(Found { row, number: *number, depth, named: named.clone() });
+        if let Some((number, row)) = tree.row {
+            found = Some(Found { row, number, depth, named: named.clone() });
         }
-        left.retain(|(_, _, keywords)| keywords.len() > depth);
-        let next: BTreeSet<&'static str> =
-            left.iter().filter_map(|(_, _, keywords)| keywords.get(depth).copied()).collect();
         let Some(word) = words.get(depth) else {
-            return found.ok_or_else(|| (depth, follow(words, depth, &next)));
+            return found.ok_or_else(|| (depth, follow(words, depth, &tree.next)));
         };
-        match choose(&word.text, &next) {
+        match choose(&word.text, &tree.next) {
             Chosen::One(keyword) => {
                 if keyword == "LAN" {
                     named = Some(Value::Text(word.text.to_ascii_lowercase()));
                 }
-                left.retain(|(_, _, keywords)| keywords.get(depth) == Some(&keyword));
+                let Some(below) = tree.below.get(keyword) else {
+                    return found.ok_or_else(|| (depth, unknown(words, depth, &tree.next)));
+                };
+                tree = below;
                 depth += 1;
             }
-            Chosen::None => return found.ok_or_else(|| (depth, unknown(words, depth, &next))),
+            Chosen::None => return found.ok_or_else(|| (depth, unknown(words, depth, &tree.next))),
             Chosen::Several(several) => {
                 let message = Fault::InvalidCommand.because(
                     format_args!("{} may mean {}; write more of it", shown(&word.text), or(&several)),

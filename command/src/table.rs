@@ -1,5 +1,6 @@
 //! The table of all commands: One, Many, Each, Do; a command is one row.
 
+use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::LazyLock;
 
@@ -561,7 +562,9 @@ pub(crate) fn table() -> &'static [Row] {
 
 /// A row's number in the table, by its keywords; the number of rows where there is none.
 pub(crate) fn number_of(words: &str) -> usize {
-    table().iter().position(|row| row.words == words).unwrap_or_else(|| table().len())
+    static NUMBERS: LazyLock<BTreeMap<&'static str, usize>> =
+        LazyLock::new(|| table().iter().enumerate().rev().map(|(number, row)| (row.words, number)).collect());
+    NUMBERS.get(words).copied().unwrap_or_else(|| table().len())
 }
 
 #[cfg(test)]

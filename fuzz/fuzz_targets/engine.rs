@@ -43,8 +43,9 @@ const LINES: [&str; 16] = [
 /// How long to wait, in milliseconds.
 const PAUSES: [u64; 8] = [1, 100, 1000, 5000, 20_000, 60_000, 600_000, 3_600_000];
 
-/// Two clients that are up: their records, and the header of the next control message of each.
+/// The configuration, and two clients that are up: their records, and the header of the next control message of each.
 struct Start {
+    config: command::Config,
     records: Vec<Vec<u8>>,
     headers: Vec<Header>,
     age: Duration,
@@ -53,7 +54,8 @@ struct Start {
 fn start() -> &'static Start {
     static START: OnceLock<Start> = OnceLock::new();
     START.get_or_init(|| {
-        let mut world = World::new(sim::config(4, &[]), 1);
+        let config = sim::config(4, &[]);
+        let mut world = World::new(config.clone(), 1);
         let first = world.now();
         let one = world.add(Manner::default());
         let second = Manner { user: "second".into(), password: "Second-2".into(), ..Manner::default() };
@@ -62,7 +64,7 @@ fn start() -> &'static Start {
         world.connect(two);
         world.run_for(Duration::from_secs(1));
         let headers = [one, two].into_iter().filter_map(|n| world.peers[n].next_control()).collect();
-        Start { records: world.records(), headers, age: world.now().since(first) }
+        Start { config, records: world.records(), headers, age: world.now().since(first) }
     })
 }
 
@@ -79,7 +81,7 @@ struct Door {
 impl Door {
     fn new() -> Self {
         let start = start();
-        let mut world = World::new(sim::config(4, &[]), 2);
+        let mut world = World::new(start.config.clone(), 2);
         world.run_for(start.age);
         for record in &start.records {
             world.import(record).expect("a good record");
@@ -193,6 +195,7 @@ impl Door {
 }
 
 fuzz_target!(|data: &[u8]| {
+    sim::cheap_pairs();
     let mut door = Door::new();
     let mut rest = data;
     for _ in 0..MOST {

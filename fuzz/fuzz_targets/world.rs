@@ -8,5 +8,6 @@ use sim::swarm::Swarm;
 const MOST: usize = 512;
 
 fuzz_target!(|data: &[u8]| {
+    sim::cheap_pairs();
     Swarm::of_octets(data.get(..MOST).unwrap_or(data)).run();
 });

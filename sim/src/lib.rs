@@ -16,6 +16,7 @@ pub mod lan;
 pub mod legacy;
 pub mod net;
 pub mod packet;
+mod pairs;
 pub mod peer;
 pub mod rng;
 mod scene;
@@ -25,5 +26,6 @@ pub mod world;
 
 pub use configuration::config;
 pub use net::{Faults, Nat};
+pub use pairs::cheap_pairs;
 pub use peer::{Alphabet, Carrier, Layer, Manner, Outer, Peer, Stage, manners};
 pub use world::{Crossing, Way, World};

@@ -640,7 +640,7 @@ impl World {
                     self.made_ahead += 1;
                     let entropy = [&self.made_ahead.to_be_bytes()[..], &[0xa5; 56]].concat();
                     let entropy = entropy.as_slice().try_into().expect("64 octets");
-                    let result = job.run(|group| Some(crypto::KeyPair::generate(group, entropy)));
+                    let result = job.run(|group| Some(crate::pairs::pair(group, entropy)));
                     self.schedule(COMPUTING, Delivery::Computed(result));
                 }
                 Output::Reply(reply) => self.replies.push(reply),

@@ -7,6 +7,7 @@ use super::manner::{Alphabet, Manner};
 use crate::fixture::{avps, bare_avps, bodies, fixture, frame, lone_offer, offer, options, payloads, vendor_ids};
 use core::net::Ipv4Addr;
 use core::time::Duration;
+use std::sync::LazyLock;
 use wire::inside::dhcp;
 use wire::isakmp::{
     Attribute, AttributeValue, PayloadType, Proposal, Protocol as Security, SecurityAssociation, Transform, vendor,
@@ -557,21 +558,24 @@ pub fn seil() -> Manner {
 
 /// All of them.
 pub fn all() -> Vec<Manner> {
-    vec![
-        windows(),
-        windows_7(),
-        apple(),
-        apple_2011(),
-        android_2(),
-        android_4(),
-        android_11(),
-        chromeos(),
-        network_manager(),
-        strongswan(),
-        libreswan(),
-        routeros(),
-        tp_link(),
-        yamaha(),
-        seil(),
-    ]
+    static ALL: LazyLock<Vec<Manner>> = LazyLock::new(|| {
+        vec![
+            windows(),
+            windows_7(),
+            apple(),
+            apple_2011(),
+            android_2(),
+            android_4(),
+            android_11(),
+            chromeos(),
+            network_manager(),
+            strongswan(),
+            libreswan(),
+            routeros(),
+            tp_link(),
+            yamaha(),
+            seil(),
+        ]
+    });
+    ALL.clone()
 }

@@ -10,7 +10,7 @@ impl Peer {
         let nonce = self.rng.bytes(16);
         let group = self.manner.phase1.first().and_then(|offer| Group::from_ike(offer.3));
         let Some(group) = group else { return };
-        let pair = KeyPair::generate(group, &self.rng.array::<64>());
+        let pair = crate::pairs::pair(group, &self.rng.array::<64>());
         let public = pair.public().to_vec();
         let mut payloads = vec![
             (PayloadType::Sa, sa_body.clone()),

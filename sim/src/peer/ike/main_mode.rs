@@ -105,7 +105,7 @@ impl Peer {
             payloads.iter().filter(|p| p.kind == PayloadType::VendorId).map(|p| p.body).collect();
         p1.natt = Natt::choose(&vendor_ids).filter(|_| self.manner.natt);
         self.say(format!("<- main mode 2: {cipher:?} {hash:?} {group:?}"));
-        let pair = KeyPair::generate(group, &self.rng.array::<64>());
+        let pair = crate::pairs::pair(group, &self.rng.array::<64>());
         p1.publics.0 = pair.public().to_vec();
         p1.pair = Some(pair);
         let mut out = vec![(PayloadType::KeyExchange, p1.publics.0.clone()), (PayloadType::Nonce, p1.nonce.clone())];

@@ -7,7 +7,7 @@ impl Peer {
         let first = (self.rng.u64() as u32) | 0x1000;
         let random = (self.rng.u64() as u32) | 1;
         let pair =
-            self.manner.pfs.and_then(Group::from_ike).map(|g| (g, KeyPair::generate(g, &self.rng.array::<64>())));
+            self.manner.pfs.and_then(Group::from_ike).map(|g| (g, crate::pairs::pair(g, &self.rng.array::<64>())));
         let nonce = self.rng.bytes(self.manner.nonces.1);
         let Some(sa) = &mut self.ike.sa else { return };
         let id = if self.manner.counts_message_ids { sa.next_id } else { random };

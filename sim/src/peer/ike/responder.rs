@@ -6,7 +6,7 @@ use crate::peer::words::raw_names;
 use core::net::SocketAddr;
 use core::time::Duration;
 use crypto::esp::Suite;
-use crypto::{Group, Hash, IkeCipher, KeyPair};
+use crypto::{Group, Hash, IkeCipher};
 use engine::time::Instant;
 use wire::isakmp::{
     Attribute, ExchangeType, Flags, Header, Identification, PayloadType, Proposal, SecurityAssociation, Transform,
@@ -131,7 +131,7 @@ impl Peer {
         let public = find(&payloads, PayloadType::KeyExchange)?;
         let nonce = find(&payloads, PayloadType::Nonce)?;
         let (cipher, hash, group) = c.suite;
-        let pair = KeyPair::generate(group, &self.rng.array::<64>());
+        let pair = crate::pairs::pair(group, &self.rng.array::<64>());
         let ours = self.rng.bytes(20);
         let shared = pair.shared(public).ok()?;
         c.publics = (public.to_vec(), pair.public().to_vec());
@@ -249,7 +249,7 @@ impl Peer {
         let mut out = vec![(PayloadType::Sa, answer.encode()), (PayloadType::Nonce, ours.clone())];
         let mut gxy = vec![];
         if let (Some(group), Some(public)) = (number(&t, 3), find(&payloads, PayloadType::KeyExchange)) {
-            let pair = KeyPair::generate(Group::from_ike(group)?, &entropy);
+            let pair = crate::pairs::pair(Group::from_ike(group)?, &entropy);
             gxy.clone_from(pair.shared(public).ok()?.expose());
             out.push((PayloadType::KeyExchange, pair.public().to_vec()));
         }

@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
+mod requirements;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::fs;
@@ -386,14 +388,39 @@ fn the_commands_stand_in_the_documents() {
 }
 
 #[test]
+fn every_requirement_has_code_and_tests_that_exist_or_a_reason_or_is_listed_as_open() {
+    let rfcs = requirements::rfcs();
+    report("docs/requirements", &requirements::faults(&rfcs));
+    derived("docs/musts.md", &requirements::document(&rfcs));
+}
+
+#[test]
+fn a_requirement_without_code_or_test_or_reason_is_no_row() {
+    use requirements::{Verdict, row};
+    let verdict = |line: &str| row(line).ok().map(|row| row.verdict);
+    assert_eq!(verdict("3.1 | asks | wire/src/a.rs | one_test two_tests"), Some(Verdict::Kept));
+    assert_eq!(verdict("3.1 4.1 | asks | wire/src/a.rs | open: nothing tests it"), Some(Verdict::Open));
+    assert_eq!(verdict("3.1 | asks | not: it binds the LAC"), Some(Verdict::Not));
+    assert_eq!(
+        verdict("3.1 | asks | wire/src/a.rs | a_test | departs: the client would hang up"),
+        Some(Verdict::Departs)
+    );
+    for line in ["3.1", "3.1 | asks", "3.1 | asks | wire/src/a.rs", "3.1 | asks | a_test", "3.1 | asks | not: no"] {
+        assert_eq!(verdict(line), None, "{line}");
+    }
+    assert!(row("3.1 | asks | not: it binds the LAC | open: nothing tests it").is_err());
+    assert!(row(&format!("3.1 | {} | not: it binds the LAC", "much ".repeat(50))).is_err());
+}
+
+#[test]
 fn the_citations_stand_in_the_documents() {
-    derived("docs/musts.md", &citations());
+    derived("docs/citations.md", &citations());
 }
 
 /// Where a section is cited: the files of the program, and those of tests.
 type Places = (BTreeSet<String>, BTreeSet<String>);
 
-/// docs/musts.md: which file answers for which section of which RFC.
+/// docs/citations.md: which file answers for which section of which RFC.
 fn citations() -> String {
     let mut all: BTreeMap<u32, BTreeMap<Vec<u32>, Places>> = BTreeMap::new();
     for file in rust().iter().filter(|file| file.path != "server/tests/tidy.rs") {

@@ -253,6 +253,21 @@ pub(super) mod tests {
     }
 
     #[test]
+    fn a_hidden_avp_belongs_to_the_vector_right_before_it() {
+        let secret = Secret::new("sesame".to_string());
+        let clear = [Avp::bytes(AvpType::CallingNumber, b"0451"), Avp::bytes(AvpType::CalledNumber, b"110")];
+        let mut avps = vec![];
+        for (avp, vector) in clear.iter().zip([b"first", b"other"]) {
+            avps.extend([Avp::bytes(AvpType::RandomVector, vector), hide(avp, vector, "sesame", 0)]);
+        }
+        let read = Received::read(&icrq(&avps), Some(&secret)).unwrap();
+        assert_eq!(read.fault, None);
+        for avp in clear {
+            assert_eq!(read.find(avp.kind).unwrap().value, avp.value);
+        }
+    }
+
+    #[test]
     fn a_hidden_avp_without_secret_or_vector_is_unknown() {
         let clear = Avp::bytes(AvpType::CallingNumber, b"0451");
         let hidden = hide(&clear, b"rv", "sesame", 0);

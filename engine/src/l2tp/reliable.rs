@@ -449,6 +449,17 @@ mod tests {
     }
 
     #[test]
+    fn a_retransmission_bears_the_old_ns_and_the_newest_nr() {
+        let mut r = Reliable::after_first(4, HELLO);
+        push(&mut r, 1);
+        let first = r.next_leaving(at(0)).unwrap();
+        assert_eq!((first.ns, first.nr), (0, 1));
+        assert_eq!(r.receive(1, b"ICRQ"), Arrival::InOrder);
+        let Fired::Again(again) = r.fire(at(1)) else { panic!("it is due") };
+        assert_eq!((again.ns, again.nr, again.body), (0, 2, first.body));
+    }
+
+    #[test]
     fn sequence_numbers_wrap_around() {
         let mut r = Reliable::after_first(4, HELLO);
         (r.next_ns, r.next_nr, r.cwnd) = (0xffff, 0xfffe, 4);

@@ -786,6 +786,93 @@ fn a_hidden_tunnel_id_is_revealed_with_the_secret() {
     assert_eq!(describe(&refusal.reply.unwrap()), "StopCCN 2/8");
 }
 
+/// A message of the server: its name, the session id of its header, its AVPs; what all have in common is looked at here.
+fn anatomy(lac: &Lac, message: &[u8]) -> (String, u16, Vec<Avp>) {
+    let (header, payload) = Header::decode(message).unwrap();
+    // Type, length and sequence bits, version 2; neither offset nor priority nor a reserved bit.
+    assert_eq!(message[..2], [0xc8, 0x02]);
+    assert_eq!(header.tunnel_id, lac.tunnel);
+    let avps = decode_avps(payload).unwrap();
+    if let Some(first) = avps.first() {
+        assert_eq!(first.kind, AvpType::MessageType);
+    }
+    // Firmware, vendor name and why PPP ended go without M; all else that is sent here has it, and nothing is hidden.
+    let optional = [AvpType::FirmwareRevision, AvpType::VendorName, AvpType::PppDisconnectCause];
+    assert!(avps.iter().all(|avp| avp.mandatory != optional.contains(&avp.kind) && !avp.hidden && avp.vendor == 0));
+    (name_of(payload), header.session_id, avps)
+}
+
+#[test]
+fn all_that_we_send_has_the_bits_ids_and_avps_that_the_rfc_asks_for() {
+    let mut lac = Lac::new(4);
+    let mut tunnel = accept(&mut lac, Settings { log_messages: false, ..alive(10, 6) });
+    let mut seen = vec![];
+    let mut note = |lac: &mut Lac, tunnel: &mut Tunnel| {
+        for message in sent(tunnel) {
+            let (name, session, avps) = anatomy(lac, &message);
+            let kinds: Vec<u16> = avps.iter().map(|avp| avp.kind.into()).collect();
+            if name == "StopCCN" {
+                assert_eq!(avps[1].as_u16(), Some(32882), "the id that was assigned first");
+            }
+            lac.read(&message);
+            seen.push((name, session, kinds));
+        }
+    };
+    note(&mut lac, &mut tunnel);
+    hand(&mut tunnel, &lac.scccn(), at(0));
+    note(&mut lac, &mut tunnel);
+    hand(&mut tunnel, &lac.icrq(), at(0));
+    note(&mut lac, &mut tunnel);
+    hand(&mut tunnel, &lac.iccn(), at(0));
+    tunnel.handle_timeout(&mut rng(), at(10));
+    note(&mut lac, &mut tunnel);
+    hand(&mut tunnel, &lac.zlb(), at(10));
+    let cause = DisconnectCause { code: 14, protocol: 0xc223, direction: 2, message: "over".into() };
+    tunnel.close_session(lac.peer_session, 3, &cause, at(11));
+    note(&mut lac, &mut tunnel);
+    hand(&mut tunnel, &lac.zlb(), at(11));
+    tunnel.close(stop::SHUTDOWN, 0, "", at(12));
+    note(&mut lac, &mut tunnel);
+    let expected: [(&str, u16, &[u16]); 7] = [
+        ("SCCRP", 0, &[0, 2, 3, 4, 6, 7, 8, 9, 10]),
+        ("ZLB", 0, &[]),
+        ("ICRP", 6819, &[0, 14]),
+        ("ZLB", 0, &[]),
+        ("HELLO", 0, &[0]),
+        ("CDN", 6819, &[0, 14, 1, 46]),
+        ("StopCCN", 0, &[0, 9, 1]),
+    ];
+    let seen: Vec<_> = seen.iter().map(|(name, session, kinds)| (name.as_str(), *session, kinds.as_slice())).collect();
+    assert_eq!(seen, expected);
+}
+
+#[test]
+fn who_names_no_id_is_refused_under_0_and_an_id_of_0_is_not_taken() {
+    let mut lac = Lac::new(4);
+    let base = lac.sccrq_avps();
+    let mut none = base.clone();
+    none.remove(4);
+    let mut zero = base;
+    zero[4] = Avp::u16(AvpType::AssignedTunnelId, 0);
+    for avps in [none, zero] {
+        let sccrq = Lac::new(4).message(0, &avps);
+        let refusal = Tunnel::accept(&sccrq, 9, 1701, settings(), &mut rng(), at(0)).map(|_| ()).unwrap_err();
+        let reply = refusal.reply.unwrap();
+        assert_eq!((describe(&reply).as_str(), Header::decode(&reply).unwrap().0.tunnel_id), ("StopCCN 2/3", 0));
+    }
+    let mut tunnel = accept(&mut lac, settings());
+    lac.take(&mut tunnel);
+    hand(&mut tunnel, &lac.scccn(), at(0));
+    lac.take(&mut tunnel);
+    let icrq = Avp::u16(AvpType::MessageType, 10);
+    for avps in [vec![icrq.clone()], vec![icrq, Avp::u16(AvpType::AssignedSessionId, 0)]] {
+        hand(&mut tunnel, &lac.message(0, &avps), at(0));
+        let reply = sent(&mut tunnel).remove(0);
+        lac.read(&reply);
+        assert_eq!((describe(&reply).as_str(), Header::decode(&reply).unwrap().0.session_id), ("CDN 2/3", 0));
+    }
+}
+
 #[test]
 fn an_unacceptable_sccrq_is_answered_by_a_stopccn_or_not_at_all() {
     let base = Lac::new(4).sccrq_avps();

@@ -302,6 +302,15 @@ fn every_form_of_ppp_and_l2tp_header_comes_in() {
 }
 
 #[test]
+fn what_is_larger_than_our_mru_is_taken() {
+    let (mut worker, mut mirror) = worker();
+    let ip = udp4(&[7; 1_500 - 28]);
+    assert_eq!(ip.len(), 1_500);
+    let esp = mirror.send_ip(&ip);
+    assert_eq!(arrive(&mut worker, vec![esp])[0].1.as_ref(), Some(&ip));
+}
+
+#[test]
 fn what_lies_behind_the_ip_packet_is_cut_off() {
     let (mut worker, mut mirror) = worker();
     let ip = udp4(b"hello");
@@ -682,22 +691,25 @@ fn numbered_data_is_numbered_both_ways_and_what_comes_late_is_dropped() {
     let fragments: Vec<u16> = core::iter::from_fn(|| worker.poll_sealed()).map(|p| ns_of(&mirror, &p.bytes)).collect();
     assert_eq!(fragments, [4, 5]);
     let ip = udp4(b"x");
-    let mut numbered = |ns: u16| {
+    let numbered = |mirror: &mut Mirror, ns: u16| {
         let header = [&[0x08, 0x02, 0, 11, 0, 12][..], &ns.to_be_bytes(), &[0, 0, 0xff, 3, 0, 0x21]].concat();
         mirror.send_l2tp(&[&header, &ip[..]].concat())
     };
     for (ns, passes) in
         [(0, true), (1, true), (5, true), (3, false), (4, false), (6, true), (0x8006, true), (0x8006, false)]
     {
-        let packet = numbered(ns);
+        let packet = numbered(&mut mirror, ns);
         let verdict = arrive_one(&mut worker, packet);
         let expected =
             if passes { matches!(verdict, Verdict::Ip(_)) } else { verdict == Verdict::Dropped(Drop::OutOfSequence) };
         assert!(expected, "{ns}: {verdict:?}");
     }
+    // Nr is reserved in data messages, whatever stands there (RFC 2661 §3.1).
+    let nr = mirror.send_l2tp(&[&[0x08, 0x02, 0, 11, 0, 12, 0x80, 7, 0xde, 0xad, 0xff, 3, 0, 0x21], &ip[..]].concat());
+    assert!(matches!(arrive_one(&mut worker, nr), Verdict::Ip(_)));
     // Without the client's wish, numbers are read over.
     worker.apply(Update::Session(session()), NOW);
-    let packet = numbered(1);
+    let packet = numbered(&mut mirror, 1);
     assert!(matches!(arrive_one(&mut worker, packet), Verdict::Ip(_)));
 }
 

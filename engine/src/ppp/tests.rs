@@ -1,6 +1,7 @@
 //! Conversations between a link and clients of several manners, packet by packet.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
+mod asked;
 mod ipv6;
 
 use super::*;

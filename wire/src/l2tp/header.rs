@@ -168,6 +168,15 @@ mod tests {
     }
 
     #[test]
+    fn reserved_bits_are_not_looked_at() {
+        let plain = Header::decode(&CONTROL).unwrap();
+        let mut message = CONTROL;
+        (message[0], message[1]) = (message[0] | 0x34, message[1] | 0xf0);
+        assert_eq!(Header::decode(&message).unwrap(), plain);
+        assert_eq!(plain.0.encode(plain.1), CONTROL, "and not set in what is written");
+    }
+
+    #[test]
     fn other_versions_are_refused() {
         for version in [0, 1, 3] {
             let mut message = CONTROL;

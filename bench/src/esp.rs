@@ -29,11 +29,19 @@ const INNER_HEADERS: usize = 22;
 /// Packets each under a key of its own, and copies of them, since a packet opens once.
 struct Traffic {
     lens: Vec<usize>,
-    seal_keys: Vec<SealKey>,
-    open_keys: Vec<OpenKey>,
+    seal_keys: [Vec<SealKey>; 2],
+    open_keys: [Vec<OpenKey>; 2],
     packets: Vec<Vec<u8>>,
     copies: Vec<Vec<u8>>,
     ivs: Ivs,
+}
+
+/// Keys are expanded for one packet at a time, or for many.
+const FORMS: [Level; 2] = [Level::Portable, Level::Avx512];
+
+/// Which of them these units use.
+fn form(units: Units) -> usize {
+    usize::from(units.level() > Level::Portable)
 }
 
 impl Traffic {
@@ -45,8 +53,12 @@ impl Traffic {
         let packets: Vec<Vec<u8>> = lens.iter().map(|len| vec![0; suite.padded_len(*len)]).collect();
         let mut this = Self {
             lens,
-            seal_keys: keymats.iter().filter_map(|keymat| SealKey::new(suite, keymat)).collect(),
-            open_keys: keymats.iter().filter_map(|keymat| OpenKey::new(suite, keymat)).collect(),
+            seal_keys: FORMS.map(|form| {
+                keymats.iter().filter_map(|keymat| SealKey::for_units(Units::up_to(form), suite, keymat)).collect()
+            }),
+            open_keys: FORMS.map(|form| {
+                keymats.iter().filter_map(|keymat| OpenKey::for_units(Units::up_to(form), suite, keymat)).collect()
+            }),
             copies: packets.clone(),
             packets,
             ivs: Ivs::new([0; 32]),
@@ -56,7 +68,7 @@ impl Traffic {
     }
 
     fn seal(&mut self, units: Units, times: usize) -> Duration {
-        let keys = self.lens.iter().zip(&self.seal_keys);
+        let keys = self.lens.iter().zip(&self.seal_keys[form(units)]);
         let packets = self.packets.iter_mut().zip(keys);
         let mut batch: Vec<Seal<'_>> = packets
             .map(|(packet, (payload_len, key))| Seal { key, packet, payload_len: *payload_len, next_header: 17 })
@@ -74,7 +86,7 @@ impl Traffic {
             for (copy, packet) in self.copies.iter_mut().zip(&self.packets) {
                 copy.copy_from_slice(packet);
             }
-            let packets = self.copies.iter_mut().zip(&self.open_keys);
+            let packets = self.copies.iter_mut().zip(&self.open_keys[form(units)]);
             let mut batch: Vec<Open<'_>> =
                 packets.map(|(packet, key)| Open { key, packet, result: Err(OpenError::NotTried) }).collect();
             let start = Instant::now();

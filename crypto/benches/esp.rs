@@ -23,10 +23,18 @@ const INNER_HEADERS: usize = 22;
 struct Traffic {
     suite: Suite,
     payload_len: usize,
-    seal_keys: Vec<SealKey>,
-    open_keys: Vec<OpenKey>,
+    seal_keys: [Vec<SealKey>; 2],
+    open_keys: [Vec<OpenKey>; 2],
     packets: Vec<Vec<u8>>,
     ivs: Ivs,
+}
+
+/// Keys are expanded for one packet at a time, or for many.
+const FORMS: [Level; 2] = [Level::Portable, Level::Avx512];
+
+/// Which of them these units use.
+fn form(units: Units) -> usize {
+    usize::from(units.level() > Level::Portable)
 }
 
 impl Traffic {
@@ -37,8 +45,12 @@ impl Traffic {
         Self {
             suite,
             payload_len,
-            seal_keys: keymats.iter().filter_map(|keymat| SealKey::new(suite, keymat)).collect(),
-            open_keys: keymats.iter().filter_map(|keymat| OpenKey::new(suite, keymat)).collect(),
+            seal_keys: FORMS.map(|form| {
+                keymats.iter().filter_map(|keymat| SealKey::for_units(Units::up_to(form), suite, keymat)).collect()
+            }),
+            open_keys: FORMS.map(|form| {
+                keymats.iter().filter_map(|keymat| OpenKey::for_units(Units::up_to(form), suite, keymat)).collect()
+            }),
             packets: vec![vec![0; suite.padded_len(payload_len)]; batch],
             ivs: Ivs::new([0; 32]),
         }
@@ -48,7 +60,7 @@ impl Traffic {
         let mut batch: Vec<Seal<'_>> = self
             .packets
             .iter_mut()
-            .zip(&self.seal_keys)
+            .zip(&self.seal_keys[form(units)])
             .map(|(packet, key)| Seal { key, packet, payload_len: self.payload_len, next_header: 17 })
             .collect();
         seal_with(units, &mut batch, &mut self.ivs);
@@ -62,7 +74,7 @@ impl Traffic {
         let start = Instant::now();
         let mut batch: Vec<Open<'_>> = copies
             .iter_mut()
-            .zip(&self.open_keys)
+            .zip(&self.open_keys[form(units)])
             .map(|(packet, key)| Open { key, packet, result: Err(OpenError::NotTried) })
             .collect();
         open_with(units, &mut batch);

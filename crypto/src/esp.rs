@@ -108,30 +108,80 @@ fn split(suite: Suite, keymat: &[u8]) -> Option<(&[u8], &[u8])> {
     keymat.split_at_checked(suite.cipher.key_len())
 }
 
+/// Keys for one packet at a time, of every suite; `C` is what CBC needs for the direction.
+///
+/// Apart from the SA, whose keys for many packets at once lie where its packets pass.
+struct Single<C> {
+    cipher: Cipher<C>,
+    /// `None` when the cipher authenticates.
+    mac: Option<Mac>,
+}
+
+/// The expanded keys of an SA in the one form that is used of them: a server holds thousands.
+enum Form<C> {
+    Single(Box<Single<C>>),
+    Lanes(lanes::Keys),
+}
+
+impl<C> Form<C> {
+    /// Expands KEYMAT for these units, with the kernels' own `expand` where they know the suite.
+    fn new(
+        units: Units,
+        suite: Suite,
+        keymat: &[u8],
+        cbc: fn(IkeCipher, &[u8]) -> Result<C, CipherError>,
+        expand: fn(&[u8], Pads) -> Option<lanes::Keys>,
+    ) -> Option<Self> {
+        let (encryption, authentication) = split(suite, keymat)?;
+        let mac = Mac::new(suite.auth, authentication);
+        let pads = match suite.cipher {
+            _ if units.level() == Level::Portable => None,
+            // The kernels' ICV of SHA-256 has 128 bits.
+            _ if suite.auth == EspAuth::HmacSha256_96 => None,
+            EspCipher::Aes128 | EspCipher::Aes192 | EspCipher::Aes256 => mac.as_ref().and_then(Mac::pads),
+            _ => None,
+        };
+        if let Some(keys) = pads.and_then(|pads| expand(encryption, pads)) {
+            return Some(Self::Lanes(keys));
+        }
+        Some(Self::Single(Box::new(Single { cipher: Cipher::new(suite.cipher, encryption, cbc)?, mac })))
+    }
+
+    /// Those for one packet at a time, if they are in use.
+    fn single(&self) -> Option<&Single<C>> {
+        match self {
+            Self::Single(single) => Some(single),
+            Self::Lanes(_) => None,
+        }
+    }
+
+    /// Those for many packets at once, if they are in use.
+    fn lanes(&self) -> Option<&lanes::Keys> {
+        match self {
+            Self::Single(_) => None,
+            Self::Lanes(keys) => Some(keys),
+        }
+    }
+}
+
 /// The expanded keys of an outbound SA.
 pub struct SealKey {
     suite: Suite,
-    cipher: Cipher<Encryptor>,
-    /// `None` when the cipher authenticates.
-    mac: Option<Mac>,
-    /// The same keys for many packets at once; `None` when there are no kernels for the suite.
-    lanes: Option<lanes::Keys>,
+    form: Form<Encryptor>,
 }
 
 impl SealKey {
     /// Expands KEYMAT; `None` when it has not [`Suite::key_material_len`] octets or the suite is not sound.
     #[must_use]
     pub fn new(suite: Suite, keymat: &[u8]) -> Option<Self> {
-        let (encryption, authentication) = split(suite, keymat)?;
-        let cipher = Cipher::new(suite.cipher, encryption, Encryptor::new)?;
-        let mac = Mac::new(suite.auth, authentication);
-        let lanes = match suite.cipher {
-            // The kernels' ICV of SHA-256 has 128 bits.
-            _ if suite.auth == EspAuth::HmacSha256_96 => None,
-            EspCipher::Aes128 | EspCipher::Aes192 | EspCipher::Aes256 => mac.as_ref().and_then(Mac::pads),
-            _ => None,
-        };
-        Some(Self { suite, cipher, mac, lanes: lanes.and_then(|pads| lanes::Keys::sealing(encryption, pads)) })
+        Self::for_units(Units::in_use(), suite, keymat)
+    }
+
+    /// Expands KEYMAT for [`seal_with`] and these units.
+    #[must_use]
+    pub fn for_units(units: Units, suite: Suite, keymat: &[u8]) -> Option<Self> {
+        let form = Form::new(units, suite, keymat, Encryptor::new, lanes::Keys::sealing)?;
+        Some(Self { suite, form })
     }
 
     /// The transforms the key is for.
@@ -150,27 +200,21 @@ impl fmt::Debug for SealKey {
 /// The expanded keys of an inbound SA.
 pub struct OpenKey {
     suite: Suite,
-    cipher: Cipher<Decryptor>,
-    /// `None` when the cipher authenticates.
-    mac: Option<Mac>,
-    /// The same keys for many packets at once; `None` when there are no kernels for the suite.
-    lanes: Option<lanes::Keys>,
+    form: Form<Decryptor>,
 }
 
 impl OpenKey {
     /// Expands KEYMAT; `None` when it has not [`Suite::key_material_len`] octets or the suite is not sound.
     #[must_use]
     pub fn new(suite: Suite, keymat: &[u8]) -> Option<Self> {
-        let (encryption, authentication) = split(suite, keymat)?;
-        let cipher = Cipher::new(suite.cipher, encryption, Decryptor::new)?;
-        let mac = Mac::new(suite.auth, authentication);
-        let lanes = match suite.cipher {
-            // The kernels' ICV of SHA-256 has 128 bits.
-            _ if suite.auth == EspAuth::HmacSha256_96 => None,
-            EspCipher::Aes128 | EspCipher::Aes192 | EspCipher::Aes256 => mac.as_ref().and_then(Mac::pads),
-            _ => None,
-        };
-        Some(Self { suite, cipher, mac, lanes: lanes.and_then(|pads| lanes::Keys::opening(encryption, pads)) })
+        Self::for_units(Units::in_use(), suite, keymat)
+    }
+
+    /// Expands KEYMAT for [`open_with`] and these units.
+    #[must_use]
+    pub fn for_units(units: Units, suite: Suite, keymat: &[u8]) -> Option<Self> {
+        let form = Form::new(units, suite, keymat, Decryptor::new, lanes::Keys::opening)?;
+        Some(Self { suite, form })
     }
 
     /// The transforms the key is for.
@@ -259,7 +303,7 @@ pub fn seal(batch: &mut [Seal<'_>], ivs: &mut Ivs) {
     seal_with(Units::in_use(), batch, ivs);
 }
 
-/// Seals every packet of a batch with the units given: the same octets as [`seal`].
+/// Seals every packet of a batch with the units given, which the keys were expanded for: the same octets as [`seal`].
 pub fn seal_with(units: Units, batch: &mut [Seal<'_>], ivs: &mut Ivs) {
     match batch.len() {
         0 | 1 => seal_some::<1>(units, batch, ivs),
@@ -277,7 +321,7 @@ fn seal_some<const N: usize>(units: Units, batch: &mut [Seal<'_>], ivs: &mut Ivs
             item.packet.zeroize();
             continue;
         }
-        match &item.key.lanes {
+        match item.key.form.lanes() {
             Some(keys) if many => sealing.push(keys, item.packet),
             _ => {
                 if encrypt(item).is_none() {
@@ -308,10 +352,13 @@ fn prepare(item: &mut Seal<'_>, ivs: &mut Ivs) -> Option<()> {
     }
     *pad_length = octets;
     *next_header = item.next_header;
-    match item.key.cipher {
-        Cipher::Null => {}
-        Cipher::Cbc(_) => ivs.fill(iv),
-        Cipher::Ctr(_) | Cipher::Gcm(_) => counter::write_iv(iv, sequence, ivs)?,
+    match &item.key.form {
+        Form::Lanes(_) => ivs.fill(iv),
+        Form::Single(single) => match single.cipher {
+            Cipher::Null => {}
+            Cipher::Cbc(_) => ivs.fill(iv),
+            Cipher::Ctr(_) | Cipher::Gcm(_) => counter::write_iv(iv, sequence, ivs)?,
+        },
     }
     Some(())
 }
@@ -319,17 +366,18 @@ fn prepare(item: &mut Seal<'_>, ivs: &mut Ivs) -> Option<()> {
 /// Encrypts a packet and writes its ICV; `None` when the lengths do not fit.
 fn encrypt(item: &mut Seal<'_>) -> Option<()> {
     let suite = item.key.suite;
-    if let Cipher::Gcm(gcm) = &item.key.cipher {
+    let single = item.key.form.single()?;
+    if let Cipher::Gcm(gcm) = &single.cipher {
         return gcm.seal(item.packet);
     }
     let (message, icv) = cut_icv(item.packet, suite)?;
     let (iv, inner) = message.get_mut(HEADER..)?.split_at_mut_checked(suite.cipher.iv_len())?;
-    match &item.key.cipher {
+    match &single.cipher {
         Cipher::Cbc(cbc) => cbc.encrypt(iv, inner).ok()?,
         Cipher::Ctr(ctr) => ctr.apply(iv, inner)?,
         Cipher::Null | Cipher::Gcm(_) => {}
     }
-    let authenticator = item.key.mac.as_ref()?.compute(message);
+    let authenticator = single.mac.as_ref()?.compute(message);
     icv.iter_mut().zip(authenticator).for_each(|(to, from)| *to = from);
     Some(())
 }
@@ -392,7 +440,8 @@ pub fn open(batch: &mut [Open<'_>]) {
     open_with(Units::in_use(), batch);
 }
 
-/// Opens every packet of a batch with the units given: the same octets and results as [`open`].
+/// Opens every packet of a batch with the units given, which the keys were expanded for: the same octets and results as
+/// [`open`].
 pub fn open_with(units: Units, batch: &mut [Open<'_>]) {
     match batch.len() {
         0 | 1 => open_some::<1>(units, batch),
@@ -410,14 +459,14 @@ fn open_some<const N: usize>(units: Units, batch: &mut [Open<'_>]) {
         let mut authenticators = lanes::Authenticators::<N>::new();
         for (slot, item) in batch.iter_mut().enumerate() {
             item.result = measure(item);
-            if let (Ok(_), Some(keys), true) = (item.result, &item.key.lanes, many) {
+            if let (Ok(_), Some(keys), true) = (item.result, item.key.form.lanes(), many) {
                 let covered = item.packet.len() - item.key.suite.icv_len();
                 authenticators.push(slot, keys, item.packet.get(..covered).unwrap_or_default());
             }
         }
         let authenticators = authenticators.compute(units);
         for (item, expected) in batch.iter_mut().zip(&authenticators) {
-            let keys = item.key.lanes.as_ref().filter(|_| many);
+            let keys = item.key.form.lanes().filter(|_| many);
             if item.result.is_ok() && !authentic(item, keys.map(|_| expected)) {
                 item.result = Err(OpenError::BadIcv);
             }
@@ -450,9 +499,11 @@ fn authentic(item: &mut Open<'_>, authenticator: Option<&[u8; 32]>) -> bool {
     };
     match authenticator {
         Some(expected) => expected.get(..icv.len()).is_some_and(|expected| equal(expected, icv)),
-        None => item.key.mac.as_ref().is_none_or(|mac| {
-            let expected = mac.compute(message);
-            expected.get(..icv.len()).is_some_and(|expected| equal(expected, icv))
+        None => item.key.form.single().is_some_and(|single| {
+            single.mac.as_ref().is_none_or(|mac| {
+                let expected = mac.compute(message);
+                expected.get(..icv.len()).is_some_and(|expected| equal(expected, icv))
+            })
         }),
     }
 }
@@ -461,19 +512,24 @@ fn authentic(item: &mut Open<'_>, authenticator: Option<&[u8; 32]>) -> bool {
 fn decrypt(item: &mut Open<'_>, units: Units, keys: Option<&lanes::Keys>) -> Result<Opened, OpenError> {
     let suite = item.key.suite;
     let start = suite.payload_offset();
-    if let Cipher::Gcm(gcm) = &item.key.cipher {
+    let single = item.key.form.single();
+    if let Some(Single { cipher: Cipher::Gcm(gcm), .. }) = single {
         gcm.open(item.packet).ok_or(OpenError::BadIcv)?;
     }
     let (message, _) = cut_icv(item.packet, suite).ok_or(OpenError::TooShort)?;
-    let decrypted = keys.is_some_and(|keys| keys.decrypt(units, message));
+    if let Some(keys) = keys
+        && !keys.decrypt(units, message)
+    {
+        return Err(OpenError::BadLength);
+    }
     let (iv, inner) = message
         .get_mut(HEADER..)
         .and_then(|rest| rest.split_at_mut_checked(suite.cipher.iv_len()))
         .ok_or(OpenError::TooShort)?;
-    match &item.key.cipher {
-        Cipher::Cbc(cbc) if !decrypted => cbc.decrypt(iv, inner).map_err(|_| OpenError::BadLength)?,
-        Cipher::Ctr(ctr) => ctr.apply(iv, inner).ok_or(OpenError::TooShort)?,
-        Cipher::Null | Cipher::Cbc(_) | Cipher::Gcm(_) => {}
+    match single.map(|single| &single.cipher) {
+        Some(Cipher::Cbc(cbc)) => cbc.decrypt(iv, inner).map_err(|_| OpenError::BadLength)?,
+        Some(Cipher::Ctr(ctr)) => ctr.apply(iv, inner).ok_or(OpenError::TooShort)?,
+        Some(Cipher::Null | Cipher::Gcm(_)) | None => {}
     }
     let (rest, [pad_length, next_header]) = inner.split_last_chunk::<TRAILER>().ok_or(OpenError::TooShort)?;
     let len = rest.len().checked_sub(usize::from(*pad_length)).ok_or(OpenError::BadPadding)?;
@@ -865,6 +921,17 @@ mod tests {
             let start = suite.payload_offset();
             assert_eq!(opened(&open_key, &mut packet), Ok(Opened { start, len, next_header: 17 }), "{suite} {len}");
             assert_eq!(packet[start..start + len], payload, "{suite} {len}");
+        }
+    }
+
+    #[test]
+    fn the_keys_of_an_sa_are_held_in_one_form() {
+        let most = size_of::<lanes::Keys>() + 32;
+        assert!(size_of::<SealKey>() <= most && size_of::<OpenKey>() <= most);
+        for units in [Units::up_to(Level::Portable), Units::in_use()] {
+            let key = SealKey::for_units(units, USUAL, &keymat(USUAL)).unwrap();
+            assert_ne!(key.form.single().is_some(), key.form.lanes().is_some());
+            assert_eq!(key.form.lanes().is_some(), units.level() > Level::Portable);
         }
     }
 

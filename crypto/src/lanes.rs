@@ -620,8 +620,19 @@ mod tests {
 
     struct Sa {
         suite: Suite,
-        seal: SealKey,
-        open: OpenKey,
+        /// Expanded for one packet at a time, and for many.
+        seal: [SealKey; 2],
+        open: [OpenKey; 2],
+    }
+
+    impl Sa {
+        fn seal(&self, units: Units) -> &SealKey {
+            &self.seal[usize::from(units.level() > Level::Portable)]
+        }
+
+        fn open(&self, units: Units) -> &OpenKey {
+            &self.open[usize::from(units.level() > Level::Portable)]
+        }
     }
 
     fn sas(chance: &mut Chance) -> Vec<Sa> {
@@ -630,7 +641,12 @@ mod tests {
                 let (cipher, auth) = SUITES[at % SUITES.len()];
                 let suite = Suite { cipher, auth };
                 let keymat = chance.octets(suite.key_material_len());
-                Sa { suite, seal: SealKey::new(suite, &keymat).unwrap(), open: OpenKey::new(suite, &keymat).unwrap() }
+                let of = [Units::NONE, Units::up_to(Level::Avx512)];
+                Sa {
+                    suite,
+                    seal: of.map(|units| SealKey::for_units(units, suite, &keymat).unwrap()),
+                    open: of.map(|units| OpenKey::for_units(units, suite, &keymat).unwrap()),
+                }
             })
             .collect()
     }
@@ -664,7 +680,7 @@ mod tests {
         let mut batch: Vec<Seal<'_>> = cases
             .iter_mut()
             .map(|case| Seal {
-                key: &sas[case.sa].seal,
+                key: sas[case.sa].seal(units),
                 packet: &mut case.buffer[case.from..case.from + case.len],
                 payload_len: case.payload_len,
                 next_header: case.sa as u8,
@@ -679,7 +695,7 @@ mod tests {
         let mut batch: Vec<Open<'_>> = cases
             .iter_mut()
             .map(|case| Open {
-                key: &sas[case.sa].open,
+                key: sas[case.sa].open(units),
                 packet: &mut case.buffer[case.from..case.from + case.len],
                 result: Err(OpenError::NotTried),
             })

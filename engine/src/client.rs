@@ -207,6 +207,8 @@ pub(crate) struct Context<'a> {
     pub(crate) instances: &'a mut Instances,
     pub(crate) accounts: &'a mut Accounts,
     pub(crate) tunnel_accounts: &'a mut BTreeMap<u32, Account>,
+    /// What the link that began last is set to.
+    pub(crate) link_settings: &'a mut ppp::Latest,
     pub(crate) rng: &'a mut Rng,
     pub(crate) now: Instant,
     pub(crate) out: &'a mut Outbox,
@@ -866,7 +868,7 @@ impl Client {
         let log_keepalives = cx.config.logs_pp_keepalives();
         let settings = ppp::Settings::from_pp(pp, end, dns, wins, command::MODEL.to_owned());
         let settings = ppp::Settings { log_keepalives, ..settings };
-        let link = Link::start(settings, cx.rng, cx.now);
+        let link = Link::start(cx.link_settings.share(settings), cx.rng, cx.now);
         self.find_companion(cx);
         self.tell_session(sessions, None, cx);
         self.call = Some(Call {
@@ -1193,9 +1195,8 @@ impl Client {
             cx.ike.extend(outputs.into_iter().map(|o| (cookies, o)));
         }
         self.ikes.retain(|sa| !cx.now.reached(sa.expires()));
-        let (gone, kept): (Vec<_>, Vec<_>) =
-            core::mem::take(&mut self.pairs).into_iter().partition(|p| cx.now.reached(p.expires));
-        self.pairs = kept;
+        let now = cx.now;
+        let gone: Vec<_> = self.pairs.extract_if(.., |p| now.reached(p.expires)).collect();
         if !gone.is_empty() {
             self.expire(&gone, cx);
         }
@@ -1535,5 +1536,17 @@ pub(crate) fn free_spi(client: u32, taken: &BTreeSet<u32>, rng: &mut Rng) -> u32
         if spi > 0xffff && !taken.contains(&spi) {
             return spi;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// All of them beside what they have on the heap: ten thousand clients may be there at once.
+    #[test]
+    fn a_client_takes_little_room() {
+        let taken = size_of::<Client>() + size_of::<ike::sa::Sa>() + size_of::<Pair>();
+        assert!(taken <= 3000, "{taken} octets");
     }
 }

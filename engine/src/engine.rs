@@ -21,6 +21,7 @@ use crate::lease::{Identity, Names};
 use crate::outbox::{Outbox, Output};
 use crate::path::{ClientId, Encap, Filters, Note, Update};
 use crate::pool::Pool;
+use crate::ppp;
 use crate::prefix::Prefixes;
 use crate::record::Refused;
 use crate::rng::Rng;
@@ -126,6 +127,7 @@ macro_rules! context {
             instances: &mut $engine.instances,
             accounts: &mut $engine.accounts,
             tunnel_accounts: &mut $engine.tunnel_accounts,
+            link_settings: &mut $engine.link_settings,
             rng: &mut $engine.rng,
             now: $now,
             out: $out,
@@ -164,6 +166,7 @@ pub struct Engine {
     pub(crate) accounts: Accounts,
     pub(crate) tunnel_accounts: BTreeMap<u32, Account>,
     dialogue: Dialogue,
+    link_settings: ppp::Latest,
     next_client: u32,
     tickets: Tickets,
     /// Main Modes of our own, by our cookie.
@@ -213,6 +216,7 @@ impl Engine {
             accounts: Accounts::new(),
             tunnel_accounts: BTreeMap::new(),
             dialogue,
+            link_settings: ppp::Latest::default(),
             next_client: 1,
             tickets: Tickets::default(),
             renewals: BTreeMap::new(),

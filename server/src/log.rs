@@ -10,6 +10,7 @@ use std::thread::JoinHandle;
 
 use command::Syslog;
 use engine::event::Level;
+use jiff::civil::DateTime;
 use serde::Serialize;
 
 use crate::syslog::Collector;
@@ -42,39 +43,52 @@ pub(crate) struct Remembered {
     pub(crate) text: String,
 }
 
+/// A line as it is kept: there are many.
+#[derive(Debug)]
+struct Kept {
+    at: DateTime,
+    text: Box<str>,
+}
+
+impl Kept {
+    fn told(&self) -> Remembered {
+        Remembered { time: stamp(self.at), text: self.text.to_string() }
+    }
+}
+
 /// The lines that `show log` prints: the latest [`REMEMBERED`]. A line that comes again is counted.
 #[derive(Debug, Default)]
 struct Memory {
-    lines: VecDeque<Remembered>,
+    lines: VecDeque<Kept>,
     /// How many lines have come in all.
     came: u64,
     /// How often the last line came again, and when it did last.
     again: u64,
-    again_at: String,
+    again_at: DateTime,
     settings: Syslog,
 }
 
 impl Memory {
-    fn keep(&mut self, time: String, text: &str) {
-        if self.lines.back().is_some_and(|last| last.text == text) {
+    fn keep(&mut self, at: DateTime, text: &str) {
+        if self.lines.back().is_some_and(|last| *last.text == *text) {
             self.again += 1;
-            self.again_at = time;
+            self.again_at = at;
             return;
         }
         let repeated = self.repeated();
         self.again = 0;
         self.came += 1 + u64::from(repeated.is_some());
         self.lines.extend(repeated);
-        self.lines.push_back(Remembered { time, text: text.to_owned() });
+        self.lines.push_back(Kept { at, text: text.into() });
         while self.lines.len() > REMEMBERED {
             self.lines.pop_front();
         }
     }
 
     /// The line that stands for those that came again.
-    fn repeated(&self) -> Option<Remembered> {
-        let text = format!("same message repeated {} times", self.again);
-        (self.again > 0).then(|| Remembered { time: self.again_at.clone(), text })
+    fn repeated(&self) -> Option<Kept> {
+        let text = || format!("same message repeated {} times", self.again).into_boxed_str();
+        (self.again > 0).then(|| Kept { at: self.again_at, text: text() })
     }
 }
 
@@ -100,7 +114,7 @@ impl Log {
                 if lost > 0 {
                     let line = format!(
                         "{}: {lost} lines of the log were lost: they came faster than they could be written\n",
-                        stamp()
+                        stamp(now())
                     );
                     drop(sink.write_all(line.as_bytes()));
                 }
@@ -132,12 +146,12 @@ impl Log {
         if !kept {
             return;
         }
-        let (time, text) = (stamp(), one_line(&what.to_string()));
+        let (at, text) = (now(), one_line(&what.to_string()));
         if sent {
             self.collector.send(level, &text);
         }
-        let line = format!("{time}: {text}\n");
-        memory.keep(time, &text);
+        let line = format!("{}: {text}\n", stamp(at));
+        memory.keep(at, &text);
         drop(memory);
         if let Err(TrySendError::Full(_)) = self.lines.try_send(Message::Line(line)) {
             self.lost.fetch_add(1, Ordering::Relaxed);
@@ -147,7 +161,7 @@ impl Log {
     /// What is remembered, oldest first.
     pub(crate) fn remembered(&self) -> Vec<Remembered> {
         let memory = self.memory();
-        memory.lines.iter().cloned().chain(memory.repeated()).collect()
+        memory.lines.iter().chain(&memory.repeated()).map(Kept::told).collect()
     }
 
     /// How many lines have come so far.
@@ -160,7 +174,7 @@ impl Log {
         let memory = self.memory();
         let new = usize::try_from(memory.came.saturating_sub(seen)).unwrap_or(usize::MAX).min(most);
         let from = memory.lines.len().saturating_sub(new);
-        (memory.lines.range(from..).cloned().collect(), memory.came)
+        (memory.lines.range(from..).map(Kept::told).collect(), memory.came)
     }
 
     /// Forgets what is remembered.
@@ -183,9 +197,14 @@ impl Log {
     }
 }
 
-/// The local time as the router writes it: `2026/04/14 09:30:00`.
-fn stamp() -> String {
-    jiff::Zoned::now().strftime("%Y/%m/%d %H:%M:%S").to_string()
+/// The local time.
+fn now() -> DateTime {
+    jiff::Zoned::now().datetime()
+}
+
+/// A time as the router writes it: `2026/04/14 09:30:00`.
+fn stamp(at: DateTime) -> String {
+    at.strftime("%Y/%m/%d %H:%M:%S").to_string()
 }
 
 /// Exactly one line: what a peer put into a name cannot begin another or speak to the terminal.
@@ -231,16 +250,16 @@ mod tests {
     fn a_line_that_comes_again_is_counted_and_the_oldest_are_forgotten() {
         let mut memory = Memory::default();
         for text in ["up", "up", "up", "down"] {
-            memory.keep("now".to_owned(), text);
+            memory.keep(DateTime::default(), text);
         }
-        let texts = |memory: &Memory| memory.lines.iter().map(|line| line.text.clone()).collect::<Vec<_>>();
+        let texts = |memory: &Memory| memory.lines.iter().map(|line| line.text.to_string()).collect::<Vec<_>>();
         assert_eq!(texts(&memory), ["up", "same message repeated 2 times", "down"]);
         assert_eq!(memory.came, 3);
         for n in 0..REMEMBERED + 5 {
-            memory.keep("now".to_owned(), &n.to_string());
+            memory.keep(DateTime::default(), &n.to_string());
         }
         assert_eq!(memory.lines.len(), REMEMBERED);
-        assert_eq!(memory.lines[0].text, "5");
+        assert_eq!(*memory.lines[0].text, *"5");
     }
 
     #[test]

@@ -66,9 +66,9 @@ impl Agreed {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 enum State {
     /// A shared secret is being computed for perfect forward secrecy.
-    Computing(Pending),
+    Computing(Box<(Exchange, Pending)>),
     /// Message 2 was sent.
-    AwaitConfirmation(Retransmit<Vec<u8>>),
+    AwaitConfirmation(Box<(Exchange, Retransmit<Vec<u8>>)>),
     /// Message 3, or traffic on the new SA, has come.
     Done,
 }
@@ -82,10 +82,21 @@ struct Pending {
     entropy: Secret<Vec<u8>>,
 }
 
-/// One Quick Mode.
+/// One Quick Mode; at its end only what answers a repeated message 1 is left of it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Quick {
     state: State,
+    inbound: u32,
+    /// The digest of message 1, by which its repeats are known.
+    request: Vec<u8>,
+    reply: Vec<u8>,
+    repeats: u32,
+    begun: Instant,
+}
+
+/// What a Quick Mode knows while it runs.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Exchange {
     cookies: Cookies,
     chosen: Phase2,
     offer: (u32, u32),
@@ -100,10 +111,6 @@ pub(super) struct Quick {
     /// The client has set the commit bit: it is told that the SAs are installed (clients.md, trap 44).
     commit: bool,
     iv: Vec<u8>,
-    request: Vec<u8>,
-    reply: Vec<u8>,
-    repeats: u32,
-    begun: Instant,
 }
 
 /// Why a first message was not taken.
@@ -215,8 +222,7 @@ impl Quick {
         let mut nonce = vec![0; NONCE];
         rng.fill(&mut nonce);
         let udp = chosen.in_udp(&policy.wanted);
-        let mut this = Self {
-            state: State::Done,
+        let exchange = Exchange {
             cookies: within.cookies,
             offer: (request.offer.doi, request.offer.situation),
             inbound: policy.spi,
@@ -228,15 +234,19 @@ impl Quick {
             shortened: (life, kilobytes),
             commit: header.flags.has(Flags::COMMIT),
             iv: request.next_iv,
-            request: datagram.to_vec(),
+            chosen,
+        };
+        let mut this = Self {
+            state: State::Done,
+            inbound: policy.spi,
+            request: sa::digest(datagram),
             reply: vec![],
             repeats: 0,
             begun: now,
-            chosen,
         };
-        match (this.chosen.pfs, request.public) {
+        match (exchange.chosen.pfs, request.public) {
             (None, _) => {
-                let outputs = this.answer(within.keys, header.message_id, None, now);
+                let outputs = this.answer(exchange, within.keys, header.message_id, None, now);
                 Ok((this, outputs))
             }
             (Some(group), Some(peer_public)) if peer_public.len() == group.public_len() => {
@@ -244,7 +254,7 @@ impl Quick {
                 rng.fill(&mut entropy);
                 let pending = Pending { ticket: policy.ticket, group, peer_public, entropy: Secret::new(entropy) };
                 let job = pending.job();
-                this.state = State::Computing(pending);
+                this.state = State::Computing(Box::new((exchange, pending)));
                 Ok((this, vec![Output::Compute(job)]))
             }
             (Some(_), _) => Err(Failure::Told(
@@ -255,84 +265,48 @@ impl Quick {
     }
 
     /// Agrees: the pair of SAs, then message 2 that tells the client of it.
-    fn answer(&mut self, keys: &Keys, id: u32, pfs: Option<(Vec<u8>, Secret<Vec<u8>>)>, now: Instant) -> Vec<Output> {
-        let shared = pfs.as_ref().map(|(_, s)| s);
-        let nonces = (self.nonces.0.as_slice(), self.nonces.1.as_slice());
-        let len = self.chosen.suite.key_material_len();
-        let agreed = Agreed {
-            inbound: self.inbound,
-            outbound: self.chosen.spi,
-            suite: self.chosen.suite,
-            keys_in: keys.keymat(shared, self.inbound, nonces, len),
-            keys_out: keys.keymat(shared, self.chosen.spi, nonces, len),
-            udp: self.udp,
-            life: self.chosen.life,
-            kilobytes: self.chosen.kilobytes,
-            words: self.chosen.words(),
-            terms: self.terms(),
-        };
-        let mut payloads = vec![
-            (PayloadType::Sa, self.chosen.answer(self.offer, self.inbound).encode()),
-            (PayloadType::Nonce, self.nonces.1.clone()),
-        ];
-        payloads.extend(pfs.map(|(public, _)| (PayloadType::KeyExchange, public)));
-        payloads.extend(self.ids.iter().map(|body| (PayloadType::Identification, body.clone())));
-        payloads.extend(self.nat_oa.iter().map(|(kind, body)| (PayloadType::from(*kind), body.clone())));
-        if self.shortened != (None, None) {
-            let spi = self.inbound.to_be_bytes().to_vec();
-            let body = lifetime::notification(Protocol::Esp, spi, self.shortened);
-            payloads.push((PayloadType::Notification, body));
-        }
-        let hash = keys.message_hash(&[&id.to_be_bytes(), &self.nonces.0, &encode_chain(&payloads)]);
-        payloads.insert(0, (PayloadType::Hash, hash));
-        let sealed = keys.encrypt(encode_chain(&payloads), &mut self.iv);
-        self.reply = sa::encrypted(&self.cookies, ExchangeType::QuickMode, id, PayloadType::Hash, &sealed);
-        self.state = State::AwaitConfirmation(Retransmit::new(self.reply.clone(), CONFIRMATION, now));
+    fn answer(
+        &mut self,
+        mut exchange: Exchange,
+        keys: &Keys,
+        id: u32,
+        pfs: Option<(Vec<u8>, Secret<Vec<u8>>)>,
+        now: Instant,
+    ) -> Vec<Output> {
+        let agreed = exchange.agreed(keys, pfs.as_ref().map(|(_, shared)| shared));
+        self.reply = exchange.message_2(keys, id, pfs.map(|(public, _)| public));
+        let repeat = Retransmit::new(self.reply.clone(), CONFIRMATION, now);
+        self.state = State::AwaitConfirmation(Box::new((exchange, repeat)));
         vec![Output::Install(Box::new(agreed)), Output::Send(self.reply.clone())]
-    }
-
-    /// On what terms the pair may be renewed: the client's own.
-    fn terms(&self) -> Terms {
-        let answer = self.chosen.answer(self.offer, self.inbound);
-        let id = answer.proposals.first().and_then(|p| p.transforms.first()).map_or(0, |t| t.id);
-        Terms {
-            suite: self.chosen.suite,
-            transform: (id, self.chosen.answer.2.clone()),
-            pfs: self.chosen.pfs,
-            life: self.chosen.life,
-            kilobytes: self.chosen.kilobytes,
-            words: self.chosen.words(),
-            ids: self.ids.clone(),
-            udp: self.udp,
-            udp_mode: self.udp_mode,
-        }
     }
 
     /// Takes another message of the exchange; says whether it was authentic and new.
     pub(super) fn handle(&mut self, keys: &Keys, message: Message<'_>, out: &mut Vec<Output>) -> Result<bool, Refusal> {
         let Message { header, body, datagram, .. } = message;
-        if self.request == datagram {
+        if self.request == sa::digest(datagram) {
             self.repeats += 1;
             if self.repeats <= MOST_REPEATS && !self.reply.is_empty() {
                 out.push(Output::Send(self.reply.clone()));
             }
             return Ok(false);
         }
-        match self.state {
+        match &self.state {
             State::Computing(_) | State::Done => Ok(false),
-            State::AwaitConfirmation(_) => {
+            State::AwaitConfirmation(running) => {
+                let (exchange, _) = &**running;
                 let (plain, _) = keys
-                    .decrypt(body, &self.iv)
+                    .decrypt(body, &exchange.iv)
                     .ok_or(Refusal::Unacceptable("an encrypted message that is not whole blocks"))?;
                 let payloads = chain(header.next, &plain)?;
                 let proof = find(&payloads, PayloadType::Hash).ok_or(Refusal::Missing("hash"))?;
                 let id = header.message_id.to_be_bytes();
-                if !crypto::equal(proof, &keys.message_hash(&[&[0], &id, &self.nonces.0, &self.nonces.1])) {
+                if !crypto::equal(proof, &keys.message_hash(&[&[0], &id, &exchange.nonces.0, &exchange.nonces.1])) {
                     return Err(Refusal::BadHash);
                 }
+                let commit = exchange.commit;
                 self.state = State::Done;
                 out.push(Output::Confirmed(self.inbound));
-                if self.commit || header.flags.has(Flags::COMMIT) {
+                if commit || header.flags.has(Flags::COMMIT) {
                     out.push(Output::Connected { id: header.message_id, spi: self.inbound });
                 }
                 Ok(true)
@@ -349,18 +323,21 @@ impl Quick {
         now: Instant,
     ) -> Result<Vec<Output>, Refusal> {
         let shared = result.shared.ok_or(Refusal::Unacceptable("the Diffie-Hellman public value is not acceptable"))?;
-        Ok(self.answer(keys, id, Some((result.public, shared)), now))
+        let State::Computing(running) = core::mem::replace(&mut self.state, State::Done) else {
+            return Ok(vec![]);
+        };
+        Ok(self.answer(running.0, keys, id, Some((result.public, shared)), now))
     }
 
     /// Whether it waits for this computation.
     pub(super) fn waits_for(&self, ticket: u64) -> bool {
-        matches!(&self.state, State::Computing(p) if p.ticket == ticket)
+        matches!(&self.state, State::Computing(running) if running.1.ticket == ticket)
     }
 
     /// The computation that it waits for.
     pub(super) fn pending_job(&self) -> Option<Job> {
         match &self.state {
-            State::Computing(p) => Some(p.job()),
+            State::Computing(running) => Some(running.1.job()),
             State::AwaitConfirmation(_) | State::Done => None,
         }
     }
@@ -380,17 +357,17 @@ impl Quick {
     /// When message 2 must be sent again.
     pub(super) fn due(&self) -> Option<Instant> {
         match &self.state {
-            State::AwaitConfirmation(r) => Some(r.due()),
+            State::AwaitConfirmation(running) => Some(running.1.due()),
             State::Computing(_) | State::Done => None,
         }
     }
 
     /// Message 2 once more, if it is time.
     pub(super) fn handle_timeout(&mut self, now: Instant) -> Option<Vec<u8>> {
-        let State::AwaitConfirmation(r) = &mut self.state else {
+        let State::AwaitConfirmation(running) = &mut self.state else {
             return None;
         };
-        match r.fire(now) {
+        match running.1.fire(now) {
             Fire::NotYet => None,
             Fire::Again(m) => Some(m.clone()),
             Fire::GaveUp => {
@@ -398,6 +375,63 @@ impl Quick {
                 self.state = State::Done;
                 None
             }
+        }
+    }
+}
+
+impl Exchange {
+    /// The pair of SAs.
+    fn agreed(&self, keys: &Keys, shared: Option<&Secret<Vec<u8>>>) -> Agreed {
+        let nonces = (self.nonces.0.as_slice(), self.nonces.1.as_slice());
+        let len = self.chosen.suite.key_material_len();
+        Agreed {
+            inbound: self.inbound,
+            outbound: self.chosen.spi,
+            suite: self.chosen.suite,
+            keys_in: keys.keymat(shared, self.inbound, nonces, len),
+            keys_out: keys.keymat(shared, self.chosen.spi, nonces, len),
+            udp: self.udp,
+            life: self.chosen.life,
+            kilobytes: self.chosen.kilobytes,
+            words: self.chosen.words(),
+            terms: self.terms(),
+        }
+    }
+
+    /// Message 2, with our public value for perfect forward secrecy.
+    fn message_2(&mut self, keys: &Keys, id: u32, public: Option<Vec<u8>>) -> Vec<u8> {
+        let mut payloads = vec![
+            (PayloadType::Sa, self.chosen.answer(self.offer, self.inbound).encode()),
+            (PayloadType::Nonce, self.nonces.1.clone()),
+        ];
+        payloads.extend(public.map(|public| (PayloadType::KeyExchange, public)));
+        payloads.extend(self.ids.iter().map(|body| (PayloadType::Identification, body.clone())));
+        payloads.extend(self.nat_oa.iter().map(|(kind, body)| (PayloadType::from(*kind), body.clone())));
+        if self.shortened != (None, None) {
+            let spi = self.inbound.to_be_bytes().to_vec();
+            let body = lifetime::notification(Protocol::Esp, spi, self.shortened);
+            payloads.push((PayloadType::Notification, body));
+        }
+        let hash = keys.message_hash(&[&id.to_be_bytes(), &self.nonces.0, &encode_chain(&payloads)]);
+        payloads.insert(0, (PayloadType::Hash, hash));
+        let sealed = keys.encrypt(encode_chain(&payloads), &mut self.iv);
+        sa::encrypted(&self.cookies, ExchangeType::QuickMode, id, PayloadType::Hash, &sealed)
+    }
+
+    /// On what terms the pair may be renewed: the client's own.
+    fn terms(&self) -> Terms {
+        let answer = self.chosen.answer(self.offer, self.inbound);
+        let id = answer.proposals.first().and_then(|p| p.transforms.first()).map_or(0, |t| t.id);
+        Terms {
+            suite: self.chosen.suite,
+            transform: (id, self.chosen.answer.2.clone()),
+            pfs: self.chosen.pfs,
+            life: self.chosen.life,
+            kilobytes: self.chosen.kilobytes,
+            words: self.chosen.words(),
+            ids: self.ids.clone(),
+            udp: self.udp,
+            udp_mode: self.udp_mode,
         }
     }
 }

@@ -12,6 +12,7 @@ use crate::rng::Rng;
 use crate::time::{Instant, Retry};
 use command::Rekey;
 use core::time::Duration;
+use crypto::Hash;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, VecDeque};
 use wire::isakmp::{ExchangeType, Flags, Header, PayloadType, encode_chain};
@@ -99,6 +100,7 @@ pub struct Sa {
     truncates: bool,
     identity: (u8, Vec<u8>),
     aggressive: bool,
+    /// The digest of the client's last message of phase 1, by which its repeats are known.
     last_request: Vec<u8>,
     last_reply: Vec<u8>,
     repeats: u32,
@@ -151,6 +153,11 @@ pub struct Policy<'a> {
     pub tells: bool,
 }
 
+/// What a message is known by when it comes again: it may be long, and thousands of SAs remember one.
+pub(super) fn digest(datagram: &[u8]) -> Vec<u8> {
+    Hash::Sha256.digest(&[datagram])
+}
+
 impl Sa {
     /// The SA that Main Mode ends with.
     pub fn new(b: Birth) -> Self {
@@ -171,7 +178,7 @@ impl Sa {
             truncates: b.truncates,
             identity: b.identity,
             aggressive: b.aggressive,
-            last_request: b.last_request,
+            last_request: digest(&b.last_request),
             last_reply: b.last_reply,
             repeats: 0,
             quick: BTreeMap::new(),
@@ -307,7 +314,7 @@ impl Sa {
         let Message { header, body, datagram, .. } = message;
         match header.exchange {
             ExchangeType::MainMode | ExchangeType::Aggressive => {
-                let repeated = self.last_request == datagram && !self.last_reply.is_empty();
+                let repeated = !self.last_reply.is_empty() && self.last_request == digest(datagram);
                 if repeated && self.repeats < MOST_REPEATS {
                     self.repeats += 1;
                     out.push(Output::Send(self.last_reply.clone()));
@@ -489,8 +496,9 @@ impl Sa {
         Some(due.fold(self.expires, Instant::min))
     }
 
-    /// Sends again what is due.
+    /// Sends again what is due, and forgets what ended long ago.
     pub fn handle_timeout(&mut self, now: Instant, out: &mut Vec<Output>) {
+        self.quick.retain(|_, q| now.since(q.begun()) < QUICK_MEMORY);
         for quick in self.quick.values_mut() {
             out.extend(quick.handle_timeout(now).map(Output::Send));
         }

@@ -1,10 +1,12 @@
 //! LCP: the options of the link itself (RFC 1661 §6), and the packets that only LCP has (RFC 1661 §5.7-5.9, RFC 1570).
 
+use super::Settings;
 use super::auth::{Method, describe};
-use super::negotiation::{Event, Fault, Judgement, Limits, Negotiation, Options, Step, encode};
+use super::negotiation::{Event, Fault, Judgement, Negotiation, Options, Step, encode};
 use crate::rng::Rng;
 use crate::time::Instant;
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 use wire::ppp::{Code, Opt, Packet, Protocol};
 
 /// Option numbers (RFC 1661 §6, RFC 1662 §7.1).
@@ -32,27 +34,6 @@ const SUGGESTED_MRU: u16 = 576;
 /// Longest text kept from a client's Identification, in octets.
 const MAX_TEXT: usize = 128;
 
-/// What the operator wants of LCP.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub(super) struct Wishes {
-    /// The MRU to ask for in octets; none leaves the default of 1500.
-    pub mru: Option<u16>,
-    /// Whether to ask for a magic number.
-    pub magic: bool,
-    /// Whether to ask that no octet be escaped (RFC 1662 §7.1).
-    pub accm: bool,
-    /// Whether the client may have address and control fields left out.
-    pub acfc: bool,
-    /// Whether the client may have protocol fields of one octet.
-    pub pfc: bool,
-    /// How a client may authenticate, in order of preference.
-    pub methods: Vec<Method>,
-    /// Timer and counters.
-    pub limits: Limits,
-    /// Whether to wait for the client's Configure-Request.
-    pub silent: bool,
-}
-
 /// What the peer asked for and was granted.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub(super) struct Peer {
@@ -75,7 +56,7 @@ impl Default for Peer {
 /// The options of LCP, ours and the peer's.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Lcp {
-    wishes: Wishes,
+    settings: Arc<Settings>,
     mru: Option<u16>,
     accm: bool,
     magic: Option<u32>,
@@ -88,11 +69,11 @@ pub(super) struct Lcp {
 
 impl Lcp {
     /// The options at the start of a negotiation.
-    pub(super) fn new(wishes: Wishes, rng: &mut Rng) -> Self {
-        let magic = wishes.magic.then(|| nonzero(rng));
-        let method = wishes.methods.first().copied();
-        let (mru, accm) = (wishes.mru, wishes.accm);
-        Self { wishes, mru, accm, magic, method, refused: Vec::new(), wanted: Vec::new(), peer: Peer::default() }
+    pub(super) fn new(settings: Arc<Settings>, rng: &mut Rng) -> Self {
+        let magic = settings.magic.then(|| nonzero(rng));
+        let method = settings.auth.first().copied();
+        let (mru, accm) = (settings.mru.map(|mru| mru.min(settings.mtu)), settings.accm);
+        Self { settings, mru, accm, magic, method, refused: Vec::new(), wanted: Vec::new(), peer: Peer::default() }
     }
 
     /// The method that the peer is asked to authenticate with.
@@ -119,10 +100,10 @@ impl Lcp {
             }
         }
         self.refused.extend(self.method.take());
-        let is_free = |m: &Method| self.wishes.methods.contains(m) && !self.refused.contains(m);
+        let is_free = |m: &Method| self.settings.auth.contains(m) && !self.refused.contains(m);
         let suggested = suggested.and_then(Method::from_option).filter(is_free);
         self.method =
-            suggested.or_else(|| self.wishes.methods.iter().copied().find(|m| *m != Method::EapMsChapV2 && is_free(m)));
+            suggested.or_else(|| self.settings.auth.iter().copied().find(|m| *m != Method::EapMsChapV2 && is_free(m)));
         if self.method.is_some() { Ok(()) } else { Err(Fault::Refused(kind::AUTH)) }
     }
 
@@ -148,11 +129,11 @@ impl Lcp {
                 peer.magic = Some(magic);
                 One::Fine
             }
-            (kind::PFC, []) if self.wishes.pfc => {
+            (kind::PFC, []) if self.settings.pfc => {
                 peer.pfc = true;
                 One::Fine
             }
-            (kind::ACFC, []) if self.wishes.acfc => {
+            (kind::ACFC, []) if self.settings.acfc => {
                 peer.acfc = true;
                 One::Fine
             }

@@ -6,7 +6,7 @@ use super::auth::{AuthStep, Authenticator, Method, Verdict, printable};
 use super::cause::{Cause, Phase};
 use super::ipcp::Ipcp;
 use super::ipv6cp::{self, Ipv6cp};
-use super::lcp::{AUTH_OPTION, Extra, Lcp, Wishes};
+use super::lcp::{AUTH_OPTION, Extra, Lcp};
 use super::negotiation::{Fault, Negotiation, State, Step};
 use super::ping;
 use super::{Keepalive, Log, Output, Rechallenge, Settings, Up};
@@ -17,6 +17,7 @@ use core::time::Duration;
 use crypto::chap::Shared;
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
+use std::sync::Arc;
 use wire::ppp::{Code, Packet, Protocol, decode_frame, encode_frame};
 
 /// How long a client has to end the call itself after a Failure, so that it shows its user the right reason.
@@ -34,7 +35,7 @@ const MAX_IDENTIFICATIONS: u8 = 8;
 /// One PPP link.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Link {
-    settings: Settings,
+    settings: Arc<Settings>,
     lcp: Negotiation<Lcp>,
     stage: Stage,
     /// Our interface identifier, where IPv6 is wanted; the same whenever LCP is negotiated anew.
@@ -74,7 +75,7 @@ enum Stage {
     /// The client may come in; an address is being looked for.
     Address { auth: Authenticator, user: String },
     /// IPCP; `is_heard` once the client has said anything in it.
-    Network { auth: Authenticator, ipcp: Negotiation<Ipcp>, is_heard: bool, ipv6cp: Option<Negotiation<Ipv6cp>> },
+    Network { auth: Authenticator, ipcp: Negotiation<Ipcp>, is_heard: bool, ipv6cp: Option<Box<Negotiation<Ipv6cp>>> },
     /// Over.
     Finished,
 }
@@ -100,20 +101,10 @@ impl Echo {
 
 impl Link {
     /// Begins with LCP.
-    pub fn start(settings: Settings, rng: &mut Rng, now: Instant) -> Self {
-        let wishes = Wishes {
-            mru: settings.mru.map(|mru| mru.min(settings.mtu)),
-            magic: settings.magic,
-            accm: settings.accm,
-            acfc: settings.acfc,
-            pfc: settings.pfc,
-            methods: settings.auth.clone(),
-            limits: settings.lcp,
-            silent: settings.silent,
-        };
+    pub fn start(settings: Arc<Settings>, rng: &mut Rng, now: Instant) -> Self {
         let (limits, silent) = (settings.lcp, settings.silent);
         let mut link = Self {
-            lcp: Negotiation::new(Lcp::new(wishes, rng), limits, silent),
+            lcp: Negotiation::new(Lcp::new(settings.clone(), rng), limits, silent),
             identifier: settings.ipv6cp.then(|| ipv6cp::identifier(rng)),
             settings,
             stage: Stage::Establish,

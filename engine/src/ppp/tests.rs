@@ -97,7 +97,7 @@ impl Bench {
     fn new(settings: Settings) -> Self {
         let mut rng = Rng::new([1; 32]);
         let now = Instant(1_000_000_000);
-        Self { link: Link::start(settings, &mut rng, now), rng, now }
+        Self { link: Link::start(settings.into(), &mut rng, now), rng, now }
     }
 
     fn export_and_import(&mut self) {

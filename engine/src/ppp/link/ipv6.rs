@@ -16,12 +16,12 @@ impl Link {
 
     /// IPV6CP as it waits for the client to begin: who knows nothing of IPv6 is not asked, and every client that does
     /// begins by itself.
-    pub(super) fn new_ipv6cp(&self, now: Instant) -> Option<Negotiation<Ipv6cp>> {
+    pub(super) fn new_ipv6cp(&self, now: Instant) -> Option<Box<Negotiation<Ipv6cp>>> {
         let options = Ipv6cp::new(self.identifier?, self.lcp.options.peer.mru);
         let mut ipv6cp = Negotiation::new(options, self.settings.ipcp, true);
         // Being passive, it says nothing here.
         ipv6cp.start(now, &mut Vec::new());
-        Some(ipv6cp)
+        Some(Box::new(ipv6cp))
     }
 
     /// A frame of IPV6CP or IPv6; rejected where IPv6 is not wanted.
@@ -59,7 +59,7 @@ impl Link {
     /// When IPV6CP wants to be called.
     pub(super) fn ipv6_due(&self) -> Option<Instant> {
         match &self.stage {
-            Stage::Network { ipv6cp, .. } => ipv6cp.as_ref().and_then(Negotiation::poll_timeout),
+            Stage::Network { ipv6cp, .. } => ipv6cp.as_ref().and_then(|ipv6cp| ipv6cp.poll_timeout()),
             _ => None,
         }
     }

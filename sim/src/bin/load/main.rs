@@ -158,6 +158,9 @@ struct Crowd {
     times: Vec<Duration>,
     sent: u64,
     answered: u64,
+    /// How many of those that connect were up when this much memory was resident, kB: what the server needs once is
+    /// needed by then.
+    after_some: Option<(usize, u64)>,
 }
 
 /// What is watched besides the clients' sockets.
@@ -184,6 +187,7 @@ impl Crowd {
             times: Vec::new(),
             sent: 0,
             answered: 0,
+            after_some: None,
         };
         for n in 0..crowd.wanted.clients {
             let client = crowd.client(n);
@@ -345,6 +349,9 @@ impl Crowd {
                 client.sockets[0] = None;
                 false
             });
+            if self.after_some.is_none() && took.len() >= total / 10 {
+                self.after_some = Some((took.len(), self.server_memory()));
+            }
         }
         let seconds = start.elapsed();
         if talkers > 0 {
@@ -611,7 +618,12 @@ fn main() -> std::process::ExitCode {
     // After a minute of idling what is kept for repeated messages is gone.
     let after = crowd.server_memory();
     let each = after.saturating_sub(before) as f64 / up.max(1) as f64;
-    told.push(format!("\"memory_kb\": {{\"before\": {before}, \"after\": {after}, \"each\": {each:.2}}}"));
+    let (some, at_some) = crowd.after_some.unwrap_or_default();
+    let further = after.saturating_sub(at_some) as f64 / up.saturating_sub(some).max(1) as f64;
+    told.push(format!(
+        "\"memory_kb\": {{\"before\": {before}, \"after\": {after}, \"each\": {each:.2}, \
+         \"each_after_the_first_tenth\": {further:.2}}}"
+    ));
     if let Some((rate, talkers, time)) = traffic {
         let talked = crowd.traffic(rate, talkers, time);
         told.push(format!("\"traffic\": {}", talked.json()));

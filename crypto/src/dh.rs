@@ -95,6 +95,17 @@ impl Group {
         }
     }
 
+    /// Whether a public value may be used as far as that can be seen without arithmetic: it has the group's length and,
+    /// with a prime, `1 < y < p - 1` (RFC 6989 §2.1). Whether a point is on its curve, [`KeyPair::shared`] finds out.
+    #[must_use]
+    pub fn may_be_public(self, value: &[u8]) -> bool {
+        value.len() == self.public_len()
+            && match self.kind() {
+                Kind::Modp(prime) => is_between(prime, value),
+                Kind::Ecp(_) | Kind::Curve25519 => true,
+            }
+    }
+
     const fn kind(self) -> Kind {
         Kind::Modp(match self {
             Self::Modp1024 => &primes::MODP_1024,
@@ -216,21 +227,26 @@ impl KeyPair {
     }
 
     fn shared_modp(&self, prime: &'static [u8], peer: &[u8]) -> Result<Secret<Vec<u8>>, BadPublic> {
-        // The lengths are equal, hence the order of the octets is that of the numbers. A prime is odd: p - 1 has the
-        // same octets but for the last bit.
-        let above_one = match peer.split_last() {
-            Some((last, rest)) => *last > 1 || rest.iter().any(|octet| *octet != 0),
-            None => false,
-        };
-        let below_last = match (peer.split_last(), prime.split_last()) {
-            (Some((a, high_a)), Some((p, high_p))) => high_a < high_p || (high_a == high_p && *a < p - 1),
-            _ => false,
-        };
-        if !(above_one && below_last) {
+        if !is_between(prime, peer) {
             return Err(BadPublic::Range);
         }
         Ok(Secret::new(power(peer, self.exponent.expose(), prime)))
     }
+}
+
+/// Whether `1 < value < prime - 1`; both are equally long.
+fn is_between(prime: &[u8], value: &[u8]) -> bool {
+    // The lengths are equal, hence the order of the octets is that of the numbers. A prime is odd: p - 1 has the
+    // same octets but for the last bit.
+    let above_one = match value.split_last() {
+        Some((last, rest)) => *last > 1 || rest.iter().any(|octet| *octet != 0),
+        None => false,
+    };
+    let below_last = match (value.split_last(), prime.split_last()) {
+        (Some((a, high_a)), Some((p, high_p))) => high_a < high_p || (high_a == high_p && *a < p - 1),
+        _ => false,
+    };
+    above_one && below_last
 }
 
 /// A number of the C library, wiped when freed.
@@ -400,6 +416,22 @@ mod tests {
 
     /// Checks a prime against `2^n - 2^(n-64) - 1 + 2^64 * ([2^(n-130) pi] + c)`, which in octets is: eight of 0xff,
     /// `[2^(n-130) pi] + c - 1` in n - 128 bits, and eight of 0xff (the -1 borrows from what stands above them).
+    #[test]
+    fn what_may_be_public_is_seen_without_arithmetic_as_with_it() {
+        for group in [Group::Modp1024, Group::Modp2048] {
+            let pair = KeyPair::generate(group, &[7; 64]);
+            let Kind::Modp(prime) = group.kind() else { continue };
+            let near = |below: u8| [&prime[..prime.len() - 1], &[prime[prime.len() - 1] - below]].concat();
+            let small = |last: u8| [vec![0; prime.len() - 1], vec![last]].concat();
+            let values = [small(0), small(1), small(2), near(0), near(1), near(2), vec![5; 3], vec![5; 300]];
+            let expected = [false, false, true, false, false, true, false, false];
+            for (value, expected) in values.iter().zip(expected) {
+                assert_eq!(group.may_be_public(value), expected, "{group:?} {value:02x?}");
+                assert_eq!(pair.shared(value).is_ok(), expected, "{group:?} {value:02x?}");
+            }
+        }
+    }
+
     #[test]
     fn the_primes_are_made_of_the_digits_of_pi() {
         // Machin: pi = 16 arctan(1/5) - 4 arctan(1/239).

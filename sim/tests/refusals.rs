@@ -325,3 +325,27 @@ fn where_a_client_goes_no_further_and_nothing_says_why_the_log_says_how_far_it_c
     assert_eq!(halted(|_, _| false, Manner { mode: Some(4), ..Manner::default() }), [""; 0]);
     assert_eq!(halted(|_, _| false, Manner { password: "guessed".into(), ..Manner::default() }), [""; 0]);
 }
+
+/// What RFC 6989 §2.1 forbids is seen before any arithmetic, and whoever slips it in has ended nothing.
+#[test]
+fn a_bad_public_value_costs_no_arithmetic_and_ends_no_exchange() {
+    for last in [0, 1] {
+        let mut w = World::new(config(4, &[]), 1);
+        let client = w.add(Manner::default());
+        let mut spoilt = 0;
+        w.peers[client].set_tamper(Some(Box::new(move |layer, octets| {
+            // Message 3 begins with the public value: 28 octets of header, 4 of the payload's own.
+            if layer == sim::Layer::Isakmp && spoilt == 0 && octets.get(16) == Some(&4) {
+                spoilt += 1;
+                let length = usize::from(u16::from_be_bytes([octets[30], octets[31]]));
+                octets[32..28 + length].fill(0);
+                octets[27 + length] = last;
+            }
+        })));
+        w.connect(client);
+        let told = w.log();
+        let refused = told.iter().find(|line| line.contains("public value is not acceptable"));
+        assert!(refused.is_some(), "{told:#?}");
+        assert!(w.now().0 > 1_000_000_000, "the client had to send message 3 again");
+    }
+}

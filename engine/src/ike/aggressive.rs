@@ -11,7 +11,7 @@ use super::natt::{self, Found};
 use super::proposal;
 use super::sa::{self, Sa};
 use super::slip;
-use super::{Computed, Endpoint, Job, Message, Refusal};
+use super::{BAD_PUBLIC, Computed, Endpoint, Job, Message, Refusal};
 use crate::rng::Rng;
 use crate::time::Instant;
 use crypto::{Group, Secret};
@@ -90,6 +90,9 @@ impl HalfOpen {
         if public.len() != chosen.group.public_len() {
             return Err(Refusal::Unacceptable("the public value has not the length of the agreed group"));
         }
+        if !chosen.group.may_be_public(public) {
+            return Err(Refusal::Unacceptable(BAD_PUBLIC));
+        }
         // Nothing of message 2 is protected, so the client is not told.
         let shortened = lifetime::shorten(&mut chosen.life, policy.life);
         let mut ours = vec![0; NONCE];
@@ -126,7 +129,7 @@ impl HalfOpen {
         policy: &Policy<'_>,
     ) -> Result<Step, Refusal> {
         let Some(shared) = result.shared else {
-            return Err(Refusal::Unacceptable("the Diffie-Hellman public value is not acceptable"));
+            return Err(Refusal::Unacceptable(BAD_PUBLIC));
         };
         let public = result.public;
         let keys = self.keys_of(&claim, &public, &shared, claim.party.key.expose());

@@ -7,7 +7,7 @@ use super::natt::{self, Found, Variant};
 use super::proposal::{self, Phase1, Value, Wanted};
 use super::quick_mode::Agreed;
 use super::sa::{self, Birth, Output, Sa};
-use super::{Computed, Endpoint, Job, Message, Refusal};
+use super::{BAD_PUBLIC, Computed, Endpoint, Job, Message, Refusal};
 use crate::rng::Rng;
 use crate::time::{Fire, Instant, Retransmit, Retry, earliest};
 use core::time::Duration;
@@ -196,8 +196,7 @@ impl Renewal {
                 Ok(self.send(message, now))
             }
             Stage::Computing { nonce, public } => {
-                let shared =
-                    result.shared.ok_or(Refusal::Unacceptable("the Diffie-Hellman public value is not acceptable"))?;
+                let shared = result.shared.ok_or(Refusal::Unacceptable(BAD_PUBLIC))?;
                 Ok(self.prove(&nonce, public, &shared, now))
             }
             Stage::AwaitProposal | Stage::AwaitKeyExchange | Stage::AwaitIdentity { .. } => Ok(Step::Nothing),
@@ -624,8 +623,7 @@ impl Start {
                 Ok(())
             }
             State::Computing { answered, .. } => {
-                let shared =
-                    result.shared.ok_or(Refusal::Unacceptable("the Diffie-Hellman public value is not acceptable"))?;
+                let shared = result.shared.ok_or(Refusal::Unacceptable(BAD_PUBLIC))?;
                 let seen = self.answer.take().map(|a| a.0).unwrap_or_default();
                 self.confirm(within, &answered, Some(&shared), &seen, now, out);
                 Ok(())

@@ -6,7 +6,7 @@ use super::lifetime;
 use super::natt::{self, Found};
 use super::proposal;
 use super::sa::{self, Sa};
-use super::{Computed, Job, Message, Refusal};
+use super::{BAD_PUBLIC, Computed, Job, Message, Refusal};
 use crate::rng::Rng;
 use crate::time::Instant;
 use core::net::IpAddr;
@@ -87,6 +87,10 @@ impl HalfOpen {
         if public.len() != self.chosen.group.public_len() {
             return Err(Refusal::Unacceptable("the public value has not the length of the agreed group"));
         }
+        // Before any arithmetic, and before the exchange has changed: whoever put it in between has done nothing.
+        if !self.chosen.group.may_be_public(public) {
+            return Err(Refusal::Unacceptable(BAD_PUBLIC));
+        }
         if !(8..=256).contains(&nonce.len()) {
             return Err(Refusal::Unacceptable("the nonce is not 8 to 256 octets long"));
         }
@@ -125,7 +129,7 @@ impl HalfOpen {
         policy: &Policy<'_>,
     ) -> Result<Step, Refusal> {
         let Some(shared) = result.shared else {
-            return Err(Refusal::Unacceptable("the Diffie-Hellman public value is not acceptable"));
+            return Err(Refusal::Unacceptable(BAD_PUBLIC));
         };
         let mut reply =
             vec![(PayloadType::KeyExchange, result.public.clone()), (PayloadType::Nonce, of.nonces.1.clone())];

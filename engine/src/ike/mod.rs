@@ -80,6 +80,9 @@ pub struct Computed {
     pub shared: Option<crypto::Secret<Vec<u8>>>,
 }
 
+/// Why a key exchange ends that a peer has sent a bad public value in.
+const BAD_PUBLIC: &str = "the Diffie-Hellman public value is not acceptable";
+
 /// Why a message of a peer was not taken.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Refusal {

@@ -7,7 +7,7 @@ use super::main_mode::{MOST_REPEATS, NONCE, find};
 use super::natt::Variant;
 use super::proposal::{self, Phase2};
 use super::sa::{self, Output, Policy};
-use super::{Computed, Endpoint, Job, Message, Refusal};
+use super::{BAD_PUBLIC, Computed, Endpoint, Job, Message, Refusal};
 use crate::rng::Rng;
 use crate::time::{Fire, Instant, Retransmit, Retry};
 use core::net::IpAddr;
@@ -249,7 +249,7 @@ impl Quick {
                 let outputs = this.answer(exchange, within.keys, header.message_id, None, now);
                 Ok((this, outputs))
             }
-            (Some(group), Some(peer_public)) if peer_public.len() == group.public_len() => {
+            (Some(group), Some(peer_public)) if group.may_be_public(&peer_public) => {
                 let mut entropy = vec![0; 64];
                 rng.fill(&mut entropy);
                 let pending = Pending { ticket: policy.ticket, group, peer_public, entropy: Secret::new(entropy) };
@@ -322,7 +322,7 @@ impl Quick {
         result: Computed,
         now: Instant,
     ) -> Result<Vec<Output>, Refusal> {
-        let shared = result.shared.ok_or(Refusal::Unacceptable("the Diffie-Hellman public value is not acceptable"))?;
+        let shared = result.shared.ok_or(Refusal::Unacceptable(BAD_PUBLIC))?;
         let State::Computing(running) = core::mem::replace(&mut self.state, State::Done) else {
             return Ok(vec![]);
         };

@@ -11,8 +11,10 @@
     reason = "development only; a broken run must stop at once"
 )]
 
+mod bad;
 mod flood;
 
+use bad::{Bad, Tried};
 use engine::time::Instant;
 use flood::Flood;
 use rustix::event::{Timespec, epoll};
@@ -40,7 +42,9 @@ load: many L2TP/IPsec clients at once, from one process
   --size OCTETS         of each datagram's IP packet (200)
   --storm               all vanish without a word and return at once, but the first tenth, which stays and talks
   --flood RATE:SECONDS  so many packets a second from addresses that nobody has, while half of the clients go and come
-                        again and the others talk; needs the counter that sim/load.sh makes
+                        again and the others talk, and somebody who answers sends public values that must not be used;
+                        needs the counter that sim/load.sh makes
+  --later SECONDS       after a flood, memory is told again so much later: after a minute the server has forgotten it (0)
   --server-pid PID      its CPU time and resident memory are told
   --give-up SECONDS     a client that is not up by then counts as failed (60)
 
@@ -66,6 +70,7 @@ struct Wanted {
     size: usize,
     storm: bool,
     flood: Option<(u64, Duration)>,
+    later: Duration,
     server_pid: Option<u32>,
     give_up: Duration,
 }
@@ -86,6 +91,7 @@ fn wanted() -> Result<Wanted, String> {
         size: 200,
         storm: false,
         flood: None,
+        later: Duration::ZERO,
         server_pid: None,
         give_up: Duration::from_secs(60),
     };
@@ -122,6 +128,7 @@ fn wanted() -> Result<Wanted, String> {
                 let (rate, time) = value.split_once(':').ok_or_else(wrong)?;
                 wanted.flood = Some((rate.parse().map_err(|_| wrong())?, seconds(time)?));
             }
+            "--later" => wanted.later = seconds(&value)?,
             "--size" => wanted.size = value.parse().map_err(|_| wrong())?,
             "--server-pid" => wanted.server_pid = Some(value.parse().map_err(|_| wrong())?),
             "--give-up" => wanted.give_up = seconds(&value)?,
@@ -443,6 +450,7 @@ impl Crowd {
         let talkers = if self.wanted.echo.is_some() { stay } else { 0 };
         let (memory, cpu, answered) = (self.server_memory(), self.server_cpu(), flood::answered());
         let flood = Flood::start(self.wanted.server, rate);
+        let bad = Bad::start(self.wanted.server, self.wanted.psk.clone().into_bytes());
         let start = std::time::Instant::now();
         let mut rounds: Vec<Connected> = Vec::new();
         while start.elapsed() < time {
@@ -455,11 +463,13 @@ impl Crowd {
         }
         let seconds = start.elapsed();
         let cores = (self.server_cpu() - cpu) / seconds.as_secs_f64();
-        let sent = flood.end();
+        let (sent, bad) = (flood.end(), bad.end());
         // What is under way is answered first.
         self.rest(Duration::from_millis(200));
         let answered = flood::answered() - answered;
-        Flooded { seconds, sent, answered, rounds, cores, memory: (memory, self.server_memory()) }
+        let after = self.server_memory();
+        self.rest(self.wanted.later);
+        Flooded { seconds, sent, bad, answered, rounds, cores, memory: [memory, after, self.server_memory()] }
     }
 
     /// CPU seconds of the server so far, user and system.
@@ -494,11 +504,13 @@ struct Connected {
 struct Flooded {
     seconds: Duration,
     sent: flood::Sent,
+    bad: Tried,
     /// Octets that went to nobody.
     answered: u64,
     rounds: Vec<Connected>,
     cores: f64,
-    memory: (u64, u64),
+    /// Before, at its end, and some time later.
+    memory: [u64; 3],
 }
 
 /// How long a client may take to connect while somebody floods the server.
@@ -509,15 +521,16 @@ impl Flooded {
         self.rounds.iter().flat_map(|round| &round.took).copied().max().unwrap_or_default()
     }
 
-    /// Whether each client came in within [`PATIENCE`], and no more was answered than was asked.
+    /// Whether each client came in within [`PATIENCE`], no more was answered than was asked, and no bad public value was
+    /// taken.
     fn is_well(&self) -> bool {
         let all_up = self.rounds.iter().all(|round| round.took.len() == round.total);
-        all_up && self.slowest() <= PATIENCE && self.answered <= self.sent.octets
+        all_up && self.slowest() <= PATIENCE && self.answered <= self.sent.octets && self.bad.taken == 0
     }
 
     fn json(self) -> String {
         let slowest = self.slowest().as_secs_f64() * 1000.0;
-        let Self { seconds, sent, answered, rounds, cores, memory } = self;
+        let Self { seconds, sent, bad, answered, rounds, cores, memory } = self;
         let up: usize = rounds.iter().map(|round| round.took.len()).sum();
         let total: usize = rounds.iter().map(|round| round.total).sum();
         let (asked, back) = rounds.iter().fold((0, 0), |(a, b), round| (a + round.talk.0, b + round.talk.1));
@@ -526,7 +539,8 @@ impl Flooded {
             "{{\"seconds\": {:.1}, \"packets_per_second\": {:.0}, \"octets_in\": {}, \"octets_out\": {answered}, \
              \"amplification\": {:.3}, \"reconnects\": {total}, \"up\": {up}, \"p50_ms\": {:.1}, \"p99_ms\": {:.1}, \
              \"slowest_ms\": {slowest:.1}, \"stayers_sent\": {asked}, \"stayers_lost\": {}, \"server_cores\": {cores:.2}, \
-             \"memory_kb\": {{\"before\": {}, \"after\": {}}}}}",
+             \"memory_kb\": {{\"before\": {}, \"after\": {}, \"later\": {}}}, \
+             \"bad_public_values\": {{\"exchanges\": {}, \"taken\": {}, \"octets_in\": {}, \"octets_out\": {}}}}}",
             seconds.as_secs_f64(),
             sent.packets as f64 / seconds.as_secs_f64(),
             sent.octets,
@@ -534,8 +548,13 @@ impl Flooded {
             percentile(&mut took, 50),
             percentile(&mut took, 99),
             asked - back,
-            memory.0,
-            memory.1,
+            memory[0],
+            memory[1],
+            memory[2],
+            bad.exchanges,
+            bad.taken,
+            bad.sent,
+            bad.received,
         )
     }
 }

@@ -1,15 +1,21 @@
 //! Diffie-Hellman in the groups of IKE: MODP (RFC 2409 §6, RFC 3526) with short exponents, and elliptic curves.
-#![allow(unsafe_code, reason = "the big numbers come from a C library; `power` is the only door to it")]
+#![allow(
+    unsafe_code,
+    reason = "the big numbers come from a C library; `power` and what is in `fixed` are the only doors to it"
+)]
 
+mod fixed;
 mod primes;
 
 use core::fmt;
 use core::ptr::{self, NonNull};
 use std::alloc::{Layout, handle_alloc_error};
+use std::sync::OnceLock;
 
 use aws_lc_sys as sys;
 use serde::{Deserialize, Serialize};
 
+use self::fixed::Fixed;
 use crate::Secret;
 use crate::ecp::{self, Curve, X25519_LEN};
 
@@ -122,6 +128,22 @@ impl Group {
         })
     }
 
+    /// What is computed once of a prime; there is none of a curve.
+    fn fixed(self) -> Option<&'static Fixed> {
+        static KEPT: [OnceLock<Fixed>; 7] = [const { OnceLock::new() }; 7];
+        let Kind::Modp(prime) = self.kind() else { return None };
+        let at = match self {
+            Self::Modp1024 => 0,
+            Self::Modp1536 => 1,
+            Self::Modp2048 => 2,
+            Self::Modp3072 => 3,
+            Self::Modp4096 => 4,
+            Self::Modp6144 => 5,
+            _ => 6,
+        };
+        KEPT.get(at).map(|kept| Fixed::of(kept, prime, self.exponent_len()))
+    }
+
     /// The length of an exponent or scalar, in octets. With a prime it is within the sizes of RFC 3526 §8, which names
     /// twice the group's strength; on a curve it is that of the order.
     const fn exponent_len(self) -> usize {
@@ -181,7 +203,10 @@ impl KeyPair {
                 if let Some(highest) = exponent.expose_mut().first_mut() {
                     *highest |= 0x80;
                 }
-                let public = power(&[2], exponent.expose(), prime);
+                let public = match group.fixed() {
+                    Some(fixed) => fixed.power(exponent.expose()),
+                    None => power(&[2], exponent.expose(), prime, None),
+                };
                 (exponent, public)
             }
             Kind::Ecp(curve) => curve.generate(entropy),
@@ -230,7 +255,7 @@ impl KeyPair {
         if !is_between(prime, peer) {
             return Err(BadPublic::Range);
         }
-        Ok(Secret::new(power(peer, self.exponent.expose(), prime)))
+        Ok(Secret::new(power(peer, self.exponent.expose(), prime, self.group.fixed())))
     }
 }
 
@@ -292,14 +317,14 @@ impl Drop for Scratch {
 /// Computes `base^exponent mod prime` in a time that does not depend on the exponent's bits, as long as the prime is.
 ///
 /// The base must be less than the prime. Like any allocation in Rust, one that fails ends the process.
-fn power(base: &[u8], exponent: &[u8], prime: &'static [u8]) -> Vec<u8> {
+fn power(base: &[u8], exponent: &[u8], prime: &'static [u8], fixed: Option<&Fixed>) -> Vec<u8> {
     let scratch = Scratch::new();
     let (base, exponent, modulus) =
         (Number::from_octets(base), Number::from_octets(exponent), Number::from_octets(prime));
     let result = Number::from_octets(&[]);
     let mut out = vec![0; prime.len()];
     // SAFETY: all five pointers are to live objects of the library; `result` is distinct from the inputs and borrowed
-    // by nothing else. A null Montgomery context asks the library to make its own and free it.
+    // by nothing else. A null Montgomery context asks the library to make its own and free it; another is the prime's.
     let computed = unsafe {
         sys::BN_mod_exp_mont_consttime(
             result.0.as_ptr(),
@@ -307,7 +332,7 @@ fn power(base: &[u8], exponent: &[u8], prime: &'static [u8]) -> Vec<u8> {
             exponent.0.as_ptr(),
             modulus.0.as_ptr(),
             scratch.0.as_ptr(),
-            ptr::null(),
+            fixed.map_or(ptr::null(), |fixed| fixed.modulus.as_ptr()),
         )
     };
     // SAFETY: `out` has room for the length given; the library writes exactly so many octets, or none when the number
@@ -414,8 +439,30 @@ mod tests {
         }
     }
 
-    /// Checks a prime against `2^n - 2^(n-64) - 1 + 2^64 * ([2^(n-130) pi] + c)`, which in octets is: eight of 0xff,
-    /// `[2^(n-130) pi] + c - 1` in n - 128 bits, and eight of 0xff (the -1 borrows from what stands above them).
+    #[test]
+    fn powers_of_the_generator_come_out_as_by_the_library() {
+        for group in [Group::Modp1024, Group::Modp1536, Group::Modp2048, Group::Modp3072, Group::Modp8192] {
+            let Kind::Modp(prime) = group.kind() else { continue };
+            let fixed = group.fixed().unwrap();
+            let len = group.exponent_len();
+            let mut exponents = vec![vec![0; len], vec![0xff; len], vec![0x80; len]];
+            let apart = if group == Group::Modp1024 { 1 } else { 61 };
+            exponents.extend((0..8 * len).step_by(apart).map(|bit| {
+                let mut exponent = vec![0; len];
+                exponent[bit / 8] = 1 << (bit % 8);
+                exponent
+            }));
+            exponents.extend(
+                (1..20).map(|n: u8| (0..len).map(|at| (at as u8).wrapping_mul(n.wrapping_mul(37)) ^ n).collect()),
+            );
+            for exponent in exponents {
+                let expected = power(&[2], &exponent, prime, None);
+                assert_eq!(fixed.power(&exponent), expected, "{group:?} {exponent:02x?}");
+                assert_eq!(power(&[2], &exponent, prime, Some(fixed)), expected, "{group:?} {exponent:02x?}");
+            }
+        }
+    }
+
     #[test]
     fn what_may_be_public_is_seen_without_arithmetic_as_with_it() {
         for group in [Group::Modp1024, Group::Modp2048] {
@@ -432,6 +479,8 @@ mod tests {
         }
     }
 
+    /// Checks a prime against `2^n - 2^(n-64) - 1 + 2^64 * ([2^(n-130) pi] + c)`, which in octets is: eight of 0xff,
+    /// `[2^(n-130) pi] + c - 1` in n - 128 bits, and eight of 0xff (the -1 borrows from what stands above them).
     #[test]
     fn the_primes_are_made_of_the_digits_of_pi() {
         // Machin: pi = 16 arctan(1/5) - 4 arctan(1/239).

@@ -118,6 +118,7 @@ struct Single<C> {
 }
 
 /// The expanded keys of an SA in the one form that is used of them: a server holds thousands.
+#[allow(clippy::large_enum_variant, reason = "nearly all are in the largest one, and no packet is to go another step")]
 enum Form<C> {
     Single(Box<Single<C>>),
     Lanes(lanes::Keys),

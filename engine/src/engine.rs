@@ -34,11 +34,15 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use wire::inside::dhcp;
 use wire::isakmp::{ExchangeType, Flags, Header, NotifyType};
 
-/// Exchanges that are not authenticated yet, in all and from one address: many clients may share a NAT.
+/// Exchanges that are not authenticated yet, in all and from one address: many clients may share a NAT. Where there are
+/// more tunnels, as many as all their clients begin when they return at once: one that is pushed out would go on with an
+/// exchange that nobody knows any more.
 const MOST_HALF_OPEN: usize = 4096;
+const MOST_HALF_OPEN_OF_ALL: usize = 16_384;
 const MOST_HALF_OPEN_PER_SOURCE: usize = 64;
-/// Computations under way, in all and for one address.
-const MOST_JOBS: usize = 512;
+/// Computations under way, in all and for one address. Those that do not fit wait for their clients' repeats, which all
+/// come at the same moments: the more fit, the fewer rounds a storm takes. They are done within three seconds or four.
+const MOST_JOBS: usize = 4096;
 const MOST_JOBS_PER_SOURCE: usize = 16;
 /// What is told where they are too many.
 const TOO_MANY_JOBS: &str = "too many key exchanges at once; the client will repeat";
@@ -555,7 +559,8 @@ impl Engine {
         if of_source >= MOST_HALF_OPEN_PER_SOURCE {
             return self.refuse(endpoint, Refusal::Busy("too many unfinished exchanges from this address"), now, out);
         }
-        if self.half_open.len() >= MOST_HALF_OPEN && !self.drop_oldest_half_open() {
+        let most = (self.tunnels.len() + self.tunnels.len() / 2).clamp(MOST_HALF_OPEN, MOST_HALF_OPEN_OF_ALL);
+        if self.half_open.len() >= most && !self.drop_oldest_half_open() {
             return self.refuse(endpoint, Refusal::Busy("too many unfinished exchanges"), now, out);
         }
         if header.exchange == ExchangeType::Aggressive {
@@ -686,7 +691,8 @@ impl Engine {
         let Some(awaited) = exchange.awaited() else { return };
         let halt = if awaited == 3 { Halt::Message3 } else { Halt::Message5 };
         let peer = exchange.endpoint().peer;
-        let got_through = self.clients.values().any(|c| c.endpoint.peer.ip() == peer.ip());
+        let of_place = SocketAddr::new(peer.ip(), 0)..=SocketAddr::new(peer.ip(), u16::MAX);
+        let got_through = self.by_peer.range(of_place).next().is_some();
         if !got_through && !self.told_recently(peer.ip(), 23, now) {
             out.push(Output::Event(Event::Halted { peer, halt }));
         }

@@ -6,8 +6,8 @@ use std::io;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
-/// Jobs of the small groups that may wait.
-const LIGHT: usize = 512;
+/// Jobs of the small groups that may wait: what the engine lets be under way.
+const LIGHT: usize = 4096;
 /// Jobs of the large groups that may wait.
 const HEAVY: usize = 16;
 
@@ -76,7 +76,7 @@ impl<J: Send + 'static> Pool<J> {
         idle: impl Fn() -> bool + Send + Sync + 'static,
     ) -> io::Result<Self> {
         let queue = Queue {
-            light: VecDeque::with_capacity(LIGHT),
+            light: VecDeque::new(),
             heavy: VecDeque::with_capacity(HEAVY),
             heavy_runs: false,
             light_turn: false,

@@ -253,7 +253,7 @@ impl Control {
             {
                 return Ok(());
             }
-            self.memory.note(self.engine.clients(), now);
+            self.memory.note(self.engine.clients() + self.engine.half_open(), now);
             let wake_up = engine::time::earliest(due, engine::time::earliest(self.leave_at, self.memory.due()));
             let ready = self.wait(wake_up.map(|at| at.since(now)));
             let now = clock::now();

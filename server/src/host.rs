@@ -169,8 +169,11 @@ impl Host {
             return Err(Failure::new("the TUN device is not up yet"));
         };
         let mut client = self.clients.get(&address).copied().unwrap_or_default();
+        let mut lacking = Ok(());
         if client.route.is_none() {
-            let number = self.note(Change::Route { address, interface: tun })?;
+            // On a full disk a client is served all the same: the route goes with the device.
+            let (number, written) = self.journal.keep(Change::Route { address, interface: tun });
+            lacking = written.map_err(unwritten);
             if let Err(error) = self.netlink.add_host_route(address, index) {
                 self.forget(number);
                 return Err(Failure::new(match error.kind() {
@@ -188,7 +191,7 @@ impl Host {
             client.proxy = Some(self.add_proxy(address, lan)?);
             self.clients.insert(address, client);
         }
-        Ok(())
+        lacking
     }
 
     fn add_proxy(&mut self, address: Ipv4Addr, lan: &str) -> Result<u64, Failure> {
@@ -297,11 +300,7 @@ impl Host {
     }
 
     fn note(&mut self, change: Change) -> Result<u64, Failure> {
-        self.journal.write(change).map_err(|e| {
-            Failure::new(format!(
-                "cannot write the journal of changes to this host: {e}; free some space in its directory"
-            ))
-        })
+        self.journal.write(change).map_err(unwritten)
     }
 
     fn forget(&mut self, number: u64) {
@@ -309,6 +308,10 @@ impl Host {
             eprintln!("sekisho: cannot write the journal of changes to this host: {error}");
         }
     }
+}
+
+fn unwritten(error: io::Error) -> Failure {
+    Failure::new(format!("cannot write the journal of changes to this host: {error}; free some space in its directory"))
 }
 
 impl Drop for Host {

@@ -71,6 +71,8 @@ pub(crate) struct Journal {
     open: BTreeMap<u64, Change>,
     next: u64,
     stale: usize,
+    /// A line could not be written: the file does not hold all that stands.
+    lacking: bool,
 }
 
 impl Journal {
@@ -89,18 +91,28 @@ impl Journal {
         let open = read(&text);
         let next = open.keys().next_back().map_or(1, |last| last + 1);
         let file = OpenOptions::new().create(true).append(true).mode(0o600).open(path)?;
-        let mut journal = Self { path: path.to_owned(), file, open, next, stale: 0 };
+        let mut journal = Self { path: path.to_owned(), file, open, next, stale: 0, lacking: false };
         journal.rewrite()?;
         Ok(journal)
     }
 
     /// Writes a change down before it is made; gives the number under which it is closed.
     pub(crate) fn write(&mut self, change: Change) -> io::Result<u64> {
+        let (number, written) = self.keep(change);
+        if written.is_err() {
+            self.open.remove(&number);
+        }
+        written.map(|()| number)
+    }
+
+    /// The same for a change that is made even if it cannot be written down: this process undoes it, and the file has it
+    /// as soon as there is room again.
+    pub(crate) fn keep(&mut self, change: Change) -> (u64, io::Result<()>) {
         let number = self.next;
-        self.append(&format!("+ {number} {change}\n"))?;
+        let line = format!("+ {number} {change}\n");
         self.next += 1;
         self.open.insert(number, change);
-        Ok(number)
+        (number, self.append(&line))
     }
 
     /// Notes that a change has been undone (or was never made).
@@ -132,7 +144,13 @@ impl Journal {
     fn append(&mut self, line: &str) -> io::Result<()> {
         // Not forced onto the disk: what it tells of, routes and settings of the running kernel, ends with the machine, and
         // what is written outlives the process.
-        self.file.write_all(line.as_bytes())
+        if self.lacking {
+            // Half a line may stand at its end.
+            return self.rewrite();
+        }
+        let written = self.file.write_all(line.as_bytes());
+        self.lacking = written.is_err();
+        written
     }
 
     /// Replaces the file by one that holds the standing changes only.
@@ -145,7 +163,7 @@ impl Journal {
         file.sync_data()?;
         fs::rename(&fresh, &self.path)?;
         self.file = OpenOptions::new().append(true).open(&self.path)?;
-        self.stale = 0;
+        (self.stale, self.lacking) = (0, false);
         Ok(())
     }
 }
@@ -273,6 +291,24 @@ mod tests {
         let open = read(text);
         assert_eq!(open.len(), 1);
         assert_eq!(open[&2].to_string(), "route 10.0.0.2 sekisho0");
+    }
+
+    #[test]
+    fn what_found_no_room_on_the_disk_is_written_when_there_is_room_again() {
+        let directory = directory("full");
+        let path = directory.join("journal");
+        let mut journal = Journal::open(&path).unwrap();
+        journal.write(route(1)).unwrap();
+        journal.file = OpenOptions::new().append(true).open("/dev/full").unwrap();
+        let (second, written) = journal.keep(route(2));
+        assert_eq!(written.unwrap_err().kind(), io::ErrorKind::StorageFull);
+        assert_eq!(journal.change(second), Some(route(2)), "this process knows it all the same");
+        journal.write(route(3)).unwrap();
+        drop(journal);
+        let kept: Vec<Change> =
+            Journal::open(&path).unwrap().standing().into_iter().map(|(_, change)| change).collect();
+        assert_eq!(kept, [route(3), route(2), route(1)]);
+        fs::remove_dir_all(directory).unwrap();
     }
 
     #[test]

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use command::Syslog;
 use engine::event::Level;
@@ -17,6 +18,11 @@ use crate::syslog::Collector;
 
 /// Lines that may wait for a slow reader; what comes beyond is counted and left out.
 const WAITING: usize = 4096;
+/// How long lines are gathered before they are written: where many come, to wake the thread for each would cost more than
+/// the line.
+const TOGETHER: Duration = Duration::from_millis(5);
+/// Octets of room for lines that are kept between writings.
+const SMALL: usize = 8 << 10;
 /// Lines that `show log` remembers.
 pub(crate) const REMEMBERED: usize = 10_000;
 
@@ -104,11 +110,27 @@ impl Log {
         let memory = Arc::default();
         let log = Self { lines, lost: lost.clone(), memory, collector: Collector::start()? };
         let thread = std::thread::Builder::new().name("log".into()).spawn(move || {
-            for message in waiting {
-                match message {
-                    // A reader that went away must not stop the server.
-                    Message::Line(line) => drop(sink.write_all(line.as_bytes())),
-                    Message::Flush(done) => drop(done.send(())),
+            let mut lines = String::new();
+            while let Ok(first) = waiting.recv() {
+                if matches!(first, Message::Line(_)) {
+                    std::thread::sleep(TOGETHER);
+                }
+                let flushed: Vec<_> = std::iter::once(first)
+                    .chain(waiting.try_iter().take(WAITING))
+                    .filter_map(|message| match message {
+                        Message::Line(line) => {
+                            lines.push_str(&line);
+                            None
+                        }
+                        Message::Flush(done) => Some(done),
+                    })
+                    .collect();
+                // A reader that went away must not stop the server.
+                drop(sink.write_all(lines.as_bytes()));
+                lines.clear();
+                lines.shrink_to(SMALL);
+                for done in flushed {
+                    let _ = done.send(());
                 }
                 let lost = lost.swap(0, Ordering::Relaxed);
                 if lost > 0 {
@@ -147,7 +169,7 @@ impl Log {
             return;
         }
         let (at, text) = (now(), one_line(&what.to_string()));
-        if sent {
+        if sent && !memory.settings.hosts.is_empty() {
             self.collector.send(level, &text);
         }
         let line = format!("{}: {text}\n", stamp(at));
@@ -192,7 +214,7 @@ impl Log {
     pub(crate) fn flush(&self) {
         let (done, wait) = sync_channel(1);
         if self.lines.try_send(Message::Flush(done)).is_ok() {
-            let _ = wait.recv_timeout(std::time::Duration::from_millis(500));
+            let _ = wait.recv_timeout(Duration::from_millis(500));
         }
     }
 }

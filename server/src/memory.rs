@@ -1,5 +1,5 @@
-//! Gives memory back to the system when many clients have gone, and after a change of the configuration: the allocator by
-//! itself keeps whatever lies below the last piece in use.
+//! Gives memory back to the system when many clients have gone, or exchanges that came to nothing, and after a change of
+//! the configuration: the allocator by itself keeps whatever lies below the last piece in use.
 
 #![allow(unsafe_code, reason = "malloc_trim and mallopt have no safe wrappers")]
 
@@ -11,7 +11,7 @@ const LATER: Duration = Duration::from_secs(5);
 /// So many more or less are not worth the work.
 const FEW: usize = 16;
 
-/// Watches how many clients there are.
+/// Watches how many clients there are, with those that are on their way in.
 #[derive(Default, Debug)]
 pub(crate) struct Memory {
     /// The most there were since memory was given back last.

@@ -260,3 +260,41 @@ fn with_dead_peer_detection_it_is_given_up_even_without_l2tp_keepalive() {
     w.run_for(Duration::from_secs(60));
     assert_eq!(w.quiet(), Ok(()), "{}", w.story(c));
 }
+
+/// One whose exchange is pushed out has no answer until it gives up: it goes on with what the server has forgotten.
+#[test]
+fn when_all_clients_of_many_tunnels_return_at_once_none_pushes_another_out() {
+    let returning = 9000;
+    let mut w = World::new(config(10_000, &[]), 1);
+    let message = sim::fixture::fixture("windows/mm1");
+    for n in 0..returning {
+        let mut bytes = message.clone();
+        bytes[..4].copy_from_slice(&u32::to_be_bytes(n + 1));
+        let from = core::net::SocketAddr::new(core::net::Ipv4Addr::from(0xC612_0000 | (n + 1)).into(), 500);
+        let to = core::net::SocketAddr::new(sim::world::SERVER.into(), 500);
+        w.inject(sim::Outer { carrier: sim::Carrier::Udp, from, to, bytes });
+    }
+    assert_eq!(w.engine.half_open(), returning as usize);
+}
+
+/// The server's clock counts the host's sleep; whatever it shows next, nothing ends but what is over by it.
+#[test]
+fn a_clock_that_jumps_back_changes_nothing_and_one_that_jumps_ahead_lets_clients_return() {
+    let (mut w, c) = connected(1, false);
+    let mut out = engine::Outbox::default();
+    let back = engine::time::Instant(0);
+    w.engine.handle(engine::Input::Timeout, back, &mut out);
+    assert_eq!(out.drain().count(), 0, "nothing is due at an earlier time");
+    assert!(w.reaches(c), "{}", w.story(c));
+    // An hour and a half passes in no time: the pair's life is over, and the clock goes back to what it was.
+    let ahead = w.now().after(Duration::from_secs(5400));
+    w.engine.handle(engine::Input::Timeout, ahead, &mut out);
+    drop(out);
+    w.run_for(Duration::from_secs(1));
+    w.act(c, |peer, now| peer.hang_up(now));
+    w.run_for(Duration::from_secs(40));
+    let other = w.add(manner(true));
+    w.dial(other);
+    assert!(w.run_until(SOON, |w| w.peers[other].is_up()), "{:?}\n{}", w.peers[other].stage(), w.story(other));
+    assert!(w.reaches(other), "{}", w.story(other));
+}

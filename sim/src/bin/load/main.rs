@@ -13,10 +13,13 @@
 
 mod bad;
 mod flood;
+mod report;
+mod soak;
 
-use bad::{Bad, Tried};
+use bad::Bad;
 use engine::time::Instant;
 use flood::Flood;
+use report::{Connected, Flooded, Talked};
 use rustix::event::{Timespec, epoll};
 use sim::{Carrier, Manner, Outer, Peer, Stage, packet};
 use std::cmp::Reverse;
@@ -39,12 +42,17 @@ load: many L2TP/IPsec clients at once, from one process
   --idle SECONDS        how long all stay connected without traffic (0)
   --echo ADDRESS:PORT   an echo that this process offers behind the server
   --traffic RATE:TALKERS:SECONDS   datagrams a second in all, by so many clients, to the echo and back
+  --alone SECONDS       what one session carries, to the echo and back, before the others connect and among them
+  --share RATE:TALKERS:SECONDS   datagrams a second by one session, and as many in all by so many
   --size OCTETS         of each datagram's IP packet (200)
   --storm               all vanish without a word and return at once, but the first tenth, which stays and talks
   --flood RATE:SECONDS  so many packets a second from addresses that nobody has, while half of the clients go and come
                         again and the others talk, and somebody who answers sends public values that must not be used;
                         needs the counter that sim/load.sh makes
-  --later SECONDS       after a flood, memory is told again so much later: after a minute the server has forgotten it (0)
+  --later SECONDS       after a flood, and when all have left, memory is told once more so much later: after a minute
+                        the server has forgotten everything (0)
+  --soak MINUTES        clients come, go, vanish, talk and renew short-lived SAs all the time; what the server holds is
+                        told twenty times, and must not grow
   --server-pid PID      its CPU time and resident memory are told
   --give-up SECONDS     a client that is not up by then counts as failed (60)
 
@@ -67,10 +75,13 @@ struct Wanted {
     idle: Duration,
     echo: Option<SocketAddrV4>,
     traffic: Option<(u64, usize, Duration)>,
+    alone: Option<Duration>,
+    share: Option<(u64, usize, Duration)>,
     size: usize,
     storm: bool,
     flood: Option<(u64, Duration)>,
     later: Duration,
+    soak: Option<Duration>,
     server_pid: Option<u32>,
     give_up: Duration,
 }
@@ -88,10 +99,13 @@ fn wanted() -> Result<Wanted, String> {
         idle: Duration::ZERO,
         echo: None,
         traffic: None,
+        alone: None,
+        share: None,
         size: 200,
         storm: false,
         flood: None,
         later: Duration::ZERO,
+        soak: None,
         server_pid: None,
         give_up: Duration::from_secs(60),
     };
@@ -118,16 +132,19 @@ fn wanted() -> Result<Wanted, String> {
             "--group" => wanted.group = value.parse().map_err(|_| wrong())?,
             "--idle" => wanted.idle = seconds(&value)?,
             "--echo" => wanted.echo = Some(value.parse().map_err(|_| wrong())?),
-            "--traffic" => {
+            "--traffic" | "--share" => {
                 let parts: Vec<&str> = value.split(':').collect();
                 let [rate, talkers, time] = parts[..] else { return Err(wrong()) };
                 let talkers = talkers.parse().map_err(|_| wrong())?;
-                wanted.traffic = Some((rate.parse().map_err(|_| wrong())?, talkers, seconds(time)?));
+                let asked = Some((rate.parse().map_err(|_| wrong())?, talkers, seconds(time)?));
+                if word == "--share" { wanted.share = asked } else { wanted.traffic = asked }
             }
+            "--alone" => wanted.alone = Some(seconds(&value)?),
             "--flood" => {
                 let (rate, time) = value.split_once(':').ok_or_else(wrong)?;
                 wanted.flood = Some((rate.parse().map_err(|_| wrong())?, seconds(time)?));
             }
+            "--soak" => wanted.soak = Some(seconds(&value)? * 60),
             "--later" => wanted.later = seconds(&value)?,
             "--size" => wanted.size = value.parse().map_err(|_| wrong())?,
             "--server-pid" => wanted.server_pid = Some(value.parse().map_err(|_| wrong())?),
@@ -135,8 +152,9 @@ fn wanted() -> Result<Wanted, String> {
             _ => return Err(format!("{word} is not known\n\n{USAGE}")),
         }
     }
-    if wanted.traffic.is_some() && wanted.echo.is_none() {
-        return Err("--traffic needs --echo".to_owned());
+    let talks = wanted.traffic.is_some() || wanted.alone.is_some() || wanted.share.is_some();
+    if talks && wanted.echo.is_none() {
+        return Err("--traffic, --alone and --share need --echo".to_owned());
     }
     Ok(wanted)
 }
@@ -169,6 +187,11 @@ struct Crowd {
     /// needed by then.
     after_some: Option<(usize, u64)>,
 }
+
+/// Datagrams of which nothing is heard for so long are lost.
+const LOST: Duration = Duration::from_millis(200);
+/// How many one session keeps under way.
+const WINDOW: usize = 64;
 
 /// What is watched besides the clients' sockets.
 const ECHO: u64 = u64::MAX;
@@ -214,6 +237,8 @@ impl Crowd {
             pretends_nat: true,
             initial_contact: true,
             host_name: format!("load-{n}"),
+            renews: wanted.soak.is_some(),
+            lives: if wanted.soak.is_some() { soak::LIVES } else { Manner::default().lives },
             ..Manner::default()
         };
         Peer::new(manner, address.into(), wanted.server.into(), (life << 32) | u64::from(n))
@@ -429,6 +454,42 @@ impl Crowd {
         }
     }
 
+    /// Some clients keep so many datagrams under way as long as this lasts: as many as come through.
+    fn pump(&mut self, who: &[usize], window: usize, time: Duration) -> Talked {
+        let (start, cpu) = (std::time::Instant::now(), self.server_cpu());
+        let (sent, answered) = (self.sent, self.answered);
+        let (mut turn, mut seen, mut heard) = (0, self.answered, start);
+        self.times.clear();
+        while start.elapsed() < time && !who.is_empty() {
+            if self.answered != seen {
+                (seen, heard) = (self.answered, std::time::Instant::now());
+            } else if heard.elapsed() > LOST {
+                self.asked.clear();
+                heard = std::time::Instant::now();
+            }
+            while self.asked.len() < window {
+                self.ask(who[turn % who.len()]);
+                turn += 1;
+            }
+            self.turn(Duration::from_millis(1));
+        }
+        let seconds = start.elapsed();
+        self.settle();
+        Talked {
+            talkers: who.len(),
+            seconds,
+            sent: self.sent - sent,
+            answered: self.answered - answered,
+            cpu: self.server_cpu() - cpu,
+            times: std::mem::take(&mut self.times),
+        }
+    }
+
+    /// One load offered by one session, and the same by many.
+    fn share(&mut self, rate: u64, talkers: usize, time: Duration) -> (Talked, Talked) {
+        (self.traffic(rate, 1, time), self.traffic(rate, talkers, time))
+    }
+
     /// All but the first tenth vanish without a word and return at once.
     fn storm(&mut self) -> Connected {
         let stay = self.clients.len() / 10;
@@ -490,129 +551,6 @@ impl Crowd {
     }
 }
 
-/// How connecting went.
-struct Connected {
-    total: usize,
-    took: Vec<Duration>,
-    failed: BTreeMap<String, u32>,
-    seconds: Duration,
-    cpu: f64,
-    talk: (u64, u64),
-}
-
-/// How a flood went.
-struct Flooded {
-    seconds: Duration,
-    sent: flood::Sent,
-    bad: Tried,
-    /// Octets that went to nobody.
-    answered: u64,
-    rounds: Vec<Connected>,
-    cores: f64,
-    /// Before, at its end, and some time later.
-    memory: [u64; 3],
-}
-
-/// How long a client may take to connect while somebody floods the server.
-const PATIENCE: Duration = Duration::from_secs(5);
-
-impl Flooded {
-    fn slowest(&self) -> Duration {
-        self.rounds.iter().flat_map(|round| &round.took).copied().max().unwrap_or_default()
-    }
-
-    /// Whether each client came in within [`PATIENCE`], no more was answered than was asked, and no bad public value was
-    /// taken.
-    fn is_well(&self) -> bool {
-        let all_up = self.rounds.iter().all(|round| round.took.len() == round.total);
-        all_up && self.slowest() <= PATIENCE && self.answered <= self.sent.octets && self.bad.taken == 0
-    }
-
-    fn json(self) -> String {
-        let slowest = self.slowest().as_secs_f64() * 1000.0;
-        let Self { seconds, sent, bad, answered, rounds, cores, memory } = self;
-        let up: usize = rounds.iter().map(|round| round.took.len()).sum();
-        let total: usize = rounds.iter().map(|round| round.total).sum();
-        let (asked, back) = rounds.iter().fold((0, 0), |(a, b), round| (a + round.talk.0, b + round.talk.1));
-        let mut took: Vec<Duration> = rounds.into_iter().flat_map(|round| round.took).collect();
-        format!(
-            "{{\"seconds\": {:.1}, \"packets_per_second\": {:.0}, \"octets_in\": {}, \"octets_out\": {answered}, \
-             \"amplification\": {:.3}, \"reconnects\": {total}, \"up\": {up}, \"p50_ms\": {:.1}, \"p99_ms\": {:.1}, \
-             \"slowest_ms\": {slowest:.1}, \"stayers_sent\": {asked}, \"stayers_lost\": {}, \"server_cores\": {cores:.2}, \
-             \"memory_kb\": {{\"before\": {}, \"after\": {}, \"later\": {}}}, \
-             \"bad_public_values\": {{\"exchanges\": {}, \"taken\": {}, \"octets_in\": {}, \"octets_out\": {}}}}}",
-            seconds.as_secs_f64(),
-            sent.packets as f64 / seconds.as_secs_f64(),
-            sent.octets,
-            answered as f64 / sent.octets.max(1) as f64,
-            percentile(&mut took, 50),
-            percentile(&mut took, 99),
-            asked - back,
-            memory[0],
-            memory[1],
-            memory[2],
-            bad.exchanges,
-            bad.taken,
-            bad.sent,
-            bad.received,
-        )
-    }
-}
-
-/// How talking went.
-struct Talked {
-    talkers: usize,
-    seconds: Duration,
-    sent: u64,
-    answered: u64,
-    cpu: f64,
-    times: Vec<Duration>,
-}
-
-/// The value below which so many hundredths lie, in milliseconds.
-fn percentile(times: &mut [Duration], hundredths: usize) -> f64 {
-    times.sort_unstable();
-    times.get(times.len().saturating_sub(1) * hundredths / 100).map_or(0.0, |t| t.as_secs_f64() * 1000.0)
-}
-
-impl Connected {
-    fn json(mut self) -> String {
-        let up = self.took.len();
-        let seconds = self.seconds.as_secs_f64();
-        let failed: Vec<String> = self.failed.iter().map(|(why, n)| format!("{why:?}: {n}")).collect();
-        format!(
-            "{{\"clients\": {}, \"up\": {up}, \"seconds\": {seconds:.2}, \"per_second\": {:.0}, \"p50_ms\": {:.1}, \
-             \"p99_ms\": {:.1}, \"server_cpu_s\": {:.2}, \"server_cpu_ms_each\": {:.3}, \"failed\": {{{}}}, \
-             \"stayers_sent\": {}, \"stayers_lost\": {}}}",
-            self.total,
-            up as f64 / seconds,
-            percentile(&mut self.took, 50),
-            percentile(&mut self.took, 99),
-            self.cpu,
-            self.cpu * 1000.0 / up.max(1) as f64,
-            failed.join(", "),
-            self.talk.0,
-            self.talk.0 - self.talk.1,
-        )
-    }
-}
-
-impl Talked {
-    fn json(mut self) -> String {
-        format!(
-            "{{\"talkers\": {}, \"seconds\": {:.2}, \"sent\": {}, \"lost\": {}, \"p50_ms\": {:.2}, \"p99_ms\": {:.2}, \
-             \"server_cpu_us_each\": {:.2}}}",
-            self.talkers,
-            self.seconds.as_secs_f64(),
-            self.sent,
-            self.sent - self.answered,
-            percentile(&mut self.times, 50),
-            percentile(&mut self.times, 99),
-            self.cpu * 1e6 / (self.answered.max(1) * 2) as f64,
-        )
-    }
-}
-
 fn main() -> std::process::ExitCode {
     let wanted = match wanted() {
         Ok(wanted) => wanted,
@@ -622,11 +560,17 @@ fn main() -> std::process::ExitCode {
         }
     };
     let (idle, traffic, storm, flight) = (wanted.idle, wanted.traffic, wanted.storm, wanted.flight);
-    let flooded = wanted.flood;
+    let (flooded, alone, share, soak) = (wanted.flood, wanted.alone, wanted.share, wanted.soak);
+    let later = wanted.later;
     let mut crowd = Crowd::new(wanted);
     let mut told = Vec::new();
+    let mut alone = alone.map(|time| {
+        crowd.connect(vec![0], 0, 1);
+        (time, crowd.pump(&[0], WINDOW, time))
+    });
+    crowd.after_some = None;
     let before = crowd.server_memory();
-    let everybody = (0..crowd.clients.len()).collect();
+    let everybody = (usize::from(alone.is_some())..crowd.clients.len()).collect();
     let connected = crowd.connect(everybody, 0, flight);
     let (up, total) = (connected.took.len(), connected.total);
     told.push(format!("\"connect\": {}", connected.json()));
@@ -643,6 +587,24 @@ fn main() -> std::process::ExitCode {
         "\"memory_kb\": {{\"before\": {before}, \"after\": {after}, \"each\": {each:.2}, \
          \"each_after_the_first_tenth\": {further:.2}}}"
     ));
+    if let Some((time, alone)) = alone.take() {
+        let among = crowd.pump(&[0], WINDOW, time);
+        let (rate, cost) = (among.rate() / alone.rate().max(1e-9), among.cost() / alone.cost().max(1e-9));
+        told.push(format!(
+            "\"alone\": {},\n \"among_idle\": {},\n \"among_idle_to_alone\": {{\"rate\": {rate:.3}, \"cost\": {cost:.3}}}",
+            alone.json(),
+            among.json()
+        ));
+    }
+    if let Some((rate, talkers, time)) = share {
+        let (one, many) = crowd.share(rate, talkers, time);
+        let cost = many.cost() / one.cost().max(1e-9);
+        told.push(format!(
+            "\"by_one\": {},\n \"shared\": {},\n \"shared_to_one_cost\": {cost:.3}",
+            one.json(),
+            many.json()
+        ));
+    }
     if let Some((rate, talkers, time)) = traffic {
         let talked = crowd.traffic(rate, talkers, time);
         told.push(format!("\"traffic\": {}", talked.json()));
@@ -658,6 +620,11 @@ fn main() -> std::process::ExitCode {
         all &= flooded.is_well();
         told.push(format!("\"flood\": {}", flooded.json()));
     }
+    if let Some(time) = soak {
+        let soaked = crowd.soak(time);
+        all &= soaked.is_well();
+        told.push(format!("\"soak\": {}", soaked.json()));
+    }
     for n in 0..crowd.clients.len() {
         crowd.act(n, Peer::hang_up);
         crowd.turn(Duration::ZERO);
@@ -665,6 +632,10 @@ fn main() -> std::process::ExitCode {
     // The server gives memory back some seconds after many have gone.
     crowd.rest(Duration::from_secs(8));
     told.push(format!("\"memory_kb_after_all_left\": {}", crowd.server_memory()));
+    if !later.is_zero() {
+        crowd.rest(later);
+        told.push(format!("\"memory_kb_later\": {}", crowd.server_memory()));
+    }
     println!("{{{}}}", told.join(",\n "));
     if all { std::process::ExitCode::SUCCESS } else { std::process::ExitCode::FAILURE }
 }

@@ -17,6 +17,7 @@ use crate::carrier::{Carried, CarrierOutput, Companion, Kind, Ring, Taken};
 use crate::census::{Instances, Noted};
 use crate::event::{Event, Halt, Instance, Summary};
 use crate::gateways::{Gateways, Group};
+use crate::guesses::Guesses;
 use crate::ike::initiate::{self, PERSISTENCE, Renewal, Terms};
 use crate::ike::keys::Cookies;
 use crate::ike::quick_mode::Agreed;
@@ -203,6 +204,7 @@ pub(crate) struct Context<'a> {
     pub(crate) prefixes: &'a mut Prefixes,
     /// What callers are called on LANs.
     pub(crate) names: &'a mut Names,
+    pub(crate) guesses: &'a mut Guesses,
     pub(crate) gateways: &'a Gateways,
     pub(crate) instances: &'a mut Instances,
     pub(crate) accounts: &'a mut Accounts,

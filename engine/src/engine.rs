@@ -8,6 +8,7 @@ use crate::census::{Census, Instances};
 use crate::client::{Affair, Client, Context, Fate, Reached, Tickets, Waiting, free_spi};
 use crate::event::{Event, Halt, Instance};
 use crate::gateways::{Gateways, Group};
+use crate::guesses::Guesses;
 use crate::ike::aggressive;
 use crate::ike::fragment::{self, Fragments, NoFragment};
 use crate::ike::half_open::{HalfOpen, Shown, Step};
@@ -127,6 +128,7 @@ macro_rules! context {
             pool: &mut $engine.pool,
             prefixes: &mut $engine.prefixes,
             names: &mut $engine.names,
+            guesses: &mut $engine.guesses,
             gateways: &$engine.gateways,
             instances: &mut $engine.instances,
             accounts: &mut $engine.accounts,
@@ -164,6 +166,8 @@ pub struct Engine {
     pub(crate) pool: Pool,
     pub(crate) prefixes: Prefixes,
     names: Names,
+    /// Wrong passwords of users and networks.
+    pub(crate) guesses: Guesses,
     pub(crate) instances: Instances,
     gateways: Gateways,
     census: Census,
@@ -214,6 +218,7 @@ impl Engine {
             pool,
             prefixes,
             names: Names::default(),
+            guesses: Guesses::default(),
             instances: Instances::default(),
             gateways,
             census: Census::default(),

@@ -210,6 +210,13 @@ pub enum Event {
         /// Why.
         why: crate::ppp::Why,
     },
+    /// There were too many wrong passwords.
+    Slowed {
+        /// Which pp the last one came in on.
+        instance: Instance,
+        /// Who waits, and for how long.
+        wait: crate::guesses::Wait,
+    },
     /// The client has its address.
     IpcpUp {
         /// Which pp.
@@ -329,6 +336,7 @@ impl Event {
             | Self::Unproven { .. }
             | Self::CallDetected { .. }
             | Self::AuthFailed { .. }
+            | Self::Slowed { .. }
             | Self::IpcpUp { .. }
             | Self::PoolEmpty { .. }
             | Self::Lease { .. }
@@ -437,7 +445,22 @@ impl fmt::Display for Event {
                     Why::LanManagerOnly => f.write_str(
                         "the client sent a LAN Manager answer only, which proves too little; use MS-CHAPv2 in the client",
                     ),
+                    Why::TooMany { seconds } => write!(
+                        f,
+                        "not looked at, since there were too many wrong passwords before; try again in {seconds} s"
+                    ),
                 }
+            }
+            Self::Slowed { instance, wait } => {
+                write!(f, "{instance} {} wrong passwords", wait.wrong)?;
+                if let Some(user) = &wait.user {
+                    write!(f, " for user '{}'", user.escape_debug())?;
+                }
+                match &wait.network {
+                    Some(network) => write!(f, " from {network}")?,
+                    None => f.write_str(" from everywhere")?,
+                }
+                write!(f, ": no password is looked at there for {} s", wait.seconds)
             }
             Self::IpcpUp { instance, local, remote } => {
                 write!(f, "{instance} PPP/IPCP up  (Local: {local}, Remote: {remote})")

@@ -8,6 +8,7 @@ pub mod engine;
 pub mod event;
 mod filters;
 mod gateways;
+pub mod guesses;
 pub mod ike;
 mod inside;
 pub mod l2tp;

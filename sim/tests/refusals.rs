@@ -349,3 +349,44 @@ fn a_bad_public_value_costs_no_arithmetic_and_ends_no_exchange() {
         assert!(w.now().0 > 1_000_000_000, "the client had to send message 3 again");
     }
 }
+
+/// Who guesses, so many times one after the other; gives the lines about it.
+fn guess(w: &mut World, times: usize, password: &str) -> Vec<String> {
+    let before = w.events.len();
+    for _ in 0..times {
+        let n = w.add(Manner { password: password.into(), ..Manner::default() });
+        w.dial(n);
+        w.run_until(Duration::from_secs(3), |w| matches!(w.peers[n].stage(), Stage::Ended(_)) || w.peers[n].is_up());
+        w.vanish(n);
+        w.run_for(Duration::from_millis(100));
+    }
+    w.log().into_iter().skip(before).filter(|line| line.contains("password")).collect()
+}
+
+#[test]
+fn who_goes_on_guessing_has_to_wait_and_the_wait_ends_by_itself() {
+    let mut w = World::new(config(16, &[]), 1);
+    let before = guess(&mut w, 5, "guessed");
+    assert!(before.iter().all(|line| !line.contains("looked at")), "{before:?}");
+    let sixth = guess(&mut w, 1, "guessed");
+    assert!(
+        sixth.iter().any(|line| line.ends_with(
+            "6 wrong passwords for user 'vpnuser' from 100.64.0.0/24: no password is looked at there for 10 s"
+        )),
+        "{sixth:?}"
+    );
+    let right = guess(&mut w, 1, "vpn-Passw0rd");
+    assert!(
+        right.iter().any(|line| line.contains(
+            "PPP authentication of user 'vpnuser' failed: not looked at, since there were too many wrong passwords before"
+        )),
+        "even the right one: {right:?}"
+    );
+    // Another user is let in meanwhile, and so is this one when the wait is over.
+    let second = Manner { user: "second".into(), password: "Second-2".into(), ..Manner::default() };
+    let other = w.add(second);
+    w.connect(other);
+    w.run_for(Duration::from_secs(10));
+    let again = w.add(Manner::default());
+    w.connect(again);
+}

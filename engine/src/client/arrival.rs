@@ -4,6 +4,7 @@ use super::claim::Affair;
 use super::{Client, Context};
 use crate::aaa;
 use crate::event::Event;
+use crate::guesses::Network;
 use crate::l2tp::Tunnel;
 use crate::outbox::Output;
 use crate::ppp::{self, Verdict, Why};
@@ -38,14 +39,26 @@ pub(crate) enum Older {
 impl Client {
     pub(super) fn authenticate(&mut self, attempt: &ppp::Attempt, cx: &mut Context<'_>) {
         let Some(pp) = self.pp(cx) else { return };
+        let network = Network::of(self.endpoint.peer.ip());
+        if let Some(wait) = cx.guesses.wait(&attempt.user, network, cx.now) {
+            let seconds = u32::try_from(wait.as_secs()).unwrap_or(u32::MAX).saturating_add(1);
+            return self.keep_out(&attempt.user, Why::TooMany { seconds }, cx);
+        }
         let verdict = aaa::check(&pp.users, attempt);
         let Some(call) = &mut self.call else { return };
         match verdict {
             Verdict::Accept { .. } => {
+                cx.guesses.right(&attempt.user, network, cx.now);
                 call.arrival = Some(Box::new(Arrival { verdict, asked: None }));
                 cx.affairs.push(Affair::Arrived);
             }
-            Verdict::Reject { why } => self.keep_out(&attempt.user, why, cx),
+            Verdict::Reject { why } => {
+                let instance = call.instance;
+                self.keep_out(&attempt.user, why, cx);
+                for wait in cx.guesses.wrong(&attempt.user, network, cx.now) {
+                    cx.event(Event::Slowed { instance, wait });
+                }
+            }
         }
     }
 

@@ -6,6 +6,7 @@
 use super::{Call, Client, Context, Pair};
 use crate::aaa;
 use crate::event::{Event, Unproven};
+use crate::guesses::Network;
 use crate::ike::Endpoint;
 use crate::ike::keys::Cookies;
 use crate::ike::sa::Sa;
@@ -190,9 +191,20 @@ impl Client {
 
     fn judge(&mut self, at: usize, attempt: &Attempt, cx: &mut Context<'_>) {
         let Some(pp) = self.pp(cx) else { return };
-        let verdict = aaa::check(&pp.users, attempt);
         let mut claim = self.claims.remove(at);
         let (from, spi, place) = (claim.from, claim.spi, claim.place);
+        // Who claims to be a user could guess passwords as well as one who comes in.
+        let network = Network::of(place.0.ip());
+        if cx.guesses.wait(&attempt.user, network, cx.now).is_some() {
+            return self.refuse_claim(from, spi, Unproven::WrongAnswer, cx);
+        }
+        let verdict = aaa::check(&pp.users, attempt);
+        if matches!(verdict, Verdict::Reject { .. }) {
+            let instance = self.call.as_ref().map(|call| call.instance);
+            for wait in cx.guesses.wrong(&attempt.user, network, cx.now) {
+                instance.into_iter().for_each(|instance| cx.event(Event::Slowed { instance, wait: wait.clone() }));
+            }
+        }
         let Some(call) = &mut self.call else { return };
         if !matches!(&verdict, Verdict::Accept { user, .. } if Some(user) == call.user.as_ref()) {
             return self.refuse_claim(from, spi, Unproven::WrongAnswer, cx);

@@ -14,7 +14,10 @@ const LOCAL: u8 = 2;
 pub(super) fn of(cause: &Cause, method: u16) -> DisconnectCause {
     let (lcp, ipcp) = (u16::from(Protocol::Lcp), u16::from(Protocol::Ipcp));
     let (code, protocol, direction) = match cause {
-        Cause::WrongPassword { .. } | Cause::UnknownUser { .. } | Cause::LanManagerOnly { .. } => (16, method, PEER),
+        Cause::WrongPassword { .. }
+        | Cause::UnknownUser { .. }
+        | Cause::TooMany { .. }
+        | Cause::LanManagerOnly { .. } => (16, method, PEER),
         Cause::MethodRefused { .. } | Cause::NegotiationFailed { phase: Phase::Authentication, .. } => {
             (15, method, PEER)
         }

@@ -30,7 +30,17 @@ mod code {
 }
 
 const REFUSED: &str = "Authentication failed";
+/// The same where no password would be taken just now.
+const LATER: &str = "Too many wrong passwords, try again later";
 const WELCOME: &str = "Authentication succeeded";
+
+/// What the client is told of a refusal.
+const fn refusal(why: Why) -> &'static str {
+    match why {
+        Why::TooMany { .. } => LATER,
+        Why::UnknownUser | Why::WrongPassword | Why::AlreadyConnected | Why::LanManagerOnly => REFUSED,
+    }
+}
 
 /// How often a client may try again in the same call after a wrong answer (RFC 2759 §6, `R=1`), and how long its user has
 /// to type (clients.md, trap 84).
@@ -193,6 +203,11 @@ pub enum Why {
     AlreadyConnected,
     /// Only the LAN Manager answer was sent, which proves too little.
     LanManagerOnly,
+    /// There were too many wrong passwords, so this one was not looked at; the next is in so many seconds.
+    TooMany {
+        /// Seconds.
+        seconds: u32,
+    },
 }
 
 /// Timer and counter of one method.
@@ -475,19 +490,21 @@ impl Authenticator {
         }
         let (code, data) = match (self.method, verdict) {
             (Method::Pap, Verdict::Accept { .. }) => (code::PAP_ACK, PapReply { message: WELCOME.into() }.encode()),
-            (Method::Pap, Verdict::Reject { .. }) => (code::PAP_NAK, PapReply { message: REFUSED.into() }.encode()),
+            (Method::Pap, Verdict::Reject { why }) => {
+                (code::PAP_NAK, PapReply { message: refusal(*why).into() }.encode())
+            }
             (Method::MsChapV2 | Method::EapMsChapV2, Verdict::Accept { authenticator_response, .. }) => {
                 (code::SUCCESS, welcome(authenticator_response.as_deref()))
             }
             (Method::ChapMd5 | Method::MsChapV1, Verdict::Accept { .. }) => (code::SUCCESS, WELCOME.into()),
-            (Method::ChapMd5, Verdict::Reject { .. }) => (code::FAILURE, REFUSED.into()),
+            (Method::ChapMd5, Verdict::Reject { why }) => (code::FAILURE, refusal(*why).into()),
             // RFC 2433 §5: error 691, no retry, a challenge nobody will use, version of the password change protocol.
             (Method::MsChapV1, Verdict::Reject { .. }) => {
                 (code::FAILURE, format!("E=691 R=0 C={} V=2", upper_hex(&rng.array::<8>())).into_bytes())
             }
-            (Method::MsChapV2 | Method::EapMsChapV2, Verdict::Reject { .. }) => {
+            (Method::MsChapV2 | Method::EapMsChapV2, Verdict::Reject { why }) => {
                 let challenge = upper_hex(&rng.array::<16>());
-                (code::FAILURE, format!("E=691 R=0 C={challenge} V=3 M={REFUSED}").into_bytes())
+                (code::FAILURE, format!("E=691 R=0 C={challenge} V=3 M={}", refusal(*why)).into_bytes())
             }
         };
         let packet = encode(code, id, &data);
@@ -501,8 +518,8 @@ impl Authenticator {
             Verdict::Accept { authenticator_response, .. } => {
                 (MsChapOp::Success, MsChapOutcome::Success, welcome(authenticator_response.as_deref()))
             }
-            Verdict::Reject { .. } => {
-                let text = format!("E=691 R=0 C={} V=3 M={REFUSED}", upper_hex(&rng.array::<16>()));
+            Verdict::Reject { why } => {
+                let text = format!("E=691 R=0 C={} V=3 M={}", upper_hex(&rng.array::<16>()), refusal(*why));
                 (MsChapOp::Failure, MsChapOutcome::Failure, text.into_bytes())
             }
         };

@@ -58,6 +58,11 @@ pub enum Cause {
     },
     /// The configuration has no `pp auth request`, so that nobody may come in.
     NoMethod,
+    /// There were too many wrong passwords before this one.
+    TooMany {
+        /// The name as it came.
+        user: String,
+    },
     /// There was no address to lend.
     PoolEmpty,
     /// A DHCP server lent none, or has taken it away.
@@ -105,6 +110,7 @@ impl Cause {
             Why::WrongPassword => Self::WrongPassword { user },
             Why::AlreadyConnected => Self::AlreadyConnected { user },
             Why::LanManagerOnly => Self::LanManagerOnly { user },
+            Why::TooMany { .. } => Self::TooMany { user },
         }
     }
 
@@ -127,6 +133,7 @@ impl Cause {
             self,
             Self::WrongPassword { .. }
                 | Self::UnknownUser { .. }
+                | Self::TooMany { .. }
                 | Self::AlreadyConnected { .. }
                 | Self::LanManagerOnly { .. }
                 | Self::MethodRefused { .. }
@@ -137,6 +144,7 @@ impl Cause {
 impl fmt::Display for Cause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::TooMany { user } => write!(f, "Authentication failed, too many wrong passwords for user '{user}'"),
             Self::WrongPassword { user } => write!(f, "Authentication failed, wrong password for user '{user}'"),
             Self::UnknownUser { user } => write!(f, "Authentication failed, there is no user '{user}'"),
             Self::AlreadyConnected { user } => {

@@ -1,6 +1,7 @@
 //! Which of a client's proposals is taken, in both phases, and how the others are told.
 
 use super::Refusal;
+use super::informational::DOI;
 use core::time::Duration;
 use crypto::esp::{EspAuth, EspCipher, Suite};
 use crypto::{Group, Hash, IkeCipher};
@@ -17,6 +18,8 @@ mod phase1 {
     pub(super) const LIFE_TYPE: u16 = 11;
     pub(super) const LIFE_DURATION: u16 = 12;
     pub(super) const KEY_LENGTH: u16 = 14;
+    /// Groups of the client's own, another prf.
+    pub(super) const UNSUPPORTED: [u16; 9] = [5, 6, 7, 8, 9, 10, 13, 15, 16];
     /// KEY_IKE, the only transform of phase 1.
     pub(super) const KEY_IKE: u8 = 1;
     /// Authentication by pre-shared key.
@@ -31,6 +34,8 @@ mod phase2 {
     pub(super) const ENCAPSULATION: u16 = 4;
     pub(super) const AUTHENTICATION: u16 = 5;
     pub(super) const KEY_LENGTH: u16 = 6;
+    /// Rounds, compression, ECN in tunnels, sequence numbers of 64 bits (RFC 4304 §2), and what multicast has.
+    pub(super) const UNSUPPORTED: [u16; 7] = [7, 8, 9, 10, 11, 12, 13];
     /// Plain transport mode.
     pub(super) const TRANSPORT: u64 = 2;
     /// UDP-encapsulated transport mode.
@@ -305,9 +310,25 @@ fn key_bits(t: &Transform, kind: u16) -> Option<u16> {
     value(t, kind).and_then(|b| u16::try_from(b).ok())
 }
 
+/// Whether all that a transform says can be followed: it says nothing twice and in two ways (RFC 2407 §4.5.2), and holds no
+/// attribute whose meaning is not supported here (RFC 2407 §4.5.3). An attribute that means nothing is read over.
+fn is_followed(t: &Transform, lives: [u16; 2], unsupported: &[u16]) -> bool {
+    t.attributes.iter().enumerate().all(|(at, a)| {
+        let before = t.attributes.iter().take(at).find(|b| b.kind == a.kind);
+        // A life may be told in seconds and in kilobytes.
+        let is_contradiction = !lives.contains(&a.kind) && before.is_some_and(|b| b.as_u64() != a.as_u64());
+        !is_contradiction && !unsupported.contains(&a.kind)
+    })
+}
+
+/// The offer's domain of interpretation must be that of IPsec (RFC 2408 §5.4).
+fn check_doi(offer: &SecurityAssociation) -> Result<(), Refusal> {
+    if offer.doi == DOI { Ok(()) } else { Err(Refusal::Unacceptable("the proposals are not of the IPsec DOI")) }
+}
+
 /// Reads one transform of phase 1; `None` if any part of it is not supported.
 fn read_phase1(t: &Transform) -> Option<(Phase1, u64)> {
-    if t.id != phase1::KEY_IKE {
+    if t.id != phase1::KEY_IKE || !is_followed(t, [phase1::LIFE_TYPE, phase1::LIFE_DURATION], &phase1::UNSUPPORTED) {
         return None;
     }
     let n = |kind| value(t, kind).and_then(|v| u16::try_from(v).ok());
@@ -343,6 +364,7 @@ pub fn choose_phase1(
     refused: &BTreeSet<String>,
     only: &BTreeSet<String>,
 ) -> Result<(Phase1, SecurityAssociation), Refusal> {
+    check_doi(offer)?;
     let mut best: Option<(Phase1, &Proposal, &Transform)> = None;
     let (mut kept_out, mut told, mut other_auth) = (BTreeSet::new(), vec![], None);
     for p in offer.proposals.iter().filter(|p| p.protocol == Protocol::Isakmp) {
@@ -383,6 +405,9 @@ pub fn choose_phase1(
 
 /// Reads one ESP transform.
 fn read_suite(t: &Transform, preferred: Option<Suite>) -> Option<Suite> {
+    if !is_followed(t, [phase2::LIFE_TYPE, phase2::LIFE_DURATION], &phase2::UNSUPPORTED) {
+        return None;
+    }
     let auth = match value(t, phase2::AUTHENTICATION) {
         Some(number) => Some(u16::try_from(number).ok()?),
         None => None,
@@ -409,6 +434,7 @@ fn is_udp(mode: u64, wanted: &Wanted<'_>) -> bool {
 
 /// Chooses the best ESP proposal.
 pub fn choose_phase2(offer: &SecurityAssociation, wanted: &Wanted<'_>) -> Result<Phase2, Refusal> {
+    check_doi(offer)?;
     let mut best: Option<(bool, Phase2)> = None;
     let (mut kept_out, mut told, mut kept_by_strictness) = (BTreeSet::new(), vec![], false);
     let (mut wrong_mode, mut offers_udp) = (false, false);
@@ -662,6 +688,21 @@ mod tests {
         let offer = phase2_offer(&[(12, &[(4, 2), (6, 128), (5, 2)])]);
         assert!(matches!(choose_phase2(&offer, &wanted(&none, true)), Err(Refusal::Unacceptable(_))));
         assert!(choose_phase2(&offer, &wanted(&none, false)).is_ok());
+        // Who names no mode means transport, and not in UDP.
+        let unsaid = phase2_offer(&[(12, &[(6, 128), (5, 2)])]);
+        assert!(matches!(choose_phase2(&unsaid, &wanted(&none, true)), Err(Refusal::Unacceptable(_))));
+        assert!(choose_phase2(&unsaid, &wanted(&none, false)).is_ok());
+    }
+
+    #[test]
+    fn an_spi_in_phase_1_has_no_effect() {
+        let none = refuse(&[]);
+        let mut offer = phase1_offer(&[(7, Some(256), 4, 14, 1)]);
+        let (plain, _) = choose_phase1(&offer, &none, &none).unwrap();
+        offer.proposals[0].spi = vec![7; 16];
+        let (chosen, answer) = choose_phase1(&offer, &none, &none).unwrap();
+        assert_eq!((chosen.words(), chosen.life), (plain.words(), plain.life));
+        assert_eq!(answer.proposals[0].spi, offer.proposals[0].spi);
     }
 
     #[test]
@@ -683,6 +724,58 @@ mod tests {
         assert_eq!((chosen.life.as_secs(), chosen.kilobytes), (3600, Some(50_000)));
         let bare = phase2_offer(&[(12, &[(4, 2), (6, 128), (5, 2)])]);
         assert_eq!(choose_phase2(&bare, &wanted(&none, false)).unwrap().life, DEFAULT_LIFE);
+    }
+
+    #[test]
+    fn an_offer_that_contradicts_itself_is_passed_over() {
+        let none = refuse(&[]);
+        for twice in [&[(4, 2), (6, 128), (6, 256), (5, 2)][..], &[(4, 2), (6, 128), (5, 2), (5, 5)]] {
+            let both = phase2_offer(&[(12, twice), (3, &[(4, 2), (5, 2)])]);
+            assert_eq!(choose_phase2(&both, &wanted(&none, false)).unwrap().words(), "esp 3des-cbc sha-hmac");
+        }
+        // The same twice is no contradiction.
+        let same = phase2_offer(&[(12, &[(4, 2), (6, 128), (6, 128), (5, 2)])]);
+        assert!(choose_phase2(&same, &wanted(&none, false)).is_ok());
+        let mut offer = phase1_offer(&[(7, Some(256), 4, 14, 1), (5, None, 2, 14, 1)]);
+        offer.proposals[0].transforms[0].attributes.extend(attributes(&[(4, 2)]));
+        assert_eq!(choose_phase1(&offer, &none, &none).unwrap().0.words(), "3des-cbc sha modp2048");
+    }
+
+    #[test]
+    fn sequence_numbers_of_64_bits_and_other_attributes_that_are_not_supported_are_not_agreed_to() {
+        let none = refuse(&[]);
+        for kind in [7, 8, 9, 10, 11, 12, 13] {
+            let offer = phase2_offer(&[(12, &[(4, 2), (6, 128), (5, 2), (kind, 1)]), (3, &[(4, 2), (5, 2)])]);
+            assert_eq!(
+                choose_phase2(&offer, &wanted(&none, false)).unwrap().words(),
+                "esp 3des-cbc sha-hmac",
+                "{kind}"
+            );
+        }
+        for kind in [5, 6, 7, 8, 9, 10, 13, 15, 16] {
+            let mut offer = phase1_offer(&[(7, Some(256), 4, 14, 1), (5, None, 2, 14, 1)]);
+            offer.proposals[0].transforms[0].attributes.extend(attributes(&[(kind, 1)]));
+            assert_eq!(choose_phase1(&offer, &none, &none).unwrap().0.words(), "3des-cbc sha modp2048", "{kind}");
+        }
+        // What has no meaning is read over, and comes back as it was.
+        let offer = phase2_offer(&[(12, &[(4, 2), (6, 128), (5, 2), (0x4001, 1)])]);
+        let answer = choose_phase2(&offer, &wanted(&none, false)).unwrap().answer((1, 1), 9);
+        assert_eq!(answer.proposals[0].transforms, offer.proposals[0].transforms);
+    }
+
+    #[test]
+    fn another_domain_of_interpretation_and_an_spi_that_is_reserved_are_refused() {
+        let none = refuse(&[]);
+        let phase1 = SecurityAssociation { doi: 2, ..phase1_offer(&[(7, Some(256), 4, 14, 1)]) };
+        assert!(matches!(choose_phase1(&phase1, &none, &none), Err(Refusal::Unacceptable(_))));
+        let good = phase2_offer(&[(12, &[(4, 2), (6, 128), (5, 2)])]);
+        let phase2 = SecurityAssociation { doi: 2, ..good.clone() };
+        assert!(matches!(choose_phase2(&phase2, &wanted(&none, false)), Err(Refusal::Unacceptable(_))));
+        for spi in [vec![0, 0, 0, 0], vec![0, 0, 0, 255], vec![], vec![1, 2, 3, 4, 5]] {
+            let mut offer = good.clone();
+            offer.proposals[0].spi = spi;
+            assert!(matches!(choose_phase2(&offer, &wanted(&none, false)), Err(Refusal::NoProposal { .. })));
+        }
     }
 
     #[test]

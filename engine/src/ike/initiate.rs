@@ -688,3 +688,33 @@ impl Start {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
+    use super::*;
+    use crypto::esp::{EspAuth, EspCipher};
+
+    #[test]
+    fn an_answer_with_another_suite_group_or_mode_is_not_taken() {
+        let attributes = vec![(4, Value::Short(2)), (6, Value::Short(128)), (5, Value::Short(2))];
+        let terms = Terms {
+            suite: Suite { cipher: EspCipher::Aes128, auth: EspAuth::HmacSha1_96 },
+            transform: (12, attributes),
+            pfs: None,
+            life: Duration::from_secs(3600),
+            kilobytes: None,
+            words: String::new(),
+            ids: vec![],
+            udp: false,
+            udp_mode: 4,
+        };
+        assert_eq!(terms.answered(&terms.offer(1000)), Some(1000));
+        for other in [(6, Value::Short(256)), (5, Value::Short(5)), (4, Value::Short(4)), (3, Value::Short(14))] {
+            let mut changed = terms.clone();
+            changed.transform.1.retain(|(kind, _)| *kind != other.0);
+            changed.transform.1.push(other.clone());
+            assert_eq!(terms.answered(&changed.offer(1000)), None, "{other:?}");
+        }
+    }
+}

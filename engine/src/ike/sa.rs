@@ -515,16 +515,21 @@ impl Sa {
         now: Instant,
         out: &mut Vec<Output>,
     ) {
-        let id = loop {
-            let id = rng.u32();
-            if id != 0 && !self.quick.contains_key(&id) && !self.started.contains_key(&id) {
-                break id;
-            }
-        };
+        let id = self.free_id(rng);
         let within = initiate::Within { keys: &self.keys, last_block: &self.last_block, id };
         let nat_oa = quick_mode::original_addresses(self.natt, endpoint).filter(|_| terms.udp).unwrap_or_default();
         let start = Start::begin(&within, self.cookies, terms.clone(), nat_oa, (spi, ticket, retry), rng, now, out);
         self.started.insert(id, Box::new(start));
+    }
+
+    /// A message id that no exchange of phase 2 has: its IV follows from it, so none may serve twice (RFC 2409 §5.5, §5.7).
+    fn free_id(&self, rng: &mut Rng) -> u32 {
+        loop {
+            let id = rng.u32();
+            if id != 0 && !self.quick.contains_key(&id) && !self.started.contains_key(&id) {
+                return id;
+            }
+        }
     }
 
     /// Whether a Quick Mode of our own is on its way.
@@ -544,7 +549,7 @@ impl Sa {
 
     /// An encrypted message of an Informational exchange with one payload.
     pub fn informational(&self, kind: PayloadType, body: Vec<u8>, rng: &mut Rng) -> Vec<u8> {
-        self.informational_as(rng.u32().max(1), kind, body)
+        self.informational_as(self.free_id(rng), kind, body)
     }
 
     fn informational_as(&self, id: u32, kind: PayloadType, body: Vec<u8>) -> Vec<u8> {
@@ -607,3 +612,6 @@ pub(super) fn encrypted(
     };
     header.encode(sealed)
 }
+
+#[cfg(test)]
+mod tests;

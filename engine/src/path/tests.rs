@@ -302,6 +302,19 @@ fn every_form_of_ppp_and_l2tp_header_comes_in() {
 }
 
 #[test]
+fn the_checksum_inside_is_not_looked_at() {
+    let (mut worker, mut mirror) = worker();
+    let ip = udp4(b"behind a NAT");
+    let l2tp = [&[0, 2, 0, 11, 0, 12, 0xff, 3, 0, 0x21][..], &ip].concat();
+    for checksum in [0, 0xdead_u16] {
+        let length = u16::try_from(8 + l2tp.len()).unwrap();
+        let head = [0x1234_u16, 1701, length, checksum].map(u16::to_be_bytes).concat();
+        let esp = mirror.send_as(&[head, l2tp.clone()].concat(), 17);
+        assert_eq!(arrive(&mut worker, vec![esp])[0].1.as_ref(), Some(&ip), "{checksum:x}");
+    }
+}
+
+#[test]
 fn what_is_larger_than_our_mru_is_taken() {
     let (mut worker, mut mirror) = worker();
     let ip = udp4(&[7; 1_500 - 28]);

@@ -1,9 +1,12 @@
 //! Traps of IKE's phase 1.
 
 use super::*;
+use sim::Layer;
 use sim::fixture::{fixture, offer};
 use sim::manners;
-use wire::isakmp::{Attribute, AttributeValue, Cookie, NotifyType, SecurityAssociation, encode_chain, vendor};
+use wire::isakmp::{
+    Attribute, AttributeValue, Cookie, ExchangeType, Flags, NotifyType, SecurityAssociation, encode_chain, vendor,
+};
 
 /// The transform that a message 1 is answered with: its number, and cipher, key bits, hash and group.
 fn chosen(answer: &[u8]) -> (u8, [Option<u64>; 4]) {
@@ -128,6 +131,9 @@ fn windows_fails_on_vendor_ids_that_it_did_not_send() {
         let known = |id: &Vec<u8>| sent.iter().any(|s| s.get(..16) == id.get(..16));
         assert!(answered.iter().all(known), "{message}: {answered:02x?}");
         assert!(answered.len() <= 3, "{message}: {answered:02x?}");
+        // Who takes part in dead peer detection is told that we do (RFC 3706 §5.1).
+        let has_dpd = |ids: &[Vec<u8>]| ids.iter().any(|id| id.starts_with(&vendor::DPD));
+        assert_eq!(has_dpd(&answered), has_dpd(&sent), "{message}");
         assert!(answer[0].bytes.len() <= fixture(message).len(), "{message}");
     }
 }
@@ -176,6 +182,103 @@ fn nonces_of_8_to_256_octets_are_taken() {
     for length in [8, 16, 48, 256] {
         let (mut w, c) = connected(false, Manner { nonces: (length, length), ..Manner::default() });
         assert!(w.reaches(c), "{length}");
+    }
+}
+
+#[test]
+fn a_nonce_of_7_or_257_octets_is_refused_in_either_phase() {
+    for nonces in [(7, 32), (257, 32), (32, 7), (32, 257)] {
+        let mut w = World::new(config(2, &[]), 1);
+        let c = w.add(Manner { nonces, ..Manner::default() });
+        w.dial(c);
+        w.run_for(seconds(30));
+        assert!(!w.peers[c].is_up() && w.routes.is_empty(), "{nonces:?}:\n{}", w.story(c));
+        assert!(w.told("the nonce is not 8 to 256 octets long"), "{nonces:?}:\n{}", w.log().join("\n"));
+    }
+}
+
+#[test]
+fn an_exchange_keeps_its_type() {
+    let mut w = World::new(config(2, &[]), 1);
+    let c = w.add(Manner::default());
+    // Message 3, and all after it, as if they were of Aggressive Mode.
+    w.peers[c].set_tamper(Some(Box::new(|layer, octets| {
+        if layer == Layer::Isakmp && octets[8..16] != [0; 8] {
+            octets[18] = 4;
+        }
+    })));
+    w.dial(c);
+    w.run_for(seconds(10));
+    assert!(says(&w, c, "<- main mode 2") && !says(&w, c, "<- main mode 4"), "{}", w.story(c));
+}
+
+#[test]
+fn each_exchange_has_a_cookie_and_a_nonce_of_its_own() {
+    let mut w = World::new(config(4, &[]), 1);
+    w.watch = true;
+    let all = [w.add(Manner::default()), w.add(Manner::default())];
+    all.iter().for_each(|c| w.dial(*c));
+    assert!(w.run_until(seconds(20), |w| w.peers.iter().all(sim::Peer::is_up)), "{}", w.log().join("\n"));
+    for c in all {
+        w.act(c, |p, now| p.rekey_ike(now));
+    }
+    w.run_for(seconds(5));
+    let (mut cookies, mut nonces) = (std::collections::BTreeSet::new(), vec![]);
+    for crossing in w.crossings.iter().filter(|x| x.way != Way::ToServer && x.packet.is_isakmp()) {
+        let bytes = crossing.packet.bytes.strip_prefix(&[0; 4]).unwrap_or(&crossing.packet.bytes);
+        let (header, _) = Header::decode(bytes).expect("an ISAKMP message");
+        if header.exchange != ExchangeType::MainMode || header.flags.has(Flags::ENCRYPTION) {
+            continue;
+        }
+        assert_eq!((header.version, header.flags, header.message_id), (0x10, Flags(0), 0));
+        cookies.insert(header.responder);
+        nonces.extend(payloads(bytes).into_iter().filter(|(kind, _)| *kind == PayloadType::Nonce).map(|p| p.1));
+    }
+    assert_eq!((cookies.len(), nonces.len()), (4, 4));
+    nonces.sort();
+    nonces.dedup();
+    assert_eq!(nonces.len(), 4);
+}
+
+#[test]
+fn a_certificate_request_disturbs_nothing() {
+    let mut w = World::new(config(2, &[]), 1);
+    let c = w.add_natted(true, Manner { fragment: None, ..Manner::default() });
+    // Behind the last payload of messages 1 and 3.
+    w.peers[c].set_tamper(Some(Box::new(|layer, octets| {
+        if layer != Layer::Isakmp || octets[19] & 1 != 0 {
+            return;
+        }
+        let mut at = 28;
+        while octets[at] != 0 {
+            at += usize::from(u16::from_be_bytes([octets[at + 2], octets[at + 3]]));
+        }
+        octets[at] = 7;
+        octets.extend([0, 0, 0, 5, 4]);
+        let length = u32::try_from(octets.len()).expect("a short message").to_be_bytes();
+        octets[24..28].copy_from_slice(&length);
+    })));
+    w.dial(c);
+    assert!(w.run_until(seconds(20), |w| w.peers[c].is_up()), "{}", w.story(c));
+    w.peers[c].set_tamper(None);
+    assert!(w.reaches(c));
+}
+
+#[test]
+fn a_first_message_of_another_version_exchange_or_length_is_not_answered() {
+    let whole = fixture("windows/mm1");
+    assert_eq!(answers(&mut World::new(config(2, &[]), 1), "192.0.2.1:500", &whole).len(), 1);
+    // The octets of version, exchange and length in the header; Quick Mode and New Group Mode begin no phase 1.
+    for (at, value) in [(17, 0x00), (17, 0x20), (18, 32), (18, 33), (18, 0), (27, whole[27].wrapping_add(1)), (27, 20)]
+    {
+        let mut w = World::new(config(2, &[]), 1);
+        let mut bytes = whole.clone();
+        bytes[at] = value;
+        if (at, value) == (27, 20) {
+            (bytes[24], bytes[25], bytes[26]) = (0, 0, 0);
+        }
+        assert_eq!(answers(&mut w, "192.0.2.1:500", &bytes), [], "octet {at} is {value}");
+        assert_eq!(w.engine.half_open(), 0);
     }
 }
 

@@ -286,6 +286,21 @@ fn a_keepalive_of_one_octet_is_dropped_without_an_answer() {
 }
 
 #[test]
+fn nat_keepalives_keep_no_client_that_is_gone() {
+    let (mut w, c) = connected(true, Manner::default());
+    w.watch = true;
+    assert!(w.reaches(c));
+    let from = w.crossings.iter().rfind(|x| x.way == Way::ToServer).expect("a packet of the client").packet.from;
+    w.vanish(c);
+    for _ in 0..12 {
+        w.run_for(seconds(10));
+        let to = core::net::SocketAddr::new(sim::world::SERVER.into(), 4500);
+        w.inject(Outer { carrier: Carrier::Udp, from, to, bytes: vec![0xff] });
+    }
+    assert_eq!(w.lines("fell silent").len(), 1, "{}", w.log().join("\n"));
+}
+
+#[test]
 fn answers_inside_esp_come_from_port_1701_to_the_port_that_asked() {
     for manner in manners::all() {
         let (mut w, c) = connected(true, Manner { l2tp_port: 45_678, ..manner });

@@ -22,12 +22,11 @@ RUSTFLAGS="-Cinstrument-coverage --cfg fuzzing" cargo build --quiet --release --
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 for target in "${targets[@]}"; do
-    for inputs in "seeds/$target" "corpora/$target"; do
-        [ -d "$inputs" ] || continue
-        find "$inputs" -type f -print0 | LLVM_PROFILE_FILE="$work/%p.profraw" \
-            xargs -0 -n 256 "$CARGO_TARGET_DIR/$host/release/$target" >"$work/$target.log" 2>&1
-        echo "$target: $(find "$inputs" -type f | wc -l) inputs of $inputs"
-    done
+    cp -r "seeds/$target" "$work/$target"
+    [ ! -e "corpora/$target.tar.gz" ] || tar -xzf "corpora/$target.tar.gz" -C "$work/$target"
+    find "$work/$target" -type f -print0 | LLVM_PROFILE_FILE="$work/%p.profraw" \
+        xargs -0 -n 256 "$CARGO_TARGET_DIR/$host/release/$target" >"$work/$target.log" 2>&1
+    echo "$target: $(find "$work/$target" -type f | wc -l) inputs"
 done
 llvm-profdata merge -sparse "$work"/*.profraw -o "$work/all.profdata"
 llvm-cov report "${objects[@]:1}" -instr-profile="$work/all.profdata" ../engine/src |

@@ -3,7 +3,7 @@
 #
 # Prints one line a target and fails if one of them found something; the input is then in fuzz/artifacts/TARGET. Each
 # run works on a copy of the seeds and corpora, so that nothing in the tree changes; with KEEP=yes what reaches further
-# goes into fuzz/corpora/TARGET.
+# goes into fuzz/corpora/TARGET.tar.gz, up to 256 KiB.
 #
 # FAST=yes leaves out what guides by compared values: nearly twice as many runs of the engine's door and of worlds.
 # SANITIZE=address looks at memory, too (nightly). Both are built apart.
@@ -43,21 +43,30 @@ for target in "${targets[@]}"; do
 done
 RUSTFLAGS=$flags "${cargo[@]}" build --quiet --release --target "$host" "${bins[@]}"
 
+# pack FOLDER TARGET: the smallest inputs become the corpus; who replays it has little time.
+pack() {
+    local most=1500
+    [ "$2" != world ] || most=400
+    (cd "$1" && find . -type f -printf '%s %P\n' | sort -n | head -n $most | awk '$1 > 0 && (n += $1) < 262144 { print $2 }' | sort |
+        tar --sort=name --owner=0 --group=0 --numeric-owner --mtime=@0 -cf - -T -) | gzip -9n >"corpora/$2.tar.gz"
+}
+
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 failed=0
 for target in "${targets[@]}"; do
     mkdir -p "$work/$target" "artifacts/$target"
     # Seeds made of the fixtures, and inputs that earlier runs have found to reach further.
-    for inputs in "seeds/$target" "corpora/$target"; do
-        [ ! -d "$inputs" ] || cp -r "$inputs/." "$work/$target"
-    done
+    [ ! -d "seeds/$target" ] || cp -r "seeds/$target/." "$work/$target"
+    [ ! -e "corpora/$target.tar.gz" ] || tar -xzf "corpora/$target.tar.gz" -C "$work/$target"
     status=0
     "$out/$host/release/$target" "$work/$target" -max_total_time="$seconds" -rss_limit_mb=1024 -timeout=5 -max_len=4096 \
         -artifact_prefix="artifacts/$target/" >"$work/$target.log" 2>&1 || status=$?
     if [ "${KEEP:-}" = yes ] && [ "$status" -eq 0 ]; then
-        mkdir -p "corpora/$target"
-        "$out/$host/release/$target" -merge=1 "corpora/$target" "$work/$target" >"$work/merge.log" 2>&1
+        mkdir -p "$work/kept" corpora
+        "$out/$host/release/$target" -merge=1 "$work/kept" "$work/$target" >"$work/merge.log" 2>&1
+        pack "$work/kept" "$target"
+        rm -r "$work/kept"
     fi
     runs=$(sed -n 's/^Done \([0-9]*\) runs.*/\1/p' "$work/$target.log")
     coverage=$(sed -n 's/.* cov: \([0-9]*\) .*/\1/p' "$work/$target.log" | tail -n 1)

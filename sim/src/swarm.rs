@@ -284,7 +284,8 @@ impl Swarm {
                 self.world.vanish(n);
             }
         }
-        self.world.run_for(Duration::from_secs(400));
+        // Whoever has guessed has waited by then.
+        self.world.run_for(Duration::from_secs(1000));
         let last = self.world.add(Manner::default());
         self.note("the last client", Some(last));
         self.world.connect(last);

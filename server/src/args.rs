@@ -44,6 +44,8 @@ pub(crate) struct Args {
     pub(crate) socket: Option<PathBuf>,
     /// Whether a server gives away what it does not need once it has started.
     pub(crate) confined: bool,
+    /// How many data threads a server may have.
+    pub(crate) workers: usize,
     pub(crate) action: Action,
 }
 
@@ -59,15 +61,22 @@ const COMMANDS: [(&str, Topic); 8] = [
     ("disconnect", Topic::Disconnect),
 ];
 
+/// Most data threads.
+const MOST_WORKERS: usize = 16;
+
 /// Reads the words behind the program's name.
 pub(crate) fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Args, Failure> {
-    let (mut socket, mut confined) = (None, true);
+    let (mut socket, mut confined, mut workers) = (None, true, None);
     let mut rest = Vec::new();
     let mut words = words.into_iter();
     while let Some(word) = words.next() {
         let text = word.to_str().map(str::to_owned);
         match text.as_deref() {
             Some("--unconfined") => confined = false,
+            Some("--workers") => workers = Some(count_behind("--workers", words.next())?),
+            Some(text) if text.starts_with("--workers=") => {
+                workers = Some(count_behind("--workers", text.strip_prefix("--workers=").map(OsString::from))?);
+            }
             Some("--socket") => socket = Some(path_behind("--socket", words.next())?),
             Some(text) if text.starts_with("--socket=") => {
                 socket = Some(path_behind("--socket", text.strip_prefix("--socket=").map(OsString::from))?);
@@ -107,11 +116,27 @@ pub(crate) fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Args, F
             return Err(Failure::usage(format!("'{other}' is not a command of sekisho; one of {}", names())));
         }
     };
-    if !confined && !matches!(action, Action::Quickstart | Action::Run { .. } | Action::Help(_)) {
-        return Err(Failure::usage(format!("'--unconfined' is for a server, and '{first}' starts none")));
+    let alone = [("--unconfined", !confined), ("--workers", workers.is_some())];
+    if let Some((option, _)) = alone.iter().find(|(_, given)| *given)
+        && !matches!(action, Action::Quickstart | Action::Run { .. } | Action::Help(_))
+    {
+        return Err(Failure::usage(format!("'{option}' is for a server, and '{first}' starts none")));
     }
+    let workers = workers.unwrap_or_else(cores);
     // "sekisho run --help" asks for the same as "sekisho help run".
-    Ok(Args { socket, confined, action })
+    Ok(Args { socket, confined, workers, action })
+}
+
+/// As many data threads as there are cores that the process may use.
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, |cores| cores.get().min(MOST_WORKERS))
+}
+
+fn count_behind(option: &str, value: Option<OsString>) -> Result<usize, Failure> {
+    let count = value.and_then(|value| value.to_str()?.parse().ok());
+    count.filter(|count| (1..=MOST_WORKERS).contains(count)).ok_or_else(|| {
+        Failure::usage(format!("behind '{option}' stands a number of data threads, from 1 to {MOST_WORKERS}"))
+    })
 }
 
 fn names() -> String {
@@ -280,6 +305,7 @@ Sekisho, an L2TP/IPsec remote-access VPN server
   sekisho help COMMAND               more about one command
 
   --socket PATH    the control socket (usually /run/sekisho/sekisho.sock)
+  --workers N      with quickstart or run: N data threads (usually one a core)
   --unconfined     with quickstart or run: keep all privileges of the start
 "
         }
@@ -311,6 +337,9 @@ Once started, the server keeps only the privileges that it needs: the capabiliti
 CAP_NET_ADMIN, CAP_NET_RAW and CAP_NET_BIND_SERVICE; it writes beside FILE, in its
 run directory and below /proc/sys/net only; unneeded system calls fail (seccomp).
 If that is in the way, --unconfined leaves it out.
+
+Packets are worked on by as many threads as there are cores that the process may
+use, 16 at most; --workers N says otherwise. A client stays with one of them.
 "
         }
         Some(Topic::Check) => {
@@ -429,6 +458,18 @@ mod tests {
         assert!(!read("run --unconfined --config a.conf").unwrap().confined);
         assert!(!read("quickstart --unconfined").unwrap().confined);
         assert!(wrong("show config --unconfined").contains("'show' starts none"));
+    }
+
+    #[test]
+    fn a_server_has_as_many_data_threads_as_it_is_told() {
+        for line in ["run --workers 3 a.conf", "quickstart --workers=3"] {
+            assert_eq!(read(line).unwrap().workers, 3);
+        }
+        assert!((1..=MOST_WORKERS).contains(&read("run a.conf").unwrap().workers));
+        for line in ["run a.conf --workers", "run a.conf --workers 0", "quickstart --workers 17", "run --workers=x a"] {
+            assert!(wrong(line).contains("from 1 to 16"), "{line}");
+        }
+        assert!(wrong("show config --workers 2").contains("'show' starts none"));
     }
 
     #[test]

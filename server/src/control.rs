@@ -6,6 +6,7 @@ use crate::check;
 use crate::clock;
 use crate::compute::{self, Pool, Weight};
 use crate::confine::{self, Places};
+use crate::crew::{Crew, Hand, sum};
 use crate::host::{Host, run_dir};
 use crate::lan::Lans;
 use crate::log::Log;
@@ -15,10 +16,11 @@ use crate::ports;
 use crate::raw::RawEsp;
 use crate::setup::{Failure, Setup};
 use crate::socket::Door;
+use crate::steer::{Signposts, Steering};
 use crate::tun::{self, Tun};
 use crate::udp::{Family, Inbox, Outgoing, Segmentation, Sender, Udp};
 use crate::wake::{Alarm, Wake};
-use crate::worker::{self, Done, Links, Order, Report};
+use crate::worker::{self, Done, Links, Mate, Report};
 use command::Request;
 use crypto::Secret;
 use engine::event::Level;
@@ -30,11 +32,11 @@ use engine::{Engine, HostChange, Input, Outbox, Output};
 use rustix::event::{PollFd, PollFlags, Timespec};
 use std::io::{self, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, channel, sync_channel};
+use std::sync::mpsc::{Receiver, SyncSender, channel, sync_channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -52,18 +54,25 @@ const ISAKMP_BATCH: usize = 16;
 const REPORTS: usize = 256;
 /// How long clients may take to say goodbye when the server stops.
 const GOODBYE: Duration = Duration::from_millis(300);
-/// How long the data thread may take to send what it was ordered to.
-const BARRIER: Duration = Duration::from_millis(100);
 /// Errands of operators that may wait.
 const ERRANDS: usize = 8;
 
 /// Serves until a signal says to stop; everything the program changed on the host is undone when this returns.
-pub(crate) fn run(setup: Setup) -> Result<(), Failure> {
+pub(crate) fn run(mut setup: Setup) -> Result<(), Failure> {
     let trouble = |what: &str| {
         let what = what.to_owned();
         move |error: io::Error| Failure::new(format!("cannot {what}: {error}"))
     };
     memory::share();
+    // What this takes is ruled out later.
+    let steering = if setup.workers > 1 { Some(Steering::load()) } else { None };
+    let (steering, refused) = steering.map_or((None, None), |loaded| match loaded {
+        Ok(steering) => (Some(steering), None),
+        Err(error) => (None, Some(error)),
+    });
+    if steering.is_none() {
+        setup.workers = 1;
+    }
     // Threads get what the one that starts them has, so this comes before all of them.
     let troubles = if setup.confined {
         // The folder of the socket is made before it is one of the few that can be written in; if it cannot be, the socket
@@ -78,24 +87,35 @@ pub(crate) fn run(setup: Setup) -> Result<(), Failure> {
     for sentence in troubles {
         log.line(sentence);
     }
+    if let Some(error) = refused {
+        log.line(format_args!(
+            "one thread does all work on packets: the program that would spread them over several cannot be loaded \
+             ({error}); this takes the capability CAP_BPF, and '--workers 1' is the same without this line"
+        ));
+    }
     let signals = Signals::catch().map_err(trouble("catch signals"))?;
-    let outcome = serve(setup, &log, signals);
+    let outcome = serve(setup, steering, &log, signals);
     log.flush();
     outcome
 }
 
-fn serve(setup: Setup, log: &Log, signals: Signals) -> Result<(), Failure> {
+fn serve(setup: Setup, steering: Option<Steering>, log: &Log, signals: Signals) -> Result<(), Failure> {
     let trouble = |error: io::Error| Failure::new(format!("cannot start a thread: {error}"));
-    let Setup { config, config_path, mut host, socket_path, quickstart_screen, confined: _ } = setup;
+    let Setup { config, config_path, mut host, socket_path, quickstart_screen, workers, confined: _ } = setup;
     log.configure(&config.syslog);
     let ike = bind(IKE_PORT, Udp::bind)?;
-    let nat = Arc::new(bind(NAT_PORT, Udp::bind)?);
+    let nats: Vec<Arc<Udp>> =
+        bind(NAT_PORT, |port| Udp::bind_group(port, workers))?.into_iter().map(Arc::new).collect();
     let _deaf = bind(L2TP_PORT, Udp::deaf)?;
-    let raw = open_raw()?;
+    let raws = open_raw(workers)?;
     // Without IPv6 on this host there is nothing to receive.
-    let raw6 = RawEsp::open(Family::V6).ok();
+    let raws6 = RawEsp::open_group(Family::V6, workers).unwrap_or_default();
     let family = ike.family();
-    let tun = open_tun()?;
+    let (program, signposts) = steering.map(Steering::split).unzip();
+    let tuns = open_tun(workers, program)?;
+    let Some((tun, nat)) = tuns.first().zip(nats.first().cloned()) else {
+        return Err(Failure::new("there is no device to serve with"));
+    };
     let tun_name = tun.name().to_owned();
     if speaks_ipv6(&config)
         && let Some(sentence) = host.tun_speaks_ipv6(&tun_name)
@@ -115,23 +135,11 @@ fn serve(setup: Setup, log: &Log, signals: Signals) -> Result<(), Failure> {
     let bell = Arc::new(Wake::new().map_err(trouble)?);
     let alarm = Alarm::new(bell.clone());
     let (to_control, reports) = sync_channel(worker::REPORTS);
-    let (orders, from_control) = sync_channel(worker::ORDERS);
-    let worker_bell = Arc::new(Wake::new().map_err(trouble)?);
-    let other = aside::start(&config, &tun, &to_control, &bell, seed()?, &alarm)?;
+    let other = aside::start(&config, tun, &to_control, &bell, seed()?, &alarm)?;
     let (aside, aside_thread) = other.unzip();
-    let links = Links {
-        udp: nat.clone(),
-        raw,
-        raw6,
-        tun,
-        orders: from_control,
-        bell: worker_bell.clone(),
-        reports: to_control,
-        control_bell: bell.clone(),
-        aside: aside.clone(),
-    };
-    let data = engine::path::Worker::new(seed()?);
-    let worker = worker::start(data, links, &alarm).map_err(trouble)?;
+    let ends = Ends { reports: to_control, bell: bell.clone(), aside: aside.clone() };
+    let links = (tuns, nats, raws, raws6);
+    let (crew, workers) = start_workers(links, ends, signposts, &alarm)?;
     let (done, computed) = channel();
     let ring = bell.clone();
     let ahead = Arc::new(Ahead::new());
@@ -159,8 +167,7 @@ fn serve(setup: Setup, log: &Log, signals: Signals) -> Result<(), Failure> {
         nat,
         inbox: Inbox::new(ISAKMP_BATCH, ISAKMP_SLOT),
         sender: Sender::new(Segmentation::Never, family),
-        orders,
-        worker_bell,
+        crew,
         aside,
         reports,
         pool,
@@ -190,7 +197,7 @@ fn serve(setup: Setup, log: &Log, signals: Signals) -> Result<(), Failure> {
     }))
     .unwrap_or_else(|_| Err(fell("control")));
     drop(door);
-    control.end(worker, aside_thread);
+    control.end(workers, aside_thread);
     outcome
 }
 
@@ -199,6 +206,57 @@ fn fell(thread: &str) -> Failure {
         "the thread '{thread}' fell over a defect of this program, so the server stopped and put the host back as it was; \
          please report the lines above, and start it again"
     ))
+}
+
+/// Where the data threads tell what they must.
+struct Ends {
+    reports: SyncSender<Report>,
+    bell: Arc<Wake>,
+    aside: Option<Aside>,
+}
+
+/// What each data thread reads and writes, in the order of their numbers.
+type Sockets = (Vec<Tun>, Vec<Arc<Udp>>, Vec<RawEsp>, Vec<RawEsp>);
+
+/// Starts a data thread for each queue of the device.
+fn start_workers(
+    (tuns, nats, raws, raws6): Sockets,
+    ends: Ends,
+    signposts: Option<Signposts>,
+    alarm: &Alarm,
+) -> Result<(Crew, Vec<JoinHandle<Done>>), Failure> {
+    let trouble = |error: io::Error| Failure::new(format!("cannot start a thread: {error}"));
+    let (mut mates, mut boxes) = (Vec::new(), Vec::new());
+    for _ in &tuns {
+        let (handed, taken) = sync_channel(worker::HANDED);
+        mates.push(Mate { handed, bell: Arc::new(Wake::new().map_err(trouble)?) });
+        boxes.push(taken);
+    }
+    let (mut hands, mut threads) = (Vec::new(), Vec::new());
+    let mut raws6 = raws6.into_iter();
+    let sockets = tuns.into_iter().zip(nats).zip(raws).zip(boxes).enumerate();
+    for (number, (((tun, udp), raw), handed)) in sockets {
+        let Some(bell) = mates.get(number).map(|mate| mate.bell.clone()) else { break };
+        let (orders, from_control) = sync_channel(worker::ORDERS);
+        let links = Links {
+            number,
+            mates: mates.clone(),
+            handed,
+            udp,
+            raw,
+            raw6: raws6.next(),
+            tun,
+            orders: from_control,
+            bell: bell.clone(),
+            reports: ends.reports.clone(),
+            control_bell: ends.bell.clone(),
+            aside: ends.aside.clone(),
+        };
+        let data = engine::path::Worker::new(seed()?);
+        threads.push(worker::start(data, links, alarm).map_err(trouble)?);
+        hands.push(Hand::new(orders, bell));
+    }
+    Ok((Crew::new(hands, signposts), threads))
 }
 
 /// Everything the control thread holds.
@@ -213,8 +271,7 @@ struct Control {
     nat: Arc<Udp>,
     inbox: Inbox,
     sender: Sender,
-    orders: SyncSender<Order>,
-    worker_bell: Arc<Wake>,
+    crew: Crew,
     aside: Option<Aside>,
     reports: Receiver<Report>,
     pool: Pool<Job>,
@@ -362,7 +419,9 @@ impl Control {
         }
         while let Ok(errand) = self.asked.try_recv() {
             let answer = match errand.what {
-                What::Request(Request::ShowStatusFastpath, _) => Answer::FastPath(self.done_so_far().map(Box::new)),
+                What::Request(Request::ShowStatusFastpath, _) => {
+                    Answer::FastPath(self.crew.done_so_far().map(Box::new))
+                }
                 What::Request(request, selected) => {
                     self.input(Input::Request(request, selected), now);
                     self.reply.take().map_or(Answer::Configured, Answer::Reply)
@@ -417,11 +476,11 @@ impl Control {
                 Output::Path(update) => {
                     sealed |= matches!(update, Update::Seal { .. } | Update::SealFrame { .. });
                     ordered = true;
-                    self.order(Order::Update(Box::new(update)));
+                    self.crew.update(update);
                 }
                 Output::Send { endpoint, bytes } => {
                     if std::mem::take(&mut sealed) {
-                        self.wait_for_worker();
+                        self.crew.wait();
                     }
                     self.send(endpoint, bytes, now);
                 }
@@ -450,19 +509,10 @@ impl Control {
         }
         self.outbox = outbox;
         if ordered {
-            self.worker_bell.ring();
+            self.crew.ring();
         }
         for ticket in refused {
             self.input(Input::Overloaded(ticket), now);
-        }
-    }
-
-    /// Hands an order to the data thread; it is taken before any packet that arrives after this returns.
-    fn order(&self, order: Order) {
-        if let Err(TrySendError::Full(order)) = self.orders.try_send(order) {
-            self.worker_bell.ring();
-            // The data thread waits for nobody, so this ends; if it fell, the alarm has been raised.
-            let _ = self.orders.send(order);
         }
     }
 
@@ -472,21 +522,6 @@ impl Control {
             aside.order(order);
             aside.ring();
         }
-    }
-
-    fn wait_for_worker(&self) {
-        let (done, wait) = sync_channel(1);
-        self.order(Order::Barrier(done));
-        self.worker_bell.ring();
-        let _ = wait.recv_timeout(BARRIER);
-    }
-
-    /// What the data thread has done; nothing if it is too busy to say.
-    fn done_so_far(&self) -> Option<Done> {
-        let (told, wait) = sync_channel(1);
-        self.order(Order::Tell(told));
-        self.worker_bell.ring();
-        wait.recv_timeout(BARRIER).ok()
     }
 
     fn send(&mut self, endpoint: Endpoint, bytes: Vec<u8>, now: Instant) {
@@ -539,13 +574,11 @@ impl Control {
     }
 
     /// Stops the threads and puts the host back as it was.
-    fn end(mut self, worker: JoinHandle<Done>, aside_thread: Option<JoinHandle<String>>) {
-        self.order(Order::Stop);
-        self.worker_bell.ring();
+    fn end(mut self, workers: Vec<JoinHandle<Done>>, aside_thread: Option<JoinHandle<String>>) {
+        self.crew.stop();
         // A thread that fell has been told of already.
-        if let Ok(done) = worker.join() {
-            self.tell_losses(&done);
-        }
+        let done: Vec<Done> = workers.into_iter().filter_map(|worker| worker.join().ok()).collect();
+        self.tell_losses(&sum(&done));
         self.order_aside(aside::Order::Stop);
         let lost = aside_thread.and_then(|thread| thread.join().ok()).unwrap_or_default();
         if self.config.syslog.debug && !lost.is_empty() {
@@ -624,7 +657,7 @@ fn open_door(path: &std::path::Path, alarm: &Alarm, desk: Arc<Desk>) -> Result<D
     })
 }
 
-fn bind(port: u16, how: impl Fn(u16) -> io::Result<Udp>) -> Result<Udp, Failure> {
+fn bind<T>(port: u16, how: impl Fn(u16) -> io::Result<T>) -> Result<T, Failure> {
     how(port).map_err(|error| {
         Failure::new(match error.kind() {
             io::ErrorKind::AddrInUse => match ports::holder(port) {
@@ -639,8 +672,8 @@ fn bind(port: u16, how: impl Fn(u16) -> io::Result<Udp>) -> Result<Udp, Failure>
     })
 }
 
-fn open_raw() -> Result<RawEsp, Failure> {
-    RawEsp::open(Family::V4).map_err(|error| {
+fn open_raw(workers: usize) -> Result<Vec<RawEsp>, Failure> {
+    RawEsp::open_group(Family::V4, workers).map_err(|error| {
         Failure::new(match error.kind() {
             io::ErrorKind::PermissionDenied => {
                 "ESP (IP protocol 50) cannot be received without root or the capability CAP_NET_RAW; use sudo"
@@ -651,8 +684,13 @@ fn open_raw() -> Result<RawEsp, Failure> {
     })
 }
 
-fn open_tun() -> Result<Tun, Failure> {
-    Tun::open().map_err(|error| {
+/// The device, by a queue for each data thread.
+fn open_tun(workers: usize, steering: Option<OwnedFd>) -> Result<Vec<Tun>, Failure> {
+    let opened = match &steering {
+        Some(program) => Tun::open_queues(workers, program.as_fd()),
+        None => Tun::open().map(|tun| vec![tun]),
+    };
+    opened.map_err(|error| {
         let device = tun::DEVICE;
         Failure::new(match error.kind() {
             io::ErrorKind::NotFound => format!(

@@ -26,6 +26,13 @@ impl Batches {
         self.largest = self.largest.max(packets);
     }
 
+    /// Counts what another thread has counted, too.
+    pub(crate) fn merge(&mut self, other: Self) {
+        self.calls += other.calls;
+        self.packets += other.packets;
+        self.largest = self.largest.max(other.largest);
+    }
+
     fn told(self, language: Language) -> String {
         let Self { calls, packets, largest } = self;
         // Of no calls there is no mean.
@@ -85,6 +92,7 @@ pub(crate) fn json(done: &Done) -> serde_json::Value {
     let drops: serde_json::Map<String, serde_json::Value> =
         drops.filter(|(_, count)| *count > 0).map(|(name, count)| (name.to_owned(), count.into())).collect();
     serde_json::json!({
+        "packets_by_thread": done.shares,
         "processor_units": crypto::lanes::Units::in_use().to_string(),
         "tun_segments_udp": done.segments_udp,
         "udp_segmentation_refused": done.udp.unsegmented,
@@ -109,6 +117,13 @@ pub(crate) fn screen(done: &Done, language: Language) -> String {
     let mut line = |label: &str, text: &str| {
         let _ = writeln!(out, "{label}: {text}");
     };
+    let shares: Vec<String> = done.shares.iter().map(u64::to_string).collect();
+    let (threads, shares) = (shares.len(), shares.join(" + "));
+    let threads = match language {
+        Language::English => format!("{threads} ({shares} packets)"),
+        Language::Japanese => format!("{threads} ({shares}パケット)"),
+    };
+    line(pick("Data threads", "データ転送スレッド"), &threads);
     line(pick("Processor units", "使用する演算機能"), &crypto::lanes::Units::in_use().to_string());
     let super_packets = if done.segments_udp {
         pick("TCP and UDP super-packets", "TCPとUDPの結合パケット")
@@ -167,12 +182,18 @@ mod tests {
 
     #[test]
     fn the_screen_tells_kernels_offloads_batches_and_drops_in_both_languages() {
-        let mut done = Done { segments_udp: true, junk: 3, ..Done::default() };
+        let mut done = Done { shares: vec![70, 5], segments_udp: true, junk: 3, ..Done::default() };
         for packets in [64, 1, 10] {
             done.received_udp.add(packets);
         }
         let english = screen(&done, Language::English);
-        assert!(english.starts_with(&format!("Processor units: {}\n", crypto::lanes::Units::in_use())), "{english}");
+        assert!(
+            english.starts_with(&format!(
+                "Data threads: 2 (70 + 5 packets)\nProcessor units: {}\n",
+                crypto::lanes::Units::in_use()
+            )),
+            "{english}"
+        );
         assert!(english.contains("TUN device: TCP and UDP super-packets\n"), "{english}");
         assert!(english.contains("Received in UDP: 75 packets in 3 calls (25.0 a call, 64 at most)\n"), "{english}");
         assert!(english.contains("Received as ESP: 0 packets in 0 calls (0.0 a call, 0 at most)\n"), "{english}");

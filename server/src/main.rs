@@ -9,6 +9,7 @@ mod compute;
 mod confine;
 mod console;
 mod control;
+mod crew;
 mod fastpath;
 mod firewall;
 mod host;
@@ -25,6 +26,7 @@ mod quickstart;
 mod raw;
 mod setup;
 mod socket;
+mod steer;
 mod syslog;
 mod tun;
 mod udp;
@@ -54,8 +56,8 @@ fn main() -> ExitCode {
 fn act(args: args::Args) -> Result<(), Failure> {
     let socket = args.socket.unwrap_or_else(|| host::run_dir().join("sekisho.sock"));
     match args.action {
-        Action::Quickstart => quickstart::run(socket, args.confined, control::run),
-        Action::Run { config } => run(&config, socket, args.confined),
+        Action::Quickstart => quickstart::run(socket, args.confined, args.workers, control::run),
+        Action::Run { config } => run(&config, socket, args.confined, args.workers),
         Action::Check { config, host } => check::run(config.as_deref(), host),
         Action::Exec { lines, json } => console::exec(&socket, &lines, json),
         Action::Console => console::run(&socket),
@@ -75,7 +77,7 @@ fn say(text: &str) -> Result<(), Failure> {
 }
 
 /// Serves with a configuration file: everything is looked at before anything on the host is changed.
-fn run(path: &Path, socket_path: PathBuf, confined: bool) -> Result<(), Failure> {
+fn run(path: &Path, socket_path: PathBuf, confined: bool, workers: usize) -> Result<(), Failure> {
     let config_text = check::read(path)?;
     let (config, problems) = command::parse(&config_text);
     eprint!("{}", check::describe(path, &problems));
@@ -106,5 +108,13 @@ fn run(path: &Path, socket_path: PathBuf, confined: bool) -> Result<(), Failure>
     for notice in check::notices(&config).into_iter().chain(check::readable_by_others(path)) {
         eprintln!("sekisho: {notice}");
     }
-    control::run(Setup { config, config_path: path.to_owned(), host, socket_path, quickstart_screen: None, confined })
+    control::run(Setup {
+        config,
+        config_path: path.to_owned(),
+        host,
+        socket_path,
+        quickstart_screen: None,
+        workers,
+        confined,
+    })
 }

@@ -59,6 +59,7 @@ struct Screen {
 pub(crate) fn run(
     socket: PathBuf,
     confined: bool,
+    workers: usize,
     serve: impl FnOnce(Setup) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
     ports::check_privileges()?;
@@ -96,7 +97,15 @@ pub(crate) fn run(
     }
     set_up(&mut host, &config, &facts, &mut notes)?;
     let screen = screen(&of(&config, &facts, &path, notes)?);
-    serve(Setup { config, config_path: path, host, socket_path: socket, quickstart_screen: Some(screen), confined })
+    serve(Setup {
+        config,
+        config_path: path,
+        host,
+        socket_path: socket,
+        quickstart_screen: Some(screen),
+        workers,
+        confined,
+    })
 }
 
 /// Where configurations are kept.

@@ -1,6 +1,7 @@
 //! The raw socket for ESP without UDP (IP protocol 50), for clients that no NAT stands before.
 
-use crate::udp::{Datagram, Family, Inbox, grow_buffers, set_int, tell_addresses};
+use crate::steer::only_of;
+use crate::udp::{Datagram, Family, Inbox, attach_filter, grow_buffers, set_int, tell_addresses};
 use std::io;
 use std::net::{IpAddr, Ipv4Addr};
 use std::num::NonZeroU32;
@@ -22,6 +23,19 @@ impl RawEsp {
     /// Opens the socket; the process needs CAP_NET_RAW.
     pub(crate) fn open(family: Family) -> io::Result<Self> {
         Self::open_protocol(family, ESP)
+    }
+
+    /// Opens a socket for each data thread; each gets the packets with its SPIs alone.
+    pub(crate) fn open_group(family: Family, workers: usize) -> io::Result<Vec<Self>> {
+        if workers <= 1 {
+            return Ok(vec![Self::open(family)?]);
+        }
+        let open = |number| {
+            let socket = Self::open(family)?;
+            attach_filter(socket.as_fd(), libc::SO_ATTACH_FILTER, &mut only_of(number, workers, family == Family::V4))?;
+            Ok(socket)
+        };
+        (0..workers).map(open).collect()
     }
 
     /// Opens a socket of the same kind for another protocol.

@@ -24,6 +24,8 @@ pub(crate) struct Setup {
     pub(crate) socket_path: PathBuf,
     /// What to print once the server is ready, when it was started by `quickstart`.
     pub(crate) quickstart_screen: Option<String>,
+    /// How many data threads there may be.
+    pub(crate) workers: usize,
     /// Whether the process gives away what it does not need ([`crate::confine`]).
     pub(crate) confined: bool,
 }

@@ -17,6 +17,8 @@ const NAME: &CStr = c"sekisho%d";
 /// Length of the virtio header before each packet, in octets.
 const VNET_HEADER: libc::c_int = 10;
 
+/// `_IOR('T', 224, int)` of `linux/if_tun.h`.
+const TUNSETSTEERINGEBPF: u32 = 0x8004_54e0;
 const TUN_F_CSUM: libc::c_uint = 0x01;
 const TUN_F_TSO4: libc::c_uint = 0x02;
 const TUN_F_TSO6: libc::c_uint = 0x04;
@@ -34,13 +36,30 @@ pub(crate) struct Tun {
 impl Tun {
     /// Makes a device named `sekisho` and the first free number; the process needs CAP_NET_ADMIN.
     pub(crate) fn open() -> io::Result<Self> {
+        Self::attach(NAME.to_bytes(), 0)
+    }
+
+    /// Makes such a device with several queues; `steering` is the program by which the kernel chooses among them.
+    ///
+    /// Without a program it would follow the queue that a flow was last written to, and order would be lost on the way.
+    pub(crate) fn open_queues(queues: usize, steering: BorrowedFd<'_>) -> io::Result<Vec<Self>> {
+        let first = Self::attach(NAME.to_bytes(), libc::IFF_MULTI_QUEUE)?;
+        let program = steering.as_raw_fd();
+        // SAFETY: the kernel reads one int.
+        check(unsafe { libc::ioctl(first.file.as_raw_fd(), TUNSETSTEERINGEBPF as _, &program) })?;
+        let name = first.name.clone();
+        let others = (1..queues).map(|_| Self::attach(name.as_bytes(), libc::IFF_MULTI_QUEUE));
+        std::iter::once(Ok(first)).chain(others).collect()
+    }
+
+    fn attach(name: &[u8], kind: libc::c_int) -> io::Result<Self> {
         let mut options = OpenOptions::new();
         let file = options.read(true).write(true).custom_flags(libc::O_NONBLOCK | libc::O_CLOEXEC).open(DEVICE)?;
         let mut request = empty_request();
-        for (to, from) in request.ifr_name.iter_mut().zip(NAME.to_bytes()) {
+        for (to, from) in request.ifr_name.iter_mut().zip(name) {
             *to = *from as libc::c_char;
         }
-        request.ifr_ifru.ifru_flags = (libc::IFF_TUN | libc::IFF_NO_PI | libc::IFF_VNET_HDR) as libc::c_short;
+        request.ifr_ifru.ifru_flags = (libc::IFF_TUN | libc::IFF_NO_PI | libc::IFF_VNET_HDR | kind) as libc::c_short;
         // SAFETY: the kernel reads and writes one ifreq, which `request` is.
         check(unsafe { libc::ioctl(file.as_raw_fd(), libc::TUNSETIFF as _, &mut request) })?;
         let name: Vec<u8> = request.ifr_name.iter().map(|c| *c as u8).take_while(|c| *c != 0).collect();

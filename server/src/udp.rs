@@ -2,6 +2,7 @@
 //! kernel where it agrees.
 #![allow(unsafe_code, reason = "recvmmsg, sendmmsg and their control messages have no safe wrapper fit for a tunnel")]
 
+use crate::steer::by_spi_in_udp;
 use std::io;
 use std::mem::size_of;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
@@ -46,7 +47,30 @@ pub(crate) struct Udp {
 impl Udp {
     /// Binds a socket of its own (no address or port reuse, so that a second server cannot slip in beside this one).
     pub(crate) fn bind(port: u16) -> io::Result<Self> {
+        Self::bind_as(port, false)
+    }
+
+    /// Binds a socket for each data thread to one port; each gets the datagrams with its SPIs, the first all others.
+    ///
+    /// Nobody else may have the port at this moment, not even one who would share it.
+    pub(crate) fn bind_group(port: u16, workers: usize) -> io::Result<Vec<Self>> {
+        let alone = Self::bind(port)?;
+        if workers <= 1 {
+            return Ok(vec![alone]);
+        }
+        drop(alone);
+        let group: Vec<Self> = (0..workers).map(|_| Self::bind_as(port, true)).collect::<io::Result<_>>()?;
+        if let Some(first) = group.first() {
+            attach_filter(first.as_fd(), libc::SO_ATTACH_REUSEPORT_CBPF, &mut by_spi_in_udp(workers))?;
+        }
+        Ok(group)
+    }
+
+    fn bind_as(port: u16, shared: bool) -> io::Result<Self> {
         let (fd, family) = socket()?;
+        if shared {
+            set_int(fd.as_fd(), libc::SOL_SOCKET, libc::SO_REUSEPORT, 1)?;
+        }
         tell_addresses(fd.as_fd(), family)?;
         // The outer packet may be fragmented: a tunnel does not pass the path's MTU on to the packets inside.
         set_int(fd.as_fd(), libc::IPPROTO_IP, libc::IP_MTU_DISCOVER, libc::IP_PMTUDISC_DONT)?;
@@ -64,8 +88,7 @@ impl Udp {
     pub(crate) fn deaf(port: u16) -> io::Result<Self> {
         let (fd, family) = socket()?;
         let mut reject = [libc::sock_filter { code: (libc::BPF_RET | libc::BPF_K) as u16, jt: 0, jf: 0, k: 0 }];
-        let program = libc::sock_fprog { len: 1, filter: reject.as_mut_ptr() };
-        set_option(fd.as_fd(), libc::SOL_SOCKET, libc::SO_ATTACH_FILTER, &program)?;
+        attach_filter(fd.as_fd(), libc::SO_ATTACH_FILTER, &mut reject)?;
         rustix::net::bind(&fd, &any(family, port))?;
         Ok(Self { fd, family })
     }
@@ -113,6 +136,21 @@ fn set_option<T>(fd: BorrowedFd<'_>, level: libc::c_int, name: libc::c_int, valu
         libc::setsockopt(fd.as_raw_fd(), level, name, ptr::from_ref(value).cast(), size_of::<T>() as libc::socklen_t)
     };
     if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// Gives a socket a program for the kernel.
+pub(crate) fn attach_filter(
+    fd: BorrowedFd<'_>,
+    option: libc::c_int,
+    program: &mut [libc::sock_filter],
+) -> io::Result<()> {
+    // The kernel copies it before the call is over.
+    set_option(
+        fd,
+        libc::SOL_SOCKET,
+        option,
+        &libc::sock_fprog { len: program.len() as u16, filter: program.as_mut_ptr() },
+    )
 }
 
 /// Sets a socket option whose value is an integer.
@@ -367,6 +405,16 @@ pub(crate) struct Sent {
     pub(crate) refused: u64,
     /// Sends that it would not segment.
     pub(crate) unsegmented: u64,
+}
+
+impl Sent {
+    /// Counts what another sender has counted, too.
+    pub(crate) fn add(&mut self, other: Self) {
+        self.packets += other.packets;
+        self.calls += other.calls;
+        self.refused += other.refused;
+        self.unsegmented += other.unsegmented;
+    }
 }
 
 /// Whether equal packets to one peer may go to the kernel as one.

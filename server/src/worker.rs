@@ -1,20 +1,26 @@
 //! A data thread: batch in, path, batch out; it waits for nobody but the kernel.
+//!
+//! A client and its packets are one thread's, as [`crate::steer`] has the kernel see to. What it gets wrong is handed on
+//! through a bounded queue of each thread.
 
 use crate::aside::{Aside, Happened};
 use crate::clock;
+use crate::crew::Whose;
 use crate::fastpath::Batches;
 use crate::raw::RawEsp;
+use crate::steer::shard;
 use crate::tun::{LARGEST_READ, Tun};
 use crate::udp::{BATCH, DATAGRAM, Datagram, Family, Inbox, Outgoing, Segmentation, Sender, Sent, Udp};
 use crate::wake::{Alarm, Wake};
 use engine::carrier::StreamId;
 use engine::ike::Endpoint;
 use engine::path::{
-    Arrival, Coalescer, Departure, Encap, HEADROOM, Note, Out, SealedPacket, Splitter, TAILROOM, Totals, Update,
-    VNET_LEN, Worker,
+    Arrival, Coalescer, Departure, Encap, HEADROOM, Note, Out, PathState, SealedPacket, Spi, Splitter, TAILROOM,
+    Totals, Update, VNET_LEN, Worker,
 };
 use engine::time::Instant;
 use rustix::event::{Timespec, epoll};
+use std::collections::BTreeMap;
 use std::io::{self, IoSlice};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::os::fd::{AsFd, OwnedFd};
@@ -26,8 +32,10 @@ use wire::esp::Encapsulated;
 
 /// Reports that may wait for the control thread.
 pub(crate) const REPORTS: usize = 2048;
-/// Orders that may wait for the data thread.
+/// Orders that may wait for a data thread.
 pub(crate) const ORDERS: usize = 4096;
+/// Packets that other data threads have handed over and that may wait for one.
+pub(crate) const HANDED: usize = 1024;
 
 /// Where packets for clients lie between the TUN and the socket, in octets.
 const ARENA: usize = 384 << 10;
@@ -42,8 +50,21 @@ const PIECES: usize = 66;
 /// Longest nap while the control thread has no room for reports.
 const NAP: Duration = Duration::from_millis(1);
 
-/// What the control thread tells the data thread.
+/// What the control thread tells a data thread.
 pub(crate) enum Order {
+    /// Give up a client, and hand its packets on to another thread from here on.
+    Surrender {
+        /// Whose client.
+        whose: Whose,
+        /// The other thread's number.
+        to: usize,
+        /// All of the client, if there is one.
+        state: SyncSender<Option<Box<PathState>>>,
+    },
+    /// Packets on this SA of ours are for another thread, or (`None`) no longer.
+    Elsewhere(Spi, Option<usize>),
+    /// Take over a client that another thread has given up.
+    TakeOver(Box<PathState>),
     /// Something to know or to send.
     Update(Box<Update>),
     /// Answer when everything ordered before has been done.
@@ -71,8 +92,37 @@ pub(crate) enum Report {
     TunGone,
 }
 
+/// What one data thread hands to another.
+pub(crate) enum Handed {
+    /// An IP packet of the TUN that the other has no client for, and how many threads may still look for one.
+    Packet(Vec<u8>, usize),
+    /// A packet of ESP on an SA that has gone over to the other.
+    Esp {
+        /// The packet.
+        bytes: Vec<u8>,
+        /// Who sent it, and to which address of ours.
+        place: (SocketAddr, IpAddr),
+        /// How it came.
+        encap: Encap,
+    },
+}
+
+/// The way to another data thread.
+#[derive(Clone)]
+pub(crate) struct Mate {
+    /// What it is handed; when there is no room, that is lost like anything on a network.
+    pub(crate) handed: SyncSender<Handed>,
+    /// Rings when there is something.
+    pub(crate) bell: Arc<Wake>,
+}
+
 /// Everything a data thread touches.
 pub(crate) struct Links {
+    /// Its number, and all data threads in the order of their numbers.
+    pub(crate) number: usize,
+    pub(crate) mates: Vec<Mate>,
+    /// What the others hand to it.
+    pub(crate) handed: Receiver<Handed>,
     /// Port 4500; the control thread sends on it, too.
     pub(crate) udp: Arc<Udp>,
     /// ESP without UDP, over IPv4 and, where the host has it, over IPv6.
@@ -95,6 +145,8 @@ pub(crate) struct Links {
 /// What a data thread has done, told at its end and when it is asked.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Done {
+    /// The IP packets that passed each of the threads that have done it.
+    pub(crate) shares: Vec<u64>,
     /// The data path's sums.
     pub(crate) totals: Totals,
     /// Packets sent in UDP.
@@ -120,11 +172,35 @@ pub(crate) struct Done {
     pub(crate) read: Batches,
 }
 
+impl Done {
+    /// Counts what another thread has done, too.
+    pub(crate) fn add(&mut self, other: &Self) {
+        self.shares.extend(&other.shares);
+        self.totals.add(&other.totals);
+        for (sent, more) in [(&mut self.udp, other.udp), (&mut self.raw, other.raw), (&mut self.raw6, other.raw6)] {
+            sent.add(more);
+        }
+        self.junk += other.junk;
+        self.lost += other.lost;
+        self.unwritten += other.unwritten;
+        self.segments_udp |= other.segments_udp;
+        for (batches, more) in [
+            (&mut self.received_udp, other.received_udp),
+            (&mut self.received_raw, other.received_raw),
+            (&mut self.written, other.written),
+            (&mut self.read, other.read),
+        ] {
+            batches.merge(more);
+        }
+    }
+}
+
 /// Starts the thread.
 pub(crate) fn start(worker: Worker, links: Links, alarm: &Alarm) -> io::Result<JoinHandle<Done>> {
+    let name = if links.number == 0 { "data".to_owned() } else { format!("data-{}", links.number + 1) };
     let thread = DataThread::new(worker, links)?;
     let watch = alarm.watch("data");
-    std::thread::Builder::new().name("data".into()).spawn(move || {
+    std::thread::Builder::new().name(name).spawn(move || {
         let _watch = watch;
         thread.run()
     })
@@ -165,6 +241,10 @@ struct DataThread {
     sealed: Vec<SealedPacket>,
     /// A note for which the control thread had no room.
     waiting: Option<Report>,
+    /// Packets for clients that other threads have handed over, and how many threads may still look at each.
+    handed: Vec<(Vec<u8>, usize)>,
+    /// SAs of clients that have gone over to other threads.
+    elsewhere: BTreeMap<u32, usize>,
     done: Done,
 }
 
@@ -193,6 +273,8 @@ impl DataThread {
             departures: Vec::with_capacity(256),
             sealed: Vec::with_capacity(BATCH),
             waiting: None,
+            handed: Vec::new(),
+            elsewhere: BTreeMap::new(),
             done: Done::default(),
         })
     }
@@ -206,13 +288,14 @@ impl DataThread {
             if ready.bell {
                 self.links.bell.hush();
                 next = self.obey(now);
+                self.take_handed(now);
             }
             for (ready, link) in [(ready.udp, Link::Udp), (ready.raw, Link::Raw), (ready.raw6, Link::Raw6)] {
                 if ready && next == Next::GoOn {
                     next = self.inbound(link, now);
                 }
             }
-            if ready.tun && self.outbound(now) == Next::Stop {
+            if (ready.tun || !self.handed.is_empty()) && self.outbound(now) == Next::Stop {
                 // Somebody took the device away. If the control thread is gone, too, nobody has to know.
                 let _ = self.links.reports.send(Report::TunGone);
                 self.links.control_bell.ring();
@@ -228,8 +311,10 @@ impl DataThread {
     }
 
     fn done_so_far(&self) -> Done {
+        let totals = self.worker.totals();
         Done {
-            totals: self.worker.totals(),
+            shares: vec![totals.ip.in_packets + totals.ip.out_packets],
+            totals,
             udp: self.udp_sender.sent(),
             raw: self.raw_sender.sent(),
             raw6: self.raw6_sender.sent(),
@@ -276,6 +361,13 @@ impl DataThread {
                         self.send_sealed(now);
                     }
                 }
+                Ok(Order::Surrender { whose, to, state }) => {
+                    // Who asked may have stopped waiting; then the client has to come again.
+                    let _ = state.try_send(self.surrender(whose, to, now).map(Box::new));
+                }
+                Ok(Order::Elsewhere(spi, Some(to))) => drop(self.elsewhere.insert(spi.0, to)),
+                Ok(Order::Elsewhere(spi, None)) => drop(self.elsewhere.remove(&spi.0)),
+                Ok(Order::TakeOver(state)) => self.worker.restore(*state, 0),
                 Ok(Order::Barrier(done)) => {
                     self.send_sealed(now);
                     // Who asked may have stopped waiting.
@@ -291,6 +383,49 @@ impl DataThread {
         }
         self.send_sealed(now);
         next
+    }
+
+    /// Gives up a client whole: nothing is sent or received for it here any more.
+    fn surrender(&mut self, whose: Whose, to: usize, now: Instant) -> Option<PathState> {
+        self.send_sealed(now);
+        let client = match whose {
+            Whose::Client(client) => client,
+            Whose::Sa(spi) => self.worker.owner_of(spi)?,
+        };
+        let state = self.worker.snapshot(client)?;
+        // Packets on others, which came here from where they first arrive, go straight to the other thread from here on.
+        let ours = state.inbound.iter().map(|sa| sa.spi.0).filter(|spi| self.is_first_here(*spi));
+        self.elsewhere.extend(ours.map(|spi| (spi, to)).collect::<Vec<_>>());
+        self.worker.apply(Update::Gone { client }, now);
+        Some(state)
+    }
+
+    /// Whether packets on an SA come to this thread first.
+    fn is_first_here(&self, spi: u32) -> bool {
+        shard(spi, self.links.mates.len()) == self.links.number
+    }
+
+    /// Takes in what other data threads have handed over, a batch at most.
+    fn take_handed(&mut self, now: Instant) {
+        let mut packets = Vec::new();
+        for _ in 0..BATCH {
+            match self.links.handed.try_recv() {
+                Ok(Handed::Packet(packet, left)) => self.handed.push((packet, left)),
+                Ok(Handed::Esp { bytes, place, encap }) => packets.push((bytes, place, encap)),
+                Err(_) => break,
+            }
+        }
+        if self.handed.len() + packets.len() == BATCH {
+            // There may be more, but others come first.
+            self.links.bell.ring();
+        }
+        if !packets.is_empty() {
+            let arrivals = packets.iter_mut();
+            let arrivals = arrivals.map(|(bytes, (peer, local), encap)| Arrival::new(bytes, *peer, *local, *encap));
+            let mut arrivals: Vec<Arrival<'_>> = arrivals.collect();
+            self.worker.inbound(&mut arrivals, now);
+            write_inward(&arrivals, &mut self.coalescer, &self.links.tun, &mut self.done);
+        }
     }
 
     /// One batch from a socket to the TUN.
@@ -339,22 +474,31 @@ impl DataThread {
                 }
             }
         }
-        self.worker.inbound(&mut arrivals, now);
-        self.coalescer.coalesce(&arrivals);
-        for of in self.coalescer.supers() {
-            self.done.written.add(self.coalescer.pieces(of).len());
+        if !self.elsewhere.is_empty() {
+            hand_over(&mut arrivals, &self.elsewhere, &self.links.mates);
         }
-        self.done.unwritten += write_supers(&self.links.tun, &self.coalescer, &arrivals);
+        self.worker.inbound(&mut arrivals, now);
+        write_inward(&arrivals, &mut self.coalescer, &self.links.tun, &mut self.done);
         arrivals.clear();
         self.arrivals = emptied(arrivals, |_| None);
         next
     }
 
-    /// One batch from the TUN to the sockets.
+    /// One batch from the TUN, and from other data threads, to the sockets.
     fn outbound(&mut self, now: Instant) -> Next {
         let mut next = Next::GoOn;
         let mut departures: Vec<Departure<'_>> = std::mem::take(&mut self.departures);
         let mut free: &mut [u8] = &mut self.arena;
+        for (packet, _) in &self.handed {
+            let length = packet.len();
+            if let Some(slot) = take_slot(&mut free, HEADROOM + length + TAILROOM) {
+                slot[HEADROOM..HEADROOM + length].copy_from_slice(packet);
+                departures.push(Departure::new(slot, HEADROOM, length));
+            } else {
+                break;
+            }
+        }
+        self.handed.truncate(departures.len());
         for _ in 0..READS {
             if free.len() < ROOM_FOR_READ {
                 break;
@@ -382,8 +526,8 @@ impl DataThread {
         }
         if !departures.is_empty() {
             self.worker.outbound(&mut departures, now);
-            if let Some(aside) = &self.links.aside {
-                let found = hand_aside(&departures, aside);
+            let found = self.links.hand_on(&departures, &self.handed);
+            if found > 0 {
                 self.worker.found_elsewhere(found);
             }
             let of = |link| departures.iter().filter_map(move |departure| outgoing(departure, link));
@@ -393,6 +537,7 @@ impl DataThread {
                 self.raw6_sender.send(raw6.as_fd(), of(Link::Raw6), now.0);
             }
         }
+        self.handed.clear();
         departures.clear();
         self.departures = emptied(departures, |_| None);
         while let Some(packet) = self.worker.poll_sealed() {
@@ -501,15 +646,63 @@ fn packet_to(bytes: &[u8], mut peer: SocketAddr, local: IpAddr, link: Link) -> O
     Outgoing { peer, local, bytes }
 }
 
-/// Hands packets without a client here to the thread of those whose calls ESP does not carry; says how many it took.
-fn hand_aside(departures: &[Departure<'_>], aside: &Aside) -> u64 {
-    let strays = departures.iter().filter(|departure| departure.result == Out::Dropped(engine::path::Drop::NoClient));
-    let packets = strays.filter_map(|stray| stray.buf.get(stray.start..stray.start + stray.len));
-    let taken = packets.filter(|packet| aside.offer(packet)).count();
-    if taken > 0 {
-        aside.ring();
+impl Links {
+    /// Hands packets without a client here to the next data thread, and those that all have seen to the thread of calls that
+    /// ESP does not carry; says how many were taken.
+    ///
+    /// The first departures are those that were handed to this thread, the others were read here.
+    fn hand_on(&self, departures: &[Departure<'_>], handed: &[(Vec<u8>, usize)]) -> u64 {
+        if self.aside.is_none() && self.mates.len() <= 1 {
+            return 0;
+        }
+        let next = self.mates.get((self.number + 1) % self.mates.len().max(1));
+        let (mut to_next, mut to_aside) = (0, 0);
+        for (place, departure) in departures.iter().enumerate() {
+            if departure.result != Out::Dropped(engine::path::Drop::NoClient) {
+                continue;
+            }
+            let Some(packet) = departure.buf.get(departure.start..departure.start + departure.len) else { continue };
+            let left = handed.get(place).map_or_else(|| self.mates.len().saturating_sub(1), |(_, left)| *left);
+            match (next, &self.aside) {
+                (Some(next), _) if left > 0 => {
+                    to_next += u64::from(next.handed.try_send(Handed::Packet(packet.to_vec(), left - 1)).is_ok());
+                }
+                (_, Some(aside)) => to_aside += u64::from(aside.offer(packet)),
+                _ => {}
+            }
+        }
+        if let Some(next) = next.filter(|_| to_next > 0) {
+            next.bell.ring();
+        }
+        if let Some(aside) = self.aside.as_ref().filter(|_| to_aside > 0) {
+            aside.ring();
+        }
+        to_next + to_aside
     }
-    taken as u64
+}
+
+/// Hands packets on SAs that have gone over to other data threads to those, and leaves the others.
+fn hand_over(arrivals: &mut Vec<Arrival<'_>>, elsewhere: &BTreeMap<u32, usize>, mates: &[Mate]) {
+    arrivals.retain(|arrival| {
+        let spi = arrival.bytes.first_chunk().map(|spi| u32::from_be_bytes(*spi));
+        let Some(mate) = spi.and_then(|spi| elsewhere.get(&spi)).and_then(|number| mates.get(*number)) else {
+            return true;
+        };
+        let (bytes, place) = (arrival.bytes.to_vec(), (arrival.peer, arrival.local));
+        if mate.handed.try_send(Handed::Esp { bytes, place, encap: arrival.encap }).is_ok() {
+            mate.bell.ring();
+        }
+        false
+    });
+}
+
+/// Writes to the TUN what has come out of a batch.
+fn write_inward(arrivals: &[Arrival<'_>], coalescer: &mut Coalescer, tun: &Tun, done: &mut Done) {
+    coalescer.coalesce(arrivals);
+    for of in coalescer.supers() {
+        done.written.add(coalescer.pieces(of).len());
+    }
+    done.unwritten += write_supers(tun, coalescer, arrivals);
 }
 
 /// Cuts a slot off the free room; the next one begins on a cache line of its own.
@@ -550,7 +743,7 @@ mod tests {
 
     use crypto::Secret;
     use crypto::esp::{EspAuth, EspCipher, Ivs, Open, OpenError, OpenKey, Seal, SealKey, Suite, open, seal};
-    use engine::path::{ClientId, ReplayState, SessionPath, Spi};
+    use engine::path::{ClientId, ReplayState, SessionPath};
     use std::io::Read;
     use std::net::UdpSocket;
     use std::process::{Child, Command, Stdio};
@@ -606,6 +799,9 @@ mod tests {
         let (bell, control_bell) = (Arc::new(Wake::new().unwrap()), Arc::new(Wake::new().unwrap()));
         let alarm = Alarm::new(control_bell.clone());
         let links = Links {
+            number: 0,
+            mates: Vec::new(),
+            handed: sync_channel(1).1,
             udp: Arc::new(Udp::bind(4500).unwrap()),
             raw: RawEsp::open(Family::V4).unwrap(),
             raw6: None,

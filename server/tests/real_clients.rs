@@ -17,6 +17,11 @@ fn main() -> ExitCode {
     common::run(&[
         ("a_client_without_nat_connects_over_plain_esp", a_client_without_nat_connects_over_plain_esp),
         ("clients_behind_one_nat_are_served_at_once", clients_behind_one_nat_are_served_at_once),
+        (
+            "clients_are_spread_over_data_threads_and_keep_their_order",
+            clients_are_spread_over_data_threads_and_keep_their_order,
+        ),
+        ("a_client_goes_on_from_elsewhere_across_data_threads", a_client_goes_on_from_elsewhere_across_data_threads),
         ("both_phases_are_renewed_under_traffic", both_phases_are_renewed_under_traffic),
         ("a_client_that_vanished_comes_back", a_client_that_vanished_comes_back),
         ("what_exceeds_the_mru_is_cut_or_answered_with_icmp", what_exceeds_the_mru_is_cut_or_answered_with_icmp),
@@ -74,6 +79,74 @@ fn clients_behind_one_nat_are_served_at_once() {
     let told = room.sekisho(&field.server, &["show", "status", "pp", "anonymous"]);
     let outside = format!("Outside address: {NAT}:");
     assert_eq!(told.out.matches(&outside).count(), 2, "{}", told.out);
+    server.stop();
+}
+
+/// What each data thread has done, once they are told by the running server.
+fn shares(room: &Room, field: &Field) -> Vec<u64> {
+    let told = room.sekisho(&field.server, &["show", "status", "fastpath", "--json"]);
+    let (_, list) = told.out.split_once("\"packets_by_thread\":").unwrap_or_else(|| panic!("{told:?}"));
+    let list = list.trim_start().trim_start_matches('[').split(']').next().unwrap();
+    list.split(',').map(|share| share.trim().parse().unwrap()).collect()
+}
+
+fn clients_are_spread_over_data_threads_and_keep_their_order() {
+    let (field, room) = (Field::open(), Room::new("spread"));
+    let server = room.serve_by(&field.server, 2);
+    let second =
+        Manner { user: "second".to_owned(), password: "Second-2".to_owned(), pretends_nat: true, ..Manner::default() };
+    // One comes as IP protocol 50, the other in UDP.
+    let mut one = Client::new(&field.clients, OUTSIDE[0], Manner::default(), 1);
+    let mut two = Client::new(&field.clients, OUTSIDE[1], second, 2);
+    one.connect();
+    two.connect();
+    for (client, asked) in [(&mut one, 300), (&mut two, 200)] {
+        let before = shares(&room, &field);
+        client.inner.clear();
+        for _ in 0..asked {
+            client.ask(ECHO, 600);
+            if client.unanswered() > 16 {
+                client.until(Duration::from_secs(2), |c| c.unanswered() <= 16);
+            }
+        }
+        let answered = client.until(Duration::from_secs(5), |c| c.unanswered() == 0);
+        assert!(answered, "{} lost", client.unanswered());
+        let numbers: Vec<u64> = client
+            .inner
+            .iter()
+            .filter_map(|packet| sim::packet::read_udp(packet)?.2.first_chunk::<8>().map(|n| u64::from_be_bytes(*n)))
+            .collect();
+        assert_eq!(numbers.len(), asked);
+        assert!(numbers.is_sorted(), "{numbers:?}");
+        // There and back, by one thread alone.
+        let grown: Vec<u64> = shares(&room, &field).iter().zip(before).map(|(after, before)| after - before).collect();
+        assert_eq!((grown.iter().max(), grown.iter().min()), (Some(&(2 * asked as u64)), Some(&0)), "{grown:?}");
+    }
+    let shares = shares(&room, &field);
+    assert!(shares.len() == 2 && shares.iter().all(|share| *share >= 400), "{shares:?}");
+    // A second server does not slip in beside the first.
+    assert_eq!(field.server.enter(|| UdpSocket::bind("0.0.0.0:4500")).unwrap_err().kind(), ErrorKind::AddrInUse);
+    server.stop();
+}
+
+fn a_client_goes_on_from_elsewhere_across_data_threads() {
+    let (field, room) = (Field::open(), Room::new("across"));
+    let server = room.serve_by(&field.server, 2);
+    let mut client = Client::new(&field.clients, OUTSIDE[0], Manner::default(), 1);
+    client.connect();
+    let inside = client.inside();
+    assert!(client.reaches(ECHO), "{}", client.story());
+    // The server takes it for a newcomer, whose number and SAs are the other thread's, till it names its tunnel.
+    client.change_network(&field.clients, OUTSIDE[1]);
+    let back = client.until(Duration::from_secs(10), |c| c.reaches(ECHO));
+    assert!(back, "{}\n{}", client.story(), server.log());
+    assert_eq!(client.inside(), inside);
+    for _ in 0..50 {
+        assert!(client.reaches(ECHO), "{}", client.story());
+    }
+    client.act(|peer, now| peer.rekey_esp(now));
+    client.rest(Duration::from_secs(1));
+    assert!(client.reaches(ECHO), "{}", client.story());
     server.stop();
 }
 

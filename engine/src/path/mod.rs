@@ -615,6 +615,20 @@ impl Totals {
         Drop::ALL.iter().copied().zip(self.drops)
     }
 
+    /// Counts what another worker has counted, too.
+    pub fn add(&mut self, other: &Self) {
+        self.ip.add(&other.ip);
+        self.control_in += other.control_in;
+        self.control_out += other.control_out;
+        self.fragmented += other.fragmented;
+        self.icmp += other.icmp;
+        self.lost_notes += other.lost_notes;
+        self.refused_updates += other.refused_updates;
+        for (count, more) in self.drops.iter_mut().zip(other.drops) {
+            *count += more;
+        }
+    }
+
     fn count(&mut self, why: Drop) {
         if let Some(n) = self.drops.get_mut(why as usize) {
             *n += 1;

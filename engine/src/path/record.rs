@@ -80,6 +80,13 @@ pub struct OutboundState {
 }
 
 impl Worker {
+    /// Whose inbound SA this is.
+    #[must_use]
+    pub fn owner_of(&self, spi: Spi) -> Option<ClientId> {
+        let sa = self.table.inbound.get(self.table.place_of_spi(spi.0)?)?;
+        self.table.clients.get(sa.client).map(|client| client.id)
+    }
+
     /// Everything about a client, to be handed to another worker.
     #[must_use]
     pub fn snapshot(&self, client: ClientId) -> Option<PathState> {

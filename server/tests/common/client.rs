@@ -41,6 +41,21 @@ fn bind(address: IpAddr, port: u16) -> UdpSocket {
     }
 }
 
+/// What a client at an address speaks by: ports 500 and 4500, and ESP.
+fn sockets(place: &Namespace, address: IpAddr) -> (Vec<UdpSocket>, OwnedFd) {
+    let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
+    place.enter(|| {
+        let udp: Vec<UdpSocket> = [500, 4500].into_iter().map(|port| bind(address, port)).collect();
+        for socket in &udp {
+            socket.set_nonblocking(true).unwrap();
+        }
+        let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+        let esp = rustix::net::socket_with(family, SocketType::RAW, flags, Some(ipproto::ESP)).unwrap();
+        rustix::net::bind(&esp, &SocketAddr::new(address, 0)).unwrap();
+        (udp, esp)
+    })
+}
+
 impl Client {
     /// A client at an address of a namespace; its seed tells it from others.
     pub(crate) fn new(place: &Namespace, address: Ipv4Addr, manner: Manner, seed: u64) -> Self {
@@ -49,17 +64,7 @@ impl Client {
 
     /// A client that dials some address of the server, of either family.
     pub(crate) fn dialling(place: &Namespace, address: IpAddr, server: IpAddr, manner: Manner, seed: u64) -> Self {
-        let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
-        let (udp, esp) = place.enter(|| {
-            let udp: Vec<UdpSocket> = [500, 4500].into_iter().map(|port| bind(address, port)).collect();
-            let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
-            let esp = rustix::net::socket_with(family, SocketType::RAW, flags, Some(ipproto::ESP)).unwrap();
-            rustix::net::bind(&esp, &SocketAddr::new(address, 0)).unwrap();
-            (udp, esp)
-        });
-        for socket in &udp {
-            socket.set_nonblocking(true).unwrap();
-        }
+        let (udp, esp) = sockets(place, address);
         Self {
             peer: Peer::new(manner, address, server, seed),
             address,
@@ -70,6 +75,13 @@ impl Client {
             answered: BTreeSet::new(),
             inner: Vec::new(),
         }
+    }
+
+    /// It is in another network, at another address of a namespace, all of a sudden.
+    pub(crate) fn change_network(&mut self, place: &Namespace, address: Ipv4Addr) {
+        (self.udp, self.esp) = sockets(place, address.into());
+        self.address = address.into();
+        self.act(|peer, now| peer.change_network(address.into(), now));
     }
 
     /// Its clock.

@@ -81,6 +81,13 @@ impl Room {
         server.wait_until_it_serves()
     }
 
+    /// Starts the server with the configuration and so many data threads, and waits until it serves.
+    pub(crate) fn serve_by(&self, place: &Namespace, workers: usize) -> Server {
+        let (file, workers) = (self.configuration(), workers.to_string());
+        let words = ["run", "--workers", &workers, "--config", file.to_str().unwrap()];
+        self.spawn(place, &words).wait_until_it_serves()
+    }
+
     /// Starts the server with all privileges of the start, and waits until it serves.
     pub(crate) fn serve_unconfined(&self, place: &Namespace) -> Server {
         let file = self.configuration();

@@ -122,14 +122,9 @@ pub(crate) fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Args, F
     {
         return Err(Failure::usage(format!("'{option}' is for a server, and '{first}' starts none")));
     }
-    let workers = workers.unwrap_or_else(cores);
+    let workers = workers.unwrap_or(1);
     // "sekisho run --help" asks for the same as "sekisho help run".
     Ok(Args { socket, confined, workers, action })
-}
-
-/// As many data threads as there are cores that the process may use.
-fn cores() -> usize {
-    std::thread::available_parallelism().map_or(1, |cores| cores.get().min(MOST_WORKERS))
 }
 
 fn count_behind(option: &str, value: Option<OsString>) -> Result<usize, Failure> {
@@ -305,7 +300,7 @@ Sekisho, an L2TP/IPsec remote-access VPN server
   sekisho help COMMAND               more about one command
 
   --socket PATH    the control socket (usually /run/sekisho/sekisho.sock)
-  --workers N      with quickstart or run: N data threads (usually one a core)
+  --workers N      with quickstart or run: N data threads instead of one
   --unconfined     with quickstart or run: keep all privileges of the start
 "
         }
@@ -338,8 +333,8 @@ CAP_NET_ADMIN, CAP_NET_RAW and CAP_NET_BIND_SERVICE; it writes beside FILE, in i
 run directory and below /proc/sys/net only; unneeded system calls fail (seccomp).
 If that is in the way, --unconfined leaves it out.
 
-Packets are worked on by as many threads as there are cores that the process may
-use, 16 at most; --workers N says otherwise. A client stays with one of them.
+Packets are worked on by one thread. --workers N spreads clients over N of them,
+16 at most, where cores are to spare; a client stays with one of them.
 "
         }
         Some(Topic::Check) => {
@@ -465,7 +460,7 @@ mod tests {
         for line in ["run --workers 3 a.conf", "quickstart --workers=3"] {
             assert_eq!(read(line).unwrap().workers, 3);
         }
-        assert!((1..=MOST_WORKERS).contains(&read("run a.conf").unwrap().workers));
+        assert_eq!(read("run a.conf").unwrap().workers, 1, "more only where they are asked for");
         for line in ["run a.conf --workers", "run a.conf --workers 0", "quickstart --workers 17", "run --workers=x a"] {
             assert!(wrong(line).contains("from 1 to 16"), "{line}");
         }

@@ -188,27 +188,30 @@ impl Host {
             self.clients.insert(address, client);
         }
         if let (Some(lan), None) = (lan, client.proxy) {
-            client.proxy = Some(self.add_proxy(address, lan)?);
+            let (number, written) = self.add_proxy(address, lan)?;
+            client.proxy = Some(number);
+            lacking = lacking.and(written);
             self.clients.insert(address, client);
         }
         lacking
     }
 
-    fn add_proxy(&mut self, address: Ipv4Addr, lan: &str) -> Result<u64, Failure> {
+    /// The number of the change, and whether it could be written down.
+    fn add_proxy(&mut self, address: Ipv4Addr, lan: &str) -> Result<(u64, Result<(), Failure>), Failure> {
         // The kernel holds a proxied ARP answer back for up to 0.8 s so that another host may be quicker; a lent
-        // address has no other.
+        // address has no other. Where that cannot be written down, the answer is slow.
         let delay = format!("net/ipv4/neigh/{lan}/proxy_delay");
-        if read_sysctl(&delay).is_ok_and(|now| now != "0") {
-            self.write_sysctl(&delay, "0")?;
-        }
+        let quick =
+            if read_sysctl(&delay).is_ok_and(|now| now != "0") { self.write_sysctl(&delay, "0") } else { Ok(()) };
         let trouble = |e: io::Error| Failure::new(format!("cannot answer ARP for {address} on {lan}: {e}"));
         let index = self.netlink.index_of(lan).map_err(trouble)?;
-        let number = self.note(Change::Proxy { address, interface: lan.to_owned() })?;
+        let (number, written) = self.journal.keep(Change::Proxy { address, interface: lan.to_owned() });
         if let Err(error) = self.netlink.add_proxy(address, index) {
             self.forget(number);
             return Err(trouble(error));
         }
-        Ok(number)
+        let written = written.map_err(unwritten);
+        Ok((number, quick.and(written)))
     }
 
     /// Takes away what `client_up` made; nothing happens when nothing is there.

@@ -49,23 +49,20 @@ pub(crate) struct Remembered {
     pub(crate) text: String,
 }
 
-/// A line as it is kept: there are many.
+/// A line as it is kept: when it was told, and the octets of its text.
 #[derive(Debug)]
 struct Kept {
     at: DateTime,
-    text: Box<str>,
-}
-
-impl Kept {
-    fn told(&self) -> Remembered {
-        Remembered { time: stamp(self.at), text: self.text.to_string() }
-    }
+    len: usize,
 }
 
 /// The lines that `show log` prints: the latest [`REMEMBERED`]. A line that comes again is counted.
 #[derive(Debug, Default)]
 struct Memory {
     lines: VecDeque<Kept>,
+    /// Their texts, one behind the other: pieces of their own would lie between what clients leave, and keep it from going
+    /// back to the system.
+    texts: VecDeque<u8>,
     /// How many lines have come in all.
     came: u64,
     /// How often the last line came again, and when it did last.
@@ -76,7 +73,7 @@ struct Memory {
 
 impl Memory {
     fn keep(&mut self, at: DateTime, text: &str) {
-        if self.lines.back().is_some_and(|last| *last.text == *text) {
+        if self.is_last(text) {
             self.again += 1;
             self.again_at = at;
             return;
@@ -84,17 +81,40 @@ impl Memory {
         let repeated = self.repeated();
         self.again = 0;
         self.came += 1 + u64::from(repeated.is_some());
-        self.lines.extend(repeated);
-        self.lines.push_back(Kept { at, text: text.into() });
+        if let Some((at, text)) = repeated {
+            self.push(at, &text);
+        }
+        self.push(at, text);
+    }
+
+    fn is_last(&self, text: &str) -> bool {
+        let is_as_long = self.lines.back().is_some_and(|last| last.len == text.len());
+        is_as_long && self.texts.iter().rev().take(text.len()).eq(text.as_bytes().iter().rev())
+    }
+
+    fn push(&mut self, at: DateTime, text: &str) {
+        self.texts.extend(text.as_bytes());
+        self.lines.push_back(Kept { at, len: text.len() });
         while self.lines.len() > REMEMBERED {
-            self.lines.pop_front();
+            let oldest = self.lines.pop_front().map_or(0, |line| line.len);
+            self.texts.drain(..oldest.min(self.texts.len()));
         }
     }
 
     /// The line that stands for those that came again.
-    fn repeated(&self) -> Option<Kept> {
-        let text = || format!("same message repeated {} times", self.again).into_boxed_str();
-        (self.again > 0).then(|| Kept { at: self.again_at, text: text() })
+    fn repeated(&self) -> Option<(DateTime, String)> {
+        (self.again > 0).then(|| (self.again_at, format!("same message repeated {} times", self.again)))
+    }
+
+    /// The latest lines, at most so many, oldest first.
+    fn latest(&self, most: usize) -> Vec<Remembered> {
+        let first = self.lines.len().saturating_sub(most);
+        let mut texts = self.texts.iter().skip(self.lines.iter().take(first).map(|line| line.len).sum());
+        let told = |line: &Kept| {
+            let text: Vec<u8> = texts.by_ref().take(line.len).copied().collect();
+            Remembered { time: stamp(line.at), text: String::from_utf8_lossy(&text).into_owned() }
+        };
+        self.lines.range(first..).map(told).collect()
     }
 }
 
@@ -183,7 +203,8 @@ impl Log {
     /// What is remembered, oldest first.
     pub(crate) fn remembered(&self) -> Vec<Remembered> {
         let memory = self.memory();
-        memory.lines.iter().chain(&memory.repeated()).map(Kept::told).collect()
+        let again = memory.repeated().map(|(at, text)| Remembered { time: stamp(at), text });
+        memory.latest(REMEMBERED).into_iter().chain(again).collect()
     }
 
     /// How many lines have come so far.
@@ -195,14 +216,14 @@ impl Log {
     pub(crate) fn since(&self, seen: u64, most: usize) -> (Vec<Remembered>, u64) {
         let memory = self.memory();
         let new = usize::try_from(memory.came.saturating_sub(seen)).unwrap_or(usize::MAX).min(most);
-        let from = memory.lines.len().saturating_sub(new);
-        (memory.lines.range(from..).map(Kept::told).collect(), memory.came)
+        (memory.latest(new), memory.came)
     }
 
     /// Forgets what is remembered.
     pub(crate) fn clear(&self) {
         let mut memory = self.memory();
         memory.lines.clear();
+        memory.texts.clear();
         memory.again = 0;
     }
 
@@ -274,14 +295,17 @@ mod tests {
         for text in ["up", "up", "up", "down"] {
             memory.keep(DateTime::default(), text);
         }
-        let texts = |memory: &Memory| memory.lines.iter().map(|line| line.text.to_string()).collect::<Vec<_>>();
+        let texts = |memory: &Memory| memory.latest(REMEMBERED).into_iter().map(|line| line.text).collect::<Vec<_>>();
         assert_eq!(texts(&memory), ["up", "same message repeated 2 times", "down"]);
         assert_eq!(memory.came, 3);
         for n in 0..REMEMBERED + 5 {
             memory.keep(DateTime::default(), &n.to_string());
         }
         assert_eq!(memory.lines.len(), REMEMBERED);
-        assert_eq!(*memory.lines[0].text, *"5");
+        let kept = texts(&memory);
+        assert_eq!((kept.first().unwrap().as_str(), kept.last().unwrap().as_str()), ("5", "10004"));
+        assert_eq!(memory.texts.len(), kept.iter().map(String::len).sum::<usize>(), "forgotten texts are gone");
+        assert_eq!(memory.latest(1)[0].text, "10004");
     }
 
     #[test]

@@ -37,6 +37,11 @@ impl Room {
         self.0.join("test.conf")
     }
 
+    /// Its directory.
+    pub(crate) fn path(&self) -> &Path {
+        &self.0
+    }
+
     /// The directory where quickstart keeps its configuration.
     pub(crate) fn kept(&self) -> PathBuf {
         self.0.join("etc")

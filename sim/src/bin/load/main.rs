@@ -176,7 +176,6 @@ struct Crowd {
     epoll: OwnedFd,
     clients: Vec<Client>,
     agenda: BinaryHeap<Reverse<(Instant, usize)>>,
-    echo: Option<UdpSocket>,
     /// Numbered datagrams under way, and when each left.
     asked: BTreeMap<u64, Instant>,
     next_number: u64,
@@ -193,25 +192,30 @@ const LOST: Duration = Duration::from_millis(200);
 /// How many one session keeps under way.
 const WINDOW: usize = 64;
 
-/// What is watched besides the clients' sockets.
-const ECHO: u64 = u64::MAX;
+/// The host behind the server, on a thread of its own: it answers however busy the clients are.
+fn echo(place: SocketAddrV4) {
+    let socket = UdpSocket::bind(place).expect("the echo's address is here");
+    std::thread::spawn(move || {
+        let mut buffer = [0; 4096];
+        while let Ok((length, from)) = socket.recv_from(&mut buffer) {
+            // What cannot be sent is lost like anything on a network.
+            let _ = socket.send_to(&buffer[..length], from);
+        }
+    });
+}
 
 impl Crowd {
     fn new(wanted: Wanted) -> Self {
         let epoll = epoll::create(epoll::CreateFlags::CLOEXEC).unwrap();
-        let echo = wanted.echo.map(|place| {
-            let socket = UdpSocket::bind(place).expect("the echo's address is here");
-            socket.set_nonblocking(true).unwrap();
-            epoll::add(&epoll, socket.as_fd(), epoll::EventData::new_u64(ECHO), epoll::EventFlags::IN).unwrap();
-            socket
-        });
+        if let Some(place) = wanted.echo {
+            echo(place);
+        }
         let mut crowd = Self {
             wanted,
             start: std::time::Instant::now(),
             epoll,
             clients: Vec::new(),
             agenda: BinaryHeap::new(),
-            echo,
             asked: BTreeMap::new(),
             next_number: 0,
             times: Vec::new(),
@@ -318,12 +322,6 @@ impl Crowd {
         let mut buffer = [0; 4096];
         for event in &events[..count] {
             let data = event.data.u64();
-            if data == ECHO {
-                while let Some((length, from)) = self.echo.as_ref().and_then(|e| e.recv_from(&mut buffer).ok()) {
-                    let _ = self.echo.as_ref().map(|e| e.send_to(&buffer[..length], from));
-                }
-                continue;
-            }
             let (n, which) = ((data / 2) as usize, (data % 2) as usize);
             while let Some((length, from)) =
                 self.clients[n].sockets[which].as_ref().and_then(|socket| socket.recv_from(&mut buffer).ok())
@@ -411,10 +409,13 @@ impl Crowd {
         self.act(n, |peer, now| peer.send_ip(&datagram, now));
     }
 
-    /// Waits for the last answers.
+    /// Waits for the last answers, as long as any come.
     fn settle(&mut self) {
-        let start = std::time::Instant::now();
-        while !self.asked.is_empty() && start.elapsed() < Duration::from_secs(1) {
+        let (mut heard, mut seen) = (std::time::Instant::now(), self.answered);
+        while !self.asked.is_empty() && heard.elapsed() < Duration::from_secs(1) {
+            if self.answered != seen {
+                (heard, seen) = (std::time::Instant::now(), self.answered);
+            }
             self.turn(NAP);
         }
         self.asked.clear();

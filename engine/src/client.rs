@@ -173,6 +173,8 @@ pub(crate) struct Client {
     /// ISAKMP SAs of whoever owns the tunnel.
     owners: Vec<Cookies>,
     claims: Vec<Claim>,
+    /// Nobody is asked before.
+    next_question: Option<Instant>,
     /// Pairs that will never carry the tunnel.
     refused: Vec<u32>,
     /// When that was told.
@@ -336,6 +338,7 @@ impl Client {
             shortens: false,
             owners: vec![],
             claims: vec![],
+            next_question: None,
             refused: vec![],
             unproven_told: None,
             reached: Reached::Phase1,
@@ -526,8 +529,15 @@ impl Client {
 
     /// The client deleted ESP SAs: it names its inbound SPIs, our outbound ones.
     pub(crate) fn deleted(&mut self, outbound: &[u32], cx: &mut Context<'_>) {
-        let (gone, kept): (Vec<_>, Vec<_>) =
-            core::mem::take(&mut self.pairs).into_iter().partition(|p| outbound.contains(&p.outbound));
+        // Whoever has a new phase 1 and deletes the last SAs of the one before has nothing left of that: what is older
+        // and still here has a delete that was lost. It would keep up a call that no SA will carry again.
+        let newest = self.pairs.iter().rfind(|p| p.trusted);
+        let is_left = newest.is_some_and(|p| outbound.contains(&p.outbound));
+        let has_other = self.ikes.iter().any(|sa| !self.owns(sa.cookies()));
+        let all = is_left && has_other && self.cannot_be_asked();
+        let (gone, kept): (Vec<_>, Vec<_>) = core::mem::take(&mut self.pairs)
+            .into_iter()
+            .partition(|p| outbound.contains(&p.outbound) || (all && p.trusted));
         self.pairs = kept;
         for p in &gone {
             self.retire(p, cx);

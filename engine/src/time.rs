@@ -93,6 +93,11 @@ impl<M> Retransmit<M> {
         self.sent
     }
 
+    /// Goes on with another message in its place, at the times of this one.
+    pub fn replace(&mut self, message: M) {
+        self.message = message;
+    }
+
     /// Looks whether the message must be sent again.
     pub fn fire(&mut self, now: Instant) -> Fire<'_, M> {
         if !now.reached(self.due) {

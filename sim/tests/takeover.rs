@@ -224,6 +224,19 @@ fn a_session_by_pap_whose_last_sa_is_deleted_ends_at_once_and_the_client_is_told
 }
 
 #[test]
+fn a_delete_that_was_lost_long_ago_kept_a_session_by_pap_that_nobody_could_use() {
+    for n in 1..8 {
+        let (mut w, _, c) = connected(11, &[PAP]);
+        w.lose(n);
+        w.act(c, |p, now| p.rekey_esp(now));
+        w.run_for(Duration::from_secs(20));
+        w.act(c, |p, now| p.rekey_ike(now));
+        w.run_for(Duration::from_secs(1));
+        assert!(w.routes.is_empty() && w.told("Disconnected"), "packet {n}: {}", w.story(c));
+    }
+}
+
+#[test]
 fn the_ids_of_a_session_do_not_survive_it() {
     let (mut w, _, c) = connected(9, &[]);
     let thief = w.add(Manner { stops_at_esp: true, ..Manner::default() });

@@ -28,6 +28,10 @@ const TELL_AGAIN: Duration = Duration::from_secs(60);
 /// Pairs of one client that nobody has vouched for.
 const MOST_DISTRUSTED: usize = 2;
 
+/// Who has just proved who it is may not know that yet: a question that overtook the news would spoil it, for a client
+/// holds the outcome against its last answer.
+const NEXT_QUESTION: Duration = Duration::from_secs(2);
+
 /// A client's outer address and port, and our address there.
 pub(crate) type Place = (SocketAddr, IpAddr);
 
@@ -40,7 +44,8 @@ pub(crate) struct Claim {
     spi: u32,
     /// Where it was heard last, and our address there.
     place: Place,
-    asked: Rechallenge,
+    /// The question, once its time has come.
+    asked: Option<Rechallenge>,
 }
 
 /// What only the engine can do, since it concerns more than one client.
@@ -157,16 +162,25 @@ impl Client {
             }
             return;
         }
-        let Some(at) = self.claims.iter().position(|c| (c.from, c.spi) == (from, spi)) else {
+        // Of several pairs that one client has made, its user is asked on the last that it was heard on.
+        let Some(at) = self.claims.iter().position(|c| c.from == from) else {
             return self.ask(from, spi, place, cx);
         };
         let Some(claim) = self.claims.get_mut(at) else { return };
-        claim.place = place;
-        let asked = frame.map(|frame| claim.asked.receive(frame, cx.rng, cx.now));
-        match asked {
-            None | Some(Asked::Nothing | Asked::GaveUp) => {}
-            Some(Asked::Send(ppp)) => self.seal_on(spi, place, ppp, cx),
-            Some(Asked::Judge(attempt)) => self.judge(at, &attempt, cx),
+        let is_new = claim.spi != spi;
+        (claim.spi, claim.place) = (spi, place);
+        let Some(question) = &mut claim.asked else { return };
+        match frame {
+            Some(frame) => match question.receive(frame, cx.rng, cx.now) {
+                Asked::Nothing | Asked::GaveUp => {}
+                Asked::Send(ppp) => self.seal_on(spi, place, ppp, cx),
+                Asked::Judge(attempt) => self.judge(at, &attempt, cx),
+            },
+            None if is_new => {
+                let anew = question.ask_anew(cx.rng);
+                anew.into_iter().for_each(|ppp| self.seal_on(spi, place, ppp, cx));
+            }
+            None => {}
         }
     }
 
@@ -175,14 +189,19 @@ impl Client {
         if !call.link.is_let_in() {
             return;
         }
-        let Some((asked, ppp)) = call.link.rechallenge(cx.rng, cx.now) else {
-            return self.refuse_claim(from, spi, Unproven::Pap, cx);
+        let asked = if self.next_question.is_some_and(|at| !cx.now.reached(at)) {
+            None
+        } else {
+            let Some((question, ppp)) = call.link.rechallenge(cx.rng, cx.now) else {
+                return self.refuse_claim(from, spi, Unproven::Pap, cx);
+            };
+            self.seal_on(spi, place, ppp, cx);
+            Some(question)
         };
         if self.claims.len() >= MOST_CLAIMS {
             self.claims.remove(0);
         }
         self.claims.push(Claim { from, spi, place, asked });
-        self.seal_on(spi, place, ppp, cx);
     }
 
     fn seal_on(&self, spi: u32, place: Place, ppp: Vec<u8>, cx: &mut Context<'_>) {
@@ -191,7 +210,7 @@ impl Client {
 
     fn judge(&mut self, at: usize, attempt: &Attempt, cx: &mut Context<'_>) {
         let Some(pp) = self.pp(cx) else { return };
-        let mut claim = self.claims.remove(at);
+        let claim = self.claims.remove(at);
         let (from, spi, place) = (claim.from, claim.spi, claim.place);
         // Who claims to be a user could guess passwords as well as one who comes in.
         let network = Network::of(place.0.ip());
@@ -209,8 +228,10 @@ impl Client {
         if !matches!(&verdict, Verdict::Accept { user, .. } if Some(user) == call.user.as_ref()) {
             return self.refuse_claim(from, spi, Unproven::WrongAnswer, cx);
         }
-        let told = claim.asked.tell(&verdict, cx.rng, cx.now);
-        call.link.proved_again(claim.asked);
+        let Some(mut question) = claim.asked else { return };
+        let told = question.tell(&verdict, cx.rng, cx.now);
+        call.link.proved_again(question);
+        self.next_question = Some(cx.now.after(NEXT_QUESTION));
         if let Some(ppp) = told {
             self.seal_on(spi, place, ppp, cx);
         }
@@ -292,14 +313,21 @@ impl Client {
     }
 
     pub(super) fn claims_due(&self) -> Option<Instant> {
-        self.claims.iter().map(|c| c.asked.poll_timeout()).fold(None, earliest)
+        let due = |c: &Claim| c.asked.as_ref().map_or(self.next_question, Rechallenge::poll_timeout);
+        self.claims.iter().map(due).fold(None, earliest)
     }
 
-    /// Asks again what was not answered.
+    /// Asks what had to wait, and again what was not answered.
     pub(super) fn on_claims_timer(&mut self, cx: &mut Context<'_>) {
+        if self.next_question.is_some_and(|at| cx.now.reached(at)) {
+            self.next_question = None;
+            let waiting: Vec<_> = self.claims.extract_if(.., |c| c.asked.is_none()).collect();
+            waiting.into_iter().for_each(|c| self.ask(c.from, c.spi, c.place, cx));
+        }
         let (mut again, mut gave_up) = (vec![], vec![]);
         for claim in &mut self.claims {
-            match claim.asked.handle_timeout(cx.now) {
+            let Some(question) = &mut claim.asked else { continue };
+            match question.handle_timeout(cx.rng, cx.now) {
                 Asked::Send(ppp) => again.push((claim.spi, claim.place, ppp)),
                 Asked::GaveUp => gave_up.push((claim.from, claim.spi)),
                 Asked::Nothing | Asked::Judge(_) => {}

@@ -285,23 +285,30 @@ impl Authenticator {
 
     /// The same with this patience.
     pub(super) fn ask(method: Method, name: &str, retry: Retry, rng: &mut Rng, now: Instant) -> (Self, AuthStep) {
-        let challenge = match method {
-            Method::Pap => Vec::new(),
-            Method::MsChapV1 => rng.array::<8>().to_vec(),
-            Method::ChapMd5 | Method::MsChapV2 | Method::EapMsChapV2 => rng.array::<16>().to_vec(),
-        };
+        let challenge = new_challenge(method, rng);
         let [id] = rng.array::<1>();
         let packet = match method {
             Method::Pap => Vec::new(),
             Method::EapMsChapV2 => eap_request(id, EapType::Identity, Vec::new()),
-            Method::ChapMd5 | Method::MsChapV1 | Method::MsChapV2 => {
-                let body = ChapValue { value: challenge.clone(), name: name.as_bytes().to_vec() };
-                encode(code::CHALLENGE, id, &body.encode())
-            }
+            Method::ChapMd5 | Method::MsChapV1 | Method::MsChapV2 => chap_challenge(id, &challenge, name.as_bytes()),
         };
         let step = if packet.is_empty() { AuthStep::Nothing } else { AuthStep::Send(packet.clone()) };
         let state = Progress::Waiting(Retransmit::new(packet, retry, now));
         (Self { method, id, challenge, name: name.as_bytes().to_vec(), retries: RETRIES, state }, step)
+    }
+
+    /// The challenge with another identifier and another value (RFC 1994 §4.1), for which the client's answer to the one
+    /// before is none. Nothing where no answer is waited for, and where a challenge is not what the client was sent.
+    pub(super) fn ask_anew(&mut self, rng: &mut Rng) -> Option<Vec<u8>> {
+        let Progress::Waiting(request) = &mut self.state else { return None };
+        if matches!(self.method, Method::Pap | Method::EapMsChapV2) {
+            return None;
+        }
+        self.id = self.id.wrapping_add(1);
+        self.challenge = new_challenge(self.method, rng);
+        let packet = chap_challenge(self.id, &self.challenge, &self.name);
+        request.replace(packet.clone());
+        Some(packet)
     }
 
     /// The method.
@@ -567,6 +574,18 @@ impl Authenticator {
 
 fn encode(number: u8, id: u8, data: &[u8]) -> Vec<u8> {
     super::negotiation::encode(Code::from(number), id, data)
+}
+
+fn new_challenge(method: Method, rng: &mut Rng) -> Vec<u8> {
+    match method {
+        Method::Pap => Vec::new(),
+        Method::MsChapV1 => rng.array::<8>().to_vec(),
+        Method::ChapMd5 | Method::MsChapV2 | Method::EapMsChapV2 => rng.array::<16>().to_vec(),
+    }
+}
+
+fn chap_challenge(id: u8, value: &[u8], name: &[u8]) -> Vec<u8> {
+    encode(code::CHALLENGE, id, &ChapValue { value: value.to_vec(), name: name.to_vec() }.encode())
 }
 
 /// What a client is told that may come in: the server's own proof first (RFC 2759 §5).

@@ -7,7 +7,9 @@ use core::time::Duration;
 use serde::{Deserialize, Serialize};
 use wire::ppp::{Packet, decode_frame, encode_frame};
 
-/// The first repeat comes soon: the SA on which the question goes may be younger at the client than here.
+/// The first repeat comes soon: the SA on which the question goes may be younger at the client than here. It may come
+/// before an answer could: each repeat is another question, and only what answers the last one counts, for a client holds
+/// the outcome against its last answer.
 const AGAIN: Retry = Retry { first: Duration::from_millis(300), factor: 2, cap: Duration::from_secs(4), tries: 7 };
 
 /// One question.
@@ -61,9 +63,18 @@ impl Rechallenge {
     }
 
     /// The question may have to be asked again.
-    pub fn handle_timeout(&mut self, now: Instant) -> Asked {
-        let step = self.auth.handle_timeout(now);
+    pub fn handle_timeout(&mut self, rng: &mut Rng, now: Instant) -> Asked {
+        let step = match self.auth.handle_timeout(now) {
+            AuthStep::Send(packet) => AuthStep::Send(self.auth.ask_anew(rng).unwrap_or(packet)),
+            step => step,
+        };
         self.asked(step)
+    }
+
+    /// The question anew, before its time: another way has opened to the client. Nothing where it has been answered.
+    pub fn ask_anew(&mut self, rng: &mut Rng) -> Option<Vec<u8>> {
+        let packet = self.auth.ask_anew(rng)?;
+        Some(encode_frame(self.auth.method().protocol(), &packet))
     }
 
     /// What the link goes on with: whoever missed the outcome may ask for it.

@@ -35,6 +35,8 @@ pub struct Manner {
     pub offer2: Option<SecurityAssociation>,
     /// Vendor IDs of message 1, in order.
     pub vendor_ids: Vec<Vec<u8>>,
+    /// It answers an MS-CHAPv2 challenge that is sent again with another response, and holds the outcome against that.
+    pub answers_anew: bool,
     /// Octets of its nonces in phase 1 and 2.
     pub nonces: (usize, usize),
     /// Protocol and port in its identity.
@@ -201,6 +203,7 @@ impl Default for Manner {
             offer1: None,
             offer2: None,
             vendor_ids: vec![vendor::DPD.to_vec(), vendor::NAT_T_RFC3947.to_vec()],
+            answers_anew: false,
             nonces: (24, 16),
             identity: (17, 500),
             random_padding: false,

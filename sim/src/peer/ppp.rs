@@ -570,7 +570,8 @@ impl Peer {
                     return;
                 };
                 // The same challenge again gets the same answer, or a repeated Success would not fit.
-                let again = self.ppp.as_ref().and_then(|p| p.challenge).filter(|(_, server)| *server == c);
+                let last = self.ppp.as_ref().and_then(|p| p.challenge);
+                let again = last.filter(|(_, server)| *server == c && !self.manner.answers_anew);
                 let peer = again.map_or_else(|| self.rng.array::<16>(), |a| a.0);
                 let hash = crypto::chap::nt_password_hash(&password);
                 let response = crypto::chap::mschapv2_nt_response(&c, &peer, &user, &hash);

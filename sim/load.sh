@@ -83,14 +83,15 @@ inside ip link set lan0 up
 inside ip route add 198.19.0.0/16 via 198.18.0.2
 inside ip route add 198.20.0.0/16 via 198.18.0.2
 inside sysctl -qw net.ipv4.ip_forward=1
-SEKISHO_RUN_DIR=$room/run nsenter --net=/proc/$holder/ns/net "$server" run --config "$room/load.conf" 2>"$room/log" &
+export SEKISHO_RUN_DIR=$room/run
+nsenter --net=/proc/$holder/ns/net "$server" run --config "$room/load.conf" 2>"$room/log" &
 pid=$!
 for _ in $(seq 300); do
     if grep -q "serves L2TP/IPsec" "$room/log"; then break; fi
     kill -0 $pid 2>/dev/null || { cat "$room/log" >&2; exit 1; }
     sleep 0.1
 done
-if ! "$load" --server-pid $pid --echo 192.168.100.10:7007 "$@"; then
+if ! "$load" --server-pid $pid --server-binary "$server" --echo 192.168.100.10:7007 "$@"; then
     echo "the server log ends:" >&2
     tail -n 20 "$room/log" >&2
     exit 1

@@ -13,13 +13,15 @@
 
 mod bad;
 mod flood;
+mod losses;
 mod report;
 mod soak;
 
 use bad::Bad;
 use engine::time::Instant;
 use flood::Flood;
-use report::{Connected, Flooded, Talked};
+use losses::Losses;
+use report::{Connected, Flooded, Talk, Talked};
 use rustix::event::{Timespec, epoll};
 use sim::{Carrier, Manner, Outer, Peer, Stage, packet};
 use std::cmp::Reverse;
@@ -27,6 +29,8 @@ use std::collections::{BTreeMap, BinaryHeap};
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, UdpSocket};
 use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 const USAGE: &str = "\
@@ -54,6 +58,7 @@ load: many L2TP/IPsec clients at once, from one process
   --soak MINUTES        clients come, go, vanish, talk and renew short-lived SAs all the time; what the server holds is
                         told twenty times, and must not grow
   --server-pid PID      its CPU time and resident memory are told
+  --server-binary PATH  asks the server what it has dropped and what it holds (with SEKISHO_RUN_DIR as it has)
   --give-up SECONDS     a client that is not up by then counts as failed (60)
 
 One JSON object on the standard output.
@@ -83,6 +88,7 @@ struct Wanted {
     later: Duration,
     soak: Option<Duration>,
     server_pid: Option<u32>,
+    server_binary: Option<String>,
     give_up: Duration,
 }
 
@@ -107,6 +113,7 @@ fn wanted() -> Result<Wanted, String> {
         later: Duration::ZERO,
         soak: None,
         server_pid: None,
+        server_binary: None,
         give_up: Duration::from_secs(60),
     };
     let mut words = std::env::args().skip(1);
@@ -148,6 +155,7 @@ fn wanted() -> Result<Wanted, String> {
             "--later" => wanted.later = seconds(&value)?,
             "--size" => wanted.size = value.parse().map_err(|_| wrong())?,
             "--server-pid" => wanted.server_pid = Some(value.parse().map_err(|_| wrong())?),
+            "--server-binary" => wanted.server_binary = Some(value),
             "--give-up" => wanted.give_up = seconds(&value)?,
             _ => return Err(format!("{word} is not known\n\n{USAGE}")),
         }
@@ -174,6 +182,9 @@ struct Crowd {
     wanted: Wanted,
     start: std::time::Instant,
     epoll: OwnedFd,
+    /// Clients that talk while thousands connect: what they hear does not wait behind what those hear, whose messages
+    /// keep this process busy.
+    talkers: OwnedFd,
     clients: Vec<Client>,
     agenda: BinaryHeap<Reverse<(Instant, usize)>>,
     /// Numbered datagrams under way, and when each left.
@@ -182,6 +193,10 @@ struct Crowd {
     times: Vec<Duration>,
     sent: u64,
     answered: u64,
+    /// Those of them that have come to the echo.
+    arrived: Arc<AtomicU64>,
+    /// Packets that this machine would not send.
+    unsent: u64,
     /// How many of those that connect were up when this much memory was resident, kB: what the server needs once is
     /// needed by then.
     after_some: Option<(usize, u64)>,
@@ -189,15 +204,29 @@ struct Crowd {
 
 /// Datagrams of which nothing is heard for so long are lost.
 const LOST: Duration = Duration::from_millis(200);
+/// How many clients set out between two looks at the others.
+const AT_ONCE: usize = 16;
+/// Datagrams a second of those that stay while others connect.
+const TALK_RATE: u64 = 500;
+/// Those that leave at the same time, at most.
+const TALK_BURST: u64 = 32;
+/// Packets that are looked at before deadlines have their turn: many of them make the client compute for a millisecond.
+const EVENTS: usize = 32;
 /// How many one session keeps under way.
 const WINDOW: usize = 64;
 
-/// The host behind the server, on a thread of its own: it answers however busy the clients are.
-fn echo(place: SocketAddrV4) {
+/// What may wait at the echo, octets.
+const ECHO_BUFFER: usize = 8 << 20;
+
+/// The host behind the server, on a thread of its own: it answers however busy the clients are, and counts what comes.
+fn echo(place: SocketAddrV4, arrived: Arc<AtomicU64>) {
     let socket = UdpSocket::bind(place).expect("the echo's address is here");
+    // Whoever answers for thousands must not be what loses their packets.
+    rustix::net::sockopt::set_socket_recv_buffer_size_force(&socket, ECHO_BUFFER).expect("root may make it as large");
     std::thread::spawn(move || {
         let mut buffer = [0; 4096];
         while let Ok((length, from)) = socket.recv_from(&mut buffer) {
+            arrived.fetch_add(1, Ordering::Relaxed);
             // What cannot be sent is lost like anything on a network.
             let _ = socket.send_to(&buffer[..length], from);
         }
@@ -207,13 +236,15 @@ fn echo(place: SocketAddrV4) {
 impl Crowd {
     fn new(wanted: Wanted) -> Self {
         let epoll = epoll::create(epoll::CreateFlags::CLOEXEC).unwrap();
+        let arrived = Arc::new(AtomicU64::new(0));
         if let Some(place) = wanted.echo {
-            echo(place);
+            echo(place, arrived.clone());
         }
         let mut crowd = Self {
             wanted,
             start: std::time::Instant::now(),
             epoll,
+            talkers: epoll::create(epoll::CreateFlags::CLOEXEC).unwrap(),
             clients: Vec::new(),
             agenda: BinaryHeap::new(),
             asked: BTreeMap::new(),
@@ -221,6 +252,8 @@ impl Crowd {
             times: Vec::new(),
             sent: 0,
             answered: 0,
+            arrived,
+            unsent: 0,
             after_some: None,
         };
         for n in 0..crowd.wanted.clients {
@@ -280,7 +313,7 @@ impl Crowd {
         while let Some(packet) = client.peer.poll_transmit() {
             // What cannot be sent is lost like anything on a network.
             if let Some(socket) = &client.sockets[usize::from(packet.from.port() == 4500)] {
-                let _ = socket.send_to(&packet.bytes, packet.to);
+                self.unsent += u64::from(socket.send_to(&packet.bytes, packet.to).is_err());
             }
         }
         while let Some(inner) = client.peer.poll_inner() {
@@ -317,10 +350,12 @@ impl Crowd {
         let next = self.agenda.peek().map_or(NAP, |Reverse((due, _))| due.since(now)).min(NAP).min(most);
         let timeout = Timespec { tv_sec: 0, tv_nsec: i64::from(next.subsec_nanos()) };
         let nothing = epoll::Event { flags: epoll::EventFlags::empty(), data: epoll::EventData::new_u64(0) };
-        let mut events = [nothing; 256];
-        let count = epoll::wait(&self.epoll, &mut events[..], Some(&timeout)).unwrap_or(0);
+        let mut events = [nothing; 2 * EVENTS];
+        let (first, others) = events.split_at_mut(EVENTS);
+        let first = epoll::wait(&self.talkers, first, Some(&Timespec::default())).unwrap_or(0);
+        let others = epoll::wait(&self.epoll, others, Some(&timeout)).unwrap_or(0);
         let mut buffer = [0; 4096];
-        for event in &events[..count] {
+        for event in events[..first].iter().chain(&events[EVENTS..EVENTS + others]) {
             let data = event.data.u64();
             let (n, which) = ((data / 2) as usize, (data % 2) as usize);
             while let Some((length, from)) =
@@ -344,12 +379,14 @@ impl Crowd {
         let mut flying: Vec<usize> = Vec::new();
         let mut took = Vec::new();
         let mut failed: BTreeMap<String, u32> = BTreeMap::new();
-        let (sent, answered) = (self.sent, self.answered);
-        let mut talk = std::time::Instant::now();
+        let (sent, answered, arrived) = (self.sent, self.answered, self.arrived.load(Ordering::Relaxed));
+        let (losses, unsent) = (self.losses(), self.unsent);
+        self.times.clear();
+        let mut asked = 0;
         while !waiting.is_empty() || !flying.is_empty() {
-            while flying.len() < flight
-                && let Some(n) = waiting.pop()
-            {
+            // However many may fly, the others are not kept waiting until all have left.
+            for _ in 0..flight.saturating_sub(flying.len()).min(AT_ONCE) {
+                let Some(n) = waiting.pop() else { break };
                 let now = self.now();
                 let socket = self.socket(n as u32, self.clients[n].address, 500);
                 self.clients[n].sockets[0] = Some(socket);
@@ -357,14 +394,14 @@ impl Crowd {
                 self.act(n, Peer::dial);
                 flying.push(n);
             }
-            if talkers > 0 && talk.elapsed() >= Duration::from_millis(10) {
-                talk = std::time::Instant::now();
-                for _ in 0..5 {
-                    let n = self.next_number as usize % talkers;
-                    self.ask(n);
-                }
+            let due = (start.elapsed().as_secs_f64() * TALK_RATE as f64) as u64;
+            // What was put off, because this process was busy, is not made up for in one go.
+            for _ in 0..if talkers > 0 { due.saturating_sub(asked).min(TALK_BURST) } else { 0 } {
+                self.ask(self.next_number as usize % talkers);
             }
-            self.turn(if talkers > 0 { Duration::from_millis(10) } else { NAP });
+            asked = due;
+            let most = if talkers > 0 { Duration::from_millis(2) } else { NAP };
+            self.turn(if waiting.is_empty() || flying.len() >= flight { most } else { Duration::ZERO });
             let now = self.now();
             let (clients, give_up) = (&mut self.clients, self.wanted.give_up);
             flying.retain(|&n| {
@@ -393,7 +430,15 @@ impl Crowd {
             failed,
             seconds,
             cpu: self.server_cpu() - cpu,
-            talk: (self.sent - sent, self.answered - answered),
+            talk: Talk {
+                sent: self.sent - sent,
+                arrived: self.arrived.load(Ordering::Relaxed) - arrived,
+                answered: self.answered - answered,
+                times: std::mem::take(&mut self.times),
+                fallen: (0..talkers).filter(|&n| !self.clients[n].peer.is_up()).count(),
+                unsent: self.unsent - unsent,
+                losses: self.losses().since(&losses),
+            },
         }
     }
 
@@ -501,6 +546,12 @@ impl Crowd {
             self.clients[n].due = None;
         }
         let talkers = if self.wanted.echo.is_some() { stay } else { 0 };
+        for n in 0..talkers {
+            let socket = self.clients[n].sockets[1].as_ref().expect("it is open as long as the client is there");
+            epoll::delete(&self.epoll, socket).unwrap();
+            let data = epoll::EventData::new_u64(n as u64 * 2 + 1);
+            epoll::add(&self.talkers, socket, data, epoll::EventFlags::IN).unwrap();
+        }
         let flight = who.len();
         self.connect(who, talkers, flight)
     }
@@ -532,6 +583,11 @@ impl Crowd {
         let after = self.server_memory();
         self.rest(self.wanted.later);
         Flooded { seconds, sent, bad, answered, rounds, cores, memory: [memory, after, self.server_memory()] }
+    }
+
+    /// What was lost so far, anywhere on the way.
+    fn losses(&self) -> Losses {
+        Losses::so_far(self.wanted.server_pid, self.wanted.server_binary.as_deref())
     }
 
     /// CPU seconds of the server so far, user and system.
@@ -626,6 +682,7 @@ fn main() -> std::process::ExitCode {
         all &= soaked.is_well();
         told.push(format!("\"soak\": {}", soaked.json()));
     }
+    let losses = crowd.losses();
     for n in 0..crowd.clients.len() {
         crowd.act(n, Peer::hang_up);
         crowd.turn(Duration::ZERO);
@@ -633,6 +690,7 @@ fn main() -> std::process::ExitCode {
     // The server gives memory back some seconds after many have gone.
     crowd.rest(Duration::from_secs(8));
     told.push(format!("\"memory_kb_after_all_left\": {}", crowd.server_memory()));
+    told.push(format!("\"counted_while_all_left\": {}", crowd.losses().since(&losses).json()));
     if !later.is_zero() {
         crowd.rest(later);
         told.push(format!("\"memory_kb_later\": {}", crowd.server_memory()));

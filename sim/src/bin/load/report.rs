@@ -2,6 +2,7 @@
 
 use crate::bad::Tried;
 use crate::flood;
+use crate::losses::Losses;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -12,7 +13,24 @@ pub(crate) struct Connected {
     pub(crate) failed: BTreeMap<String, u32>,
     pub(crate) seconds: Duration,
     pub(crate) cpu: f64,
-    pub(crate) talk: (u64, u64),
+    pub(crate) talk: Talk,
+}
+
+/// How those fared meanwhile that stayed.
+#[derive(Default)]
+pub(crate) struct Talk {
+    pub(crate) sent: u64,
+    /// Of these, those that have come to the echo, and those that have come back.
+    pub(crate) arrived: u64,
+    pub(crate) answered: u64,
+    /// From asking to hearing, of these.
+    pub(crate) times: Vec<Duration>,
+    /// Clients that were up and are not any more.
+    pub(crate) fallen: usize,
+    /// Packets of all clients that the clients' own host would not send.
+    pub(crate) unsent: u64,
+    /// What the hosts and the server have counted, of all packets.
+    pub(crate) losses: Losses,
 }
 
 /// How a flood went.
@@ -48,7 +66,7 @@ impl Flooded {
         let Self { seconds, sent, bad, answered, rounds, cores, memory } = self;
         let up: usize = rounds.iter().map(|round| round.took.len()).sum();
         let total: usize = rounds.iter().map(|round| round.total).sum();
-        let (asked, back) = rounds.iter().fold((0, 0), |(a, b), round| (a + round.talk.0, b + round.talk.1));
+        let (asked, back) = rounds.iter().fold((0, 0), |(a, b), round| (a + round.talk.sent, b + round.talk.answered));
         let mut took: Vec<Duration> = rounds.into_iter().flat_map(|round| round.took).collect();
         format!(
             "{{\"seconds\": {:.1}, \"packets_per_second\": {:.0}, \"octets_in\": {}, \"octets_out\": {answered}, \
@@ -98,7 +116,9 @@ impl Connected {
         format!(
             "{{\"clients\": {}, \"up\": {up}, \"seconds\": {seconds:.2}, \"per_second\": {:.0}, \"p50_ms\": {:.1}, \
              \"p99_ms\": {:.1}, \"server_cpu_s\": {:.2}, \"server_cpu_ms_each\": {:.3}, \"failed\": {{{}}}, \
-             \"stayers_sent\": {}, \"stayers_lost\": {}}}",
+             \"stayers_sent\": {}, \"stayers_lost\": {}, \"stayers_lost_before_the_echo\": {}, \"stayers_p50_ms\": {:.1}, \
+             \"stayers_p99_ms\": {:.1}, \"stayers_fallen\": {}, \
+             \"unsent\": {}, \"counted_on_the_way\": {}}}",
             self.total,
             up as f64 / seconds,
             percentile(&mut self.took, 50),
@@ -106,8 +126,14 @@ impl Connected {
             self.cpu,
             self.cpu * 1000.0 / up.max(1) as f64,
             failed.join(", "),
-            self.talk.0,
-            self.talk.0 - self.talk.1,
+            self.talk.sent,
+            self.talk.sent - self.talk.answered,
+            self.talk.sent.saturating_sub(self.talk.arrived),
+            percentile(&mut self.talk.times, 50),
+            percentile(&mut self.talk.times, 99),
+            self.talk.fallen,
+            self.talk.unsent,
+            self.talk.losses.json(),
         )
     }
 }

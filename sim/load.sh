@@ -83,6 +83,11 @@ inside ip link set lan0 up
 inside ip route add 198.19.0.0/16 via 198.18.0.2
 inside ip route add 198.20.0.0/16 via 198.18.0.2
 inside sysctl -qw net.ipv4.ip_forward=1
+# For the bare loop of --share, with the queue that the server gives its own device.
+inside ip tuntap add dev bare0 mode tun vnet_hdr
+inside ip link set bare0 up txqueuelen 1000
+inside ip route add 10.65.0.0/16 dev bare0
+ip route add 10.65.0.0/16 via 192.168.100.1
 export SEKISHO_RUN_DIR=$room/run
 nsenter --net=/proc/$holder/ns/net "$server" run --config "$room/load.conf" 2>"$room/log" &
 pid=$!

@@ -64,6 +64,7 @@ pub(crate) fn run(mut setup: Setup) -> Result<(), Failure> {
         move |error: io::Error| Failure::new(format!("cannot {what}: {error}"))
     };
     memory::share();
+    memory::code_at_hand();
     // What this takes is ruled out later.
     let steering = if setup.workers > 1 { Some(Steering::load()) } else { None };
     let (steering, refused) = steering.map_or((None, None), |loaded| match loaded {

@@ -7,6 +7,7 @@ use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use crate::firewall;
 use crate::journal::{Change, Journal, Lock};
@@ -29,7 +30,7 @@ pub(crate) struct Host {
     netlink: Netlink,
     journal: Journal,
     _lock: Lock,
-    tun: Option<(String, u32)>,
+    tun: Option<(Arc<str>, u32)>,
     forward_tun: bool,
     clients: BTreeMap<Ipv4Addr, Client>,
 }
@@ -97,7 +98,7 @@ impl Host {
         if self.forward_tun {
             switch_on("forwarding").map_err(trouble)?;
         }
-        self.tun = Some((name.to_owned(), index));
+        self.tun = Some((name.into(), index));
         Ok(())
     }
 
@@ -205,7 +206,7 @@ impl Host {
             if read_sysctl(&delay).is_ok_and(|now| now != "0") { self.write_sysctl(&delay, "0") } else { Ok(()) };
         let trouble = |e: io::Error| Failure::new(format!("cannot answer ARP for {address} on {lan}: {e}"));
         let index = self.netlink.index_of(lan).map_err(trouble)?;
-        let (number, written) = self.journal.keep(Change::Proxy { address, interface: lan.to_owned() });
+        let (number, written) = self.journal.keep(Change::Proxy { address, interface: lan.into() });
         if let Err(error) = self.netlink.add_proxy(address, index) {
             self.forget(number);
             return Err(trouble(error));
@@ -238,7 +239,7 @@ impl Host {
         if old == value {
             return Ok(());
         }
-        let change = Change::Sysctl { path: path.to_owned(), old, new: value.to_owned() };
+        let change = Change::Sysctl { path: path.into(), old: old.into(), new: value.into() };
         let number = self.note(change)?;
         fs::write(sysctl_path(path), format!("{value}\n")).map_err(|e| {
             self.forget(number);
@@ -261,7 +262,7 @@ impl Host {
     /// Translates the clients' addresses (a network) to this host's own wherever they leave by another interface than
     /// the TUN device.
     pub(crate) fn masquerade(&mut self, network: (Ipv4Addr, u8), tun: &str) -> Result<(), Failure> {
-        let change = Change::NftTable { family: firewall::TABLE_FAMILY.to_owned(), name: firewall::TABLE.to_owned() };
+        let change = Change::NftTable { family: firewall::TABLE_FAMILY.into(), name: firewall::TABLE.into() };
         let number = self.note(change)?;
         firewall::add_masquerade(network, tun).inspect_err(|_| self.forget(number))
     }
@@ -290,7 +291,7 @@ impl Host {
             }
             // A value that somebody else has set in the meantime is theirs.
             Change::Sysctl { path, old, new } => match read_sysctl(path) {
-                Ok(value) if value == *new => fs::write(sysctl_path(path), format!("{old}\n")),
+                Ok(value) if *value == **new => fs::write(sysctl_path(path), format!("{old}\n")),
                 Ok(_) => Ok(()),
                 Err(error) => Err(error),
             },

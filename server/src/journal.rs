@@ -8,6 +8,7 @@ use std::io::{self, Read, Write};
 use std::net::Ipv4Addr;
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use rustix::fs::{FlockOperation, flock};
 
@@ -20,13 +21,13 @@ const MAX_STALE_LINES: usize = 512;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Change {
     /// The route `address`/32 was added by the interface.
-    Route { address: Ipv4Addr, interface: String },
+    Route { address: Ipv4Addr, interface: Arc<str> },
     /// A proxy neighbour was added on the interface.
-    Proxy { address: Ipv4Addr, interface: String },
+    Proxy { address: Ipv4Addr, interface: Arc<str> },
     /// A file below `/proc/sys` was written.
-    Sysctl { path: String, old: String, new: String },
+    Sysctl { path: Box<str>, old: Box<str>, new: Box<str> },
     /// An nftables table of our own was added (family and name).
-    NftTable { family: String, name: String },
+    NftTable { family: Box<str>, name: Box<str> },
 }
 
 impl fmt::Display for Change {
@@ -46,15 +47,13 @@ impl Change {
         let words: Vec<&str> = text.split(' ').collect();
         match *words.as_slice() {
             ["route", address, interface] => {
-                Some(Self::Route { address: address.parse().ok()?, interface: interface.to_owned() })
+                Some(Self::Route { address: address.parse().ok()?, interface: interface.into() })
             }
             ["proxy", address, interface] => {
-                Some(Self::Proxy { address: address.parse().ok()?, interface: interface.to_owned() })
+                Some(Self::Proxy { address: address.parse().ok()?, interface: interface.into() })
             }
-            ["sysctl", path, old, new] => {
-                Some(Self::Sysctl { path: path.to_owned(), old: old.to_owned(), new: new.to_owned() })
-            }
-            ["nft", family, name] => Some(Self::NftTable { family: family.to_owned(), name: name.to_owned() }),
+            ["sysctl", path, old, new] => Some(Self::Sysctl { path: path.into(), old: old.into(), new: new.into() }),
+            ["nft", family, name] => Some(Self::NftTable { family: family.into(), name: name.into() }),
             _ => None,
         }
     }
@@ -255,33 +254,27 @@ mod tests {
     }
 
     fn route(n: u8) -> Change {
-        Change::Route { address: Ipv4Addr::new(192, 168, 100, n), interface: "sekisho0".to_owned() }
+        Change::Route { address: Ipv4Addr::new(192, 168, 100, n), interface: "sekisho0".into() }
     }
 
     #[test]
     fn what_a_killed_process_left_is_read_back_latest_first() {
         let dir = directory("left");
         let path = dir.join("journal");
-        let sysctl = Change::Sysctl {
-            path: "net/ipv4/conf/eth0.7/forwarding".to_owned(),
-            old: "0".to_owned(),
-            new: "1".to_owned(),
-        };
-        let table = Change::NftTable { family: "ip".to_owned(), name: "sekisho".to_owned() };
+        let sysctl =
+            Change::Sysctl { path: "net/ipv4/conf/eth0.7/forwarding".into(), old: "0".into(), new: "1".into() };
+        let table = Change::NftTable { family: "ip".into(), name: "sekisho".into() };
         {
             let mut journal = Journal::open(&path).unwrap();
             journal.write(sysctl.clone()).unwrap();
             journal.write(table.clone()).unwrap();
             let gone = journal.write(route(200)).unwrap();
-            journal.write(Change::Proxy { address: Ipv4Addr::LOCALHOST, interface: "eth0".to_owned() }).unwrap();
+            journal.write(Change::Proxy { address: Ipv4Addr::LOCALHOST, interface: "eth0".into() }).unwrap();
             journal.close(gone).unwrap();
         }
         let journal = Journal::open(&path).unwrap();
         let changes: Vec<Change> = journal.standing().into_iter().map(|(_, change)| change).collect();
-        assert_eq!(
-            changes,
-            [Change::Proxy { address: Ipv4Addr::LOCALHOST, interface: "eth0".to_owned() }, table, sysctl]
-        );
+        assert_eq!(changes, [Change::Proxy { address: Ipv4Addr::LOCALHOST, interface: "eth0".into() }, table, sysctl]);
         fs::remove_dir_all(dir).unwrap();
     }
 

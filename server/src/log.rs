@@ -26,6 +26,9 @@ const SMALL: usize = 8 << 10;
 /// Lines that `show log` remembers.
 pub(crate) const REMEMBERED: usize = 10_000;
 
+/// Octets of a line, as a rule.
+const USUAL: usize = 80;
+
 /// Where lines go.
 #[derive(Clone, Debug)]
 pub(crate) struct Log {
@@ -53,11 +56,17 @@ pub(crate) struct Remembered {
 #[derive(Debug)]
 struct Kept {
     at: DateTime,
-    len: usize,
+    len: u32,
+}
+
+impl Kept {
+    fn len(&self) -> usize {
+        self.len as usize
+    }
 }
 
 /// The lines that `show log` prints: the latest [`REMEMBERED`]. A line that comes again is counted.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Memory {
     lines: VecDeque<Kept>,
     /// Their texts, one behind the other: pieces of their own would lie between what clients leave, and keep it from going
@@ -72,6 +81,16 @@ struct Memory {
 }
 
 impl Memory {
+    /// With all the room that lines of the usual length take, and that is taken at once: no client is what the server
+    /// grows by when it fills up.
+    fn new() -> Self {
+        let mut texts = VecDeque::from(vec![b' '; REMEMBERED * USUAL]);
+        let mut lines: VecDeque<Kept> = (0..=REMEMBERED).map(|_| Kept { at: DateTime::default(), len: 0 }).collect();
+        texts.clear();
+        lines.clear();
+        Self { lines, texts, came: 0, again: 0, again_at: DateTime::default(), settings: Syslog::default() }
+    }
+
     fn keep(&mut self, at: DateTime, text: &str) {
         if self.is_last(text) {
             self.again += 1;
@@ -88,15 +107,16 @@ impl Memory {
     }
 
     fn is_last(&self, text: &str) -> bool {
-        let is_as_long = self.lines.back().is_some_and(|last| last.len == text.len());
+        let is_as_long = self.lines.back().is_some_and(|last| last.len() == text.len());
         is_as_long && self.texts.iter().rev().take(text.len()).eq(text.as_bytes().iter().rev())
     }
 
     fn push(&mut self, at: DateTime, text: &str) {
-        self.texts.extend(text.as_bytes());
-        self.lines.push_back(Kept { at, len: text.len() });
+        let len = u32::try_from(text.len()).unwrap_or(u32::MAX);
+        self.texts.extend(text.as_bytes().iter().take(len as usize));
+        self.lines.push_back(Kept { at, len });
         while self.lines.len() > REMEMBERED {
-            let oldest = self.lines.pop_front().map_or(0, |line| line.len);
+            let oldest = self.lines.pop_front().map_or(0, |line| line.len());
             self.texts.drain(..oldest.min(self.texts.len()));
         }
     }
@@ -109,9 +129,9 @@ impl Memory {
     /// The latest lines, at most so many, oldest first.
     fn latest(&self, most: usize) -> Vec<Remembered> {
         let first = self.lines.len().saturating_sub(most);
-        let mut texts = self.texts.iter().skip(self.lines.iter().take(first).map(|line| line.len).sum());
+        let mut texts = self.texts.iter().skip(self.lines.iter().take(first).map(|line| line.len()).sum());
         let told = |line: &Kept| {
-            let text: Vec<u8> = texts.by_ref().take(line.len).copied().collect();
+            let text: Vec<u8> = texts.by_ref().take(line.len()).copied().collect();
             Remembered { time: stamp(line.at), text: String::from_utf8_lossy(&text).into_owned() }
         };
         self.lines.range(first..).map(told).collect()
@@ -127,7 +147,7 @@ impl Log {
     fn start_into(mut sink: impl Write + Send + 'static) -> io::Result<(Self, JoinHandle<()>)> {
         let (lines, waiting) = sync_channel(WAITING);
         let lost = Arc::new(AtomicU64::new(0));
-        let memory = Arc::default();
+        let memory = Arc::new(Mutex::new(Memory::new()));
         let log = Self { lines, lost: lost.clone(), memory, collector: Collector::start()? };
         let thread = std::thread::Builder::new().name("log".into()).spawn(move || {
             let mut lines = String::new();
@@ -291,7 +311,7 @@ mod tests {
 
     #[test]
     fn a_line_that_comes_again_is_counted_and_the_oldest_are_forgotten() {
-        let mut memory = Memory::default();
+        let mut memory = Memory::new();
         for text in ["up", "up", "up", "down"] {
             memory.keep(DateTime::default(), text);
         }

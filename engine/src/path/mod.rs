@@ -660,6 +660,9 @@ impl Notes {
     }
 }
 
+/// Notes that there is always room for.
+const USUAL_NOTES: usize = 256;
+
 /// A data thread's half of the server: the clients that it owns, and what it does with their packets.
 pub struct Worker {
     table: Table,
@@ -685,7 +688,7 @@ impl Worker {
     pub fn new(seed: [u8; 32]) -> Self {
         Self {
             table: Table::default(),
-            notes: Notes { queue: VecDeque::with_capacity(256), lost: 0 },
+            notes: Notes { queue: VecDeque::with_capacity(USUAL_NOTES), lost: 0 },
             totals: Totals::default(),
             ivs: Ivs::new(seed),
             unknown: Bucket::default(),
@@ -785,7 +788,12 @@ impl Worker {
     /// The next thing that the engine must know.
     #[must_use]
     pub fn poll_note(&mut self) -> Option<Note> {
-        self.notes.queue.pop_front()
+        let note = self.notes.queue.pop_front();
+        if self.notes.queue.is_empty() && self.notes.queue.capacity() > USUAL_NOTES {
+            // What thousands had to tell at once is not kept room for.
+            self.notes.queue.shrink_to(USUAL_NOTES);
+        }
+        note
     }
 
     /// The next packet to send that is not in the caller's batch: sealed control messages and fragments.

@@ -77,8 +77,8 @@ impl<T> Slab<T> {
             return at;
         }
         if self.places.len() == self.places.capacity() {
-            // A quarter more, not as much again: thousands of SAs are large.
-            self.places.reserve_exact((self.places.len() / 4).max(8));
+            // An eighth more, not as much again: thousands of SAs are large.
+            self.places.reserve_exact((self.places.len() / 8).max(8));
         }
         self.places.push(Some(thing));
         self.places.len() - 1

@@ -74,7 +74,7 @@ enum Stage {
     Refused { auth: Authenticator, until: Instant },
     /// The client may come in; an address is being looked for.
     Address { auth: Authenticator, user: String },
-    /// IPCP; `is_heard` once the client has said anything in it.
+    /// IPCP; `is_heard` once the client has said anything in it. IPV6CP, once it has begun that.
     Network { auth: Authenticator, ipcp: Negotiation<Ipcp>, is_heard: bool, ipv6cp: Option<Box<Negotiation<Ipv6cp>>> },
     /// Over.
     Finished,
@@ -536,7 +536,7 @@ impl Link {
         let mut ipcp = Negotiation::new(options, self.settings.ipcp, false);
         let mut steps = Vec::new();
         ipcp.start(now, &mut steps);
-        self.stage = Stage::Network { auth, ipcp, is_heard: false, ipv6cp: self.new_ipv6cp(now) };
+        self.stage = Stage::Network { auth, ipcp, is_heard: false, ipv6cp: None };
         self.settle_ipcp(steps, now);
     }
 

@@ -15,8 +15,8 @@ impl Link {
     }
 
     /// IPV6CP as it waits for the client to begin: who knows nothing of IPv6 is not asked, and every client that does
-    /// begins by itself.
-    pub(super) fn new_ipv6cp(&self, now: Instant) -> Option<Box<Negotiation<Ipv6cp>>> {
+    /// begins by itself. It is made when that happens: thousands never do.
+    fn new_ipv6cp(&self, now: Instant) -> Option<Box<Negotiation<Ipv6cp>>> {
         let options = Ipv6cp::new(self.identifier?, self.lcp.options.peer.mru);
         let mut ipv6cp = Negotiation::new(options, self.settings.ipcp, true);
         // Being passive, it says nothing here.
@@ -26,6 +26,12 @@ impl Link {
 
     /// A frame of IPV6CP or IPv6; rejected where IPv6 is not wanted.
     pub(super) fn on_ipv6_frame(&mut self, protocol: Protocol, payload: &[u8], rng: &mut Rng, now: Instant) {
+        if protocol == Protocol::Ipv6cp && matches!(self.stage, Stage::Network { ipv6cp: None, .. }) {
+            let new = self.new_ipv6cp(now);
+            if let Stage::Network { ipv6cp, .. } = &mut self.stage {
+                *ipv6cp = new;
+            }
+        }
         match &mut self.stage {
             Stage::Network { ipv6cp: Some(ipv6cp), .. } => {
                 // Data before IPV6CP is open is dropped (RFC 5072 §3).
@@ -37,10 +43,12 @@ impl Link {
                 self.log_packet(false, Protocol::Ipv6cp, payload);
                 self.settle_ipv6cp(steps, now);
             }
-            Stage::Network { ipv6cp: None, .. } => self.on_unknown_protocol(protocol, payload),
-            Stage::Address { .. } if self.identifier.is_none() => self.on_unknown_protocol(protocol, payload),
-            // Before authentication is complete, network protocols are dropped (RFC 1661 §3.4).
+            Stage::Network { ipv6cp: None, .. } | Stage::Address { .. } if self.identifier.is_none() => {
+                self.on_unknown_protocol(protocol, payload)
+            }
+            // Before authentication is complete, network protocols are dropped (RFC 1661 §3.4), and data before IPV6CP.
             Stage::Establish
+            | Stage::Network { ipv6cp: None, .. }
             | Stage::Authenticate(_)
             | Stage::Refused { .. }
             | Stage::Address { .. }
@@ -48,9 +56,10 @@ impl Link {
         }
     }
 
-    /// The client does not want IPV6CP after all.
+    /// The client does not want IPV6CP after all, and is not offered it again.
     pub(super) fn on_ipv6cp_rejected(&mut self) {
         self.ipv6_down();
+        self.identifier = None;
         if let Stage::Network { ipv6cp, .. } = &mut self.stage {
             *ipv6cp = None;
         }

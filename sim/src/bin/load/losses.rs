@@ -28,9 +28,7 @@ impl Losses {
             add("server_host", devices(&read(&format!("/proc/{pid}/net/dev"))));
         }
         if let Some(server) = server {
-            let told = Command::new(server).args(["show", "status", "fastpath", "--json"]).output();
-            let told = told.map(|told| String::from_utf8_lossy(&told.stdout).into_owned()).unwrap_or_default();
-            add("server", dropped(&told));
+            add("server", dropped(&asked(server, "show status fastpath")));
         }
         Self(all)
     }
@@ -46,6 +44,12 @@ impl Losses {
         let told: Vec<String> = self.0.iter().map(|(name, count)| format!("\"{name}\": {count}")).collect();
         format!("{{{}}}", told.join(", "))
     }
+}
+
+/// A screen of the server, as JSON.
+pub(crate) fn asked(server: &str, screen: &str) -> String {
+    let told = Command::new(server).args(screen.split(' ')).arg("--json").output();
+    told.map(|told| String::from_utf8_lossy(&told.stdout).into_owned()).unwrap_or_default()
 }
 
 /// What sockets could not take, out of `/proc/net/snmp`.

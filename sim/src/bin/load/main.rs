@@ -12,16 +12,18 @@
 )]
 
 mod bad;
+mod bare;
 mod flood;
 mod losses;
 mod report;
 mod soak;
 
 use bad::Bad;
+use bare::Bare;
 use engine::time::Instant;
 use flood::Flood;
 use losses::Losses;
-use report::{Connected, Flooded, Talk, Talked};
+use report::{Connected, Flooded, Shared, Talk, Talked};
 use rustix::event::{Timespec, epoll};
 use sim::{Carrier, Manner, Outer, Peer, Stage, packet};
 use std::cmp::Reverse;
@@ -45,9 +47,12 @@ load: many L2TP/IPsec clients at once, from one process
   --group N             Diffie-Hellman group of phase 1 (14)
   --idle SECONDS        how long all stay connected without traffic (0)
   --echo ADDRESS:PORT   an echo that this process offers behind the server
+  --far-echo ADDRESS:PORT   one that is there already, instead
   --traffic RATE:TALKERS:SECONDS   datagrams a second in all, by so many clients, to the echo and back
-  --alone SECONDS       what one session carries, to the echo and back, before the others connect and among them
-  --share RATE:TALKERS:SECONDS   datagrams a second by one session, and as many in all by so many
+  --alone SECONDS       what one session carries, to the echo and back, before the others connect and among them; they
+                        leave and come again, so that there are three rounds of both
+  --share RATE:TALKERS:SECONDS   datagrams a second by one session, as many in all by so many, and by these through a bare
+                        loop of the same calls into the kernel, which sim/load.sh has made a device for; in five rounds
   --size OCTETS         of each datagram's IP packet (200)
   --storm               all vanish without a word and return at once, but the first tenth, which stays and talks
   --flood RATE:SECONDS  so many packets a second from addresses that nobody has, while half of the clients go and come
@@ -79,6 +84,8 @@ struct Wanted {
     group: u16,
     idle: Duration,
     echo: Option<SocketAddrV4>,
+    /// It is this process that echoes.
+    echoes: bool,
     traffic: Option<(u64, usize, Duration)>,
     alone: Option<Duration>,
     share: Option<(u64, usize, Duration)>,
@@ -104,6 +111,7 @@ fn wanted() -> Result<Wanted, String> {
         group: 14,
         idle: Duration::ZERO,
         echo: None,
+        echoes: true,
         traffic: None,
         alone: None,
         share: None,
@@ -139,6 +147,10 @@ fn wanted() -> Result<Wanted, String> {
             "--group" => wanted.group = value.parse().map_err(|_| wrong())?,
             "--idle" => wanted.idle = seconds(&value)?,
             "--echo" => wanted.echo = Some(value.parse().map_err(|_| wrong())?),
+            "--far-echo" => {
+                wanted.echo = Some(value.parse().map_err(|_| wrong())?);
+                wanted.echoes = false;
+            }
             "--traffic" | "--share" => {
                 let parts: Vec<&str> = value.split(':').collect();
                 let [rate, talkers, time] = parts[..] else { return Err(wrong()) };
@@ -215,8 +227,15 @@ const EVENTS: usize = 32;
 /// How many one session keeps under way.
 const WINDOW: usize = 64;
 
+/// The server gives memory back some seconds after many have gone.
+const GONE: Duration = Duration::from_secs(8);
 /// What may wait at the echo, octets.
 const ECHO_BUFFER: usize = 8 << 20;
+
+/// Rounds of what is compared, one after the other in each.
+const ROUNDS: u32 = 5;
+/// Rounds for which thousands have to leave and come again.
+const FEW_ROUNDS: usize = 3;
 
 /// The host behind the server, on a thread of its own: it answers however busy the clients are, and counts what comes.
 fn echo(place: SocketAddrV4, arrived: Arc<AtomicU64>) {
@@ -237,7 +256,7 @@ impl Crowd {
     fn new(wanted: Wanted) -> Self {
         let epoll = epoll::create(epoll::CreateFlags::CLOEXEC).unwrap();
         let arrived = Arc::new(AtomicU64::new(0));
-        if let Some(place) = wanted.echo {
+        if let Some(place) = wanted.echo.filter(|_| wanted.echoes) {
             echo(place, arrived.clone());
         }
         let mut crowd = Self {
@@ -316,13 +335,10 @@ impl Crowd {
                 self.unsent += u64::from(socket.send_to(&packet.bytes, packet.to).is_err());
             }
         }
-        while let Some(inner) = client.peer.poll_inner() {
-            let number = packet::read_udp(&inner).and_then(|(_, _, payload)| payload.first_chunk::<8>().copied());
-            if let Some(left) = number.and_then(|n| self.asked.remove(&u64::from_be_bytes(n))) {
-                self.answered += 1;
-                self.times.push(Instant(1_000_000_000).after(self.start.elapsed()).since(left));
-            }
+        while let Some(inner) = self.clients[n].peer.poll_inner() {
+            self.hear(&inner);
         }
+        let client = &mut self.clients[n];
         let due = client.peer.poll_timeout();
         if let Some(due) = due
             && client.due.is_none_or(|noted| due < noted)
@@ -361,6 +377,11 @@ impl Crowd {
             while let Some((length, from)) =
                 self.clients[n].sockets[which].as_ref().and_then(|socket| socket.recv_from(&mut buffer).ok())
             {
+                if from.port() == bare::PORT {
+                    let inner = usize::from(u16::from_be_bytes([buffer[2], buffer[3]]));
+                    self.hear(&buffer[..inner.min(length)]);
+                    continue;
+                }
                 let to = SocketAddr::new(self.clients[n].address.into(), [500, 4500][which]);
                 let packet = Outer { carrier: Carrier::Udp, from, to, bytes: buffer[..length].to_vec() };
                 let now = self.now();
@@ -445,13 +466,27 @@ impl Crowd {
     /// A client sends a numbered datagram to the echo.
     fn ask(&mut self, n: usize) {
         let (Some(echo), Some(inside)) = (self.wanted.echo, self.clients[n].peer.inside()) else { return };
+        let datagram = self.question((inside, 4000), echo);
+        self.act(n, |peer, now| peer.send_ip(&datagram, now));
+    }
+
+    /// The next numbered datagram to the echo.
+    fn question(&mut self, from: (Ipv4Addr, u16), echo: SocketAddrV4) -> Vec<u8> {
         let mut payload = self.next_number.to_be_bytes().to_vec();
         payload.resize(self.wanted.size.saturating_sub(28).max(8), 0x55);
-        let datagram = packet::udp((inside, 4000), (*echo.ip(), echo.port()), &payload);
         self.asked.insert(self.next_number, self.now());
         self.next_number += 1;
         self.sent += 1;
-        self.act(n, |peer, now| peer.send_ip(&datagram, now));
+        packet::udp(from, (*echo.ip(), echo.port()), &payload)
+    }
+
+    /// An answer of the echo has come to a client.
+    fn hear(&mut self, inner: &[u8]) {
+        let number = packet::read_udp(inner).and_then(|(_, _, payload)| payload.first_chunk::<8>().copied());
+        if let Some(left) = number.and_then(|n| self.asked.remove(&u64::from_be_bytes(n))) {
+            self.answered += 1;
+            self.times.push(self.now().since(left));
+        }
     }
 
     /// Waits for the last answers, as long as any come.
@@ -466,6 +501,18 @@ impl Crowd {
         self.asked.clear();
     }
 
+    /// All clients from this one on hang up, a thousand a second: a goodbye that the server has no room for is not said
+    /// again, and the server would wait for the client in vain.
+    fn leave(&mut self, first: usize) {
+        let start = std::time::Instant::now();
+        for n in first..self.clients.len() {
+            self.act(n, Peer::hang_up);
+            while start.elapsed().as_millis() < (n - first) as u128 {
+                self.turn(Duration::from_millis(1));
+            }
+        }
+    }
+
     fn rest(&mut self, time: Duration) -> f64 {
         let (start, cpu) = (std::time::Instant::now(), self.server_cpu());
         while start.elapsed() < time {
@@ -475,6 +522,11 @@ impl Crowd {
     }
 
     fn traffic(&mut self, rate: u64, talkers: usize, time: Duration) -> Talked {
+        self.talk(rate, talkers, time, Self::ask)
+    }
+
+    /// So many datagrams a second by so many clients, each as `ask` sends it.
+    fn talk(&mut self, rate: u64, talkers: usize, time: Duration, ask: fn(&mut Self, usize)) -> Talked {
         let up: Vec<usize> = (0..self.clients.len()).filter(|&n| self.clients[n].peer.is_up()).take(talkers).collect();
         let (start, cpu) = (std::time::Instant::now(), self.server_cpu());
         let (sent, answered) = (self.sent, self.answered);
@@ -482,8 +534,10 @@ impl Crowd {
         let mut turn = 0;
         while start.elapsed() < time && !up.is_empty() {
             let due = (start.elapsed().as_secs_f64() * rate as f64) as u64;
-            for _ in 0..due.saturating_sub(self.sent - sent).min(64) {
-                self.ask(up[turn % up.len()]);
+            let due = due.saturating_sub(self.sent - sent);
+            // A millisecond's worth at once: how many are handled together must not hang on who is how fast.
+            for _ in 0..if due < rate / 1000 { 0 } else { due.min(64) } {
+                ask(self, up[turn % up.len()]);
                 turn += 1;
             }
             self.turn(Duration::from_millis(1));
@@ -531,9 +585,32 @@ impl Crowd {
         }
     }
 
-    /// One load offered by one session, and the same by many.
-    fn share(&mut self, rate: u64, talkers: usize, time: Duration) -> (Talked, Talked) {
-        (self.traffic(rate, 1, time), self.traffic(rate, talkers, time))
+    /// One load offered by one session, the same by many, and the same through nothing but the kernel.
+    fn share(&mut self, rate: u64, talkers: usize, time: Duration) -> Shared {
+        let each = time / ROUNDS;
+        let mut shared = Shared::default();
+        for _ in 0..ROUNDS {
+            shared.by_one.push(self.traffic(rate, 1, each));
+            shared.by_many.push(self.traffic(rate, talkers, each));
+            let server = self.wanted.server_pid.expect("--share needs --server-pid");
+            let bare = Bare::start(server, self.wanted.from);
+            let cpu = bare.cpu();
+            let mut talked = self.talk(rate, talkers, each, Self::ask_bare);
+            talked.cpu = bare.cpu() - cpu;
+            bare.end();
+            shared.bare.push(talked);
+        }
+        shared
+    }
+
+    /// A client sends a numbered datagram to the echo, through the bare loop.
+    fn ask_bare(&mut self, n: usize) {
+        let Some(echo) = self.wanted.echo else { return };
+        let datagram = self.question((bare::inside(n), 4000), echo);
+        let to = SocketAddr::from((self.wanted.server, bare::PORT));
+        if let Some(socket) = &self.clients[n].sockets[1] {
+            self.unsent += u64::from(socket.send_to(&bare::wrapped(&datagram), to).is_err());
+        }
     }
 
     /// All but the first tenth vanish without a word and return at once.
@@ -590,13 +667,11 @@ impl Crowd {
         Losses::so_far(self.wanted.server_pid, self.wanted.server_binary.as_deref())
     }
 
-    /// CPU seconds of the server so far, user and system.
+    /// CPU seconds of the server's threads so far, user and system.
     fn server_cpu(&self) -> f64 {
         let Some(pid) = self.wanted.server_pid else { return 0.0 };
-        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).expect("the server lives");
-        let fields: Vec<&str> = stat.rsplit_once(')').unwrap().1.split_whitespace().collect();
-        let ticks = |n: usize| fields[n].parse::<u64>().unwrap();
-        (ticks(11) + ticks(12)) as f64 / rustix::param::clock_ticks_per_second() as f64
+        let threads = fs::read_dir(format!("/proc/{pid}/task")).expect("the server lives");
+        threads.flatten().map(|thread| bare::run_time(&format!("{}/schedstat", thread.path().display()))).sum()
     }
 
     /// Resident memory of the server, kB.
@@ -623,7 +698,7 @@ fn main() -> std::process::ExitCode {
     let mut told = Vec::new();
     let mut alone = alone.map(|time| {
         crowd.connect(vec![0], 0, 1);
-        (time, crowd.pump(&[0], WINDOW, time))
+        (time, vec![crowd.pump(&[0], WINDOW, time)])
     });
     crowd.after_some = None;
     let before = crowd.server_memory();
@@ -644,23 +719,30 @@ fn main() -> std::process::ExitCode {
         "\"memory_kb\": {{\"before\": {before}, \"after\": {after}, \"each\": {each:.2}, \
          \"each_after_the_first_tenth\": {further:.2}}}"
     ));
-    if let Some((time, alone)) = alone.take() {
-        let among = crowd.pump(&[0], WINDOW, time);
-        let (rate, cost) = (among.rate() / alone.rate().max(1e-9), among.cost() / alone.cost().max(1e-9));
+    if let Some((time, mut alone)) = alone.take() {
+        let mut among = vec![crowd.pump(&[0], WINDOW, time)];
+        for life in 1..FEW_ROUNDS as u64 {
+            crowd.leave(1);
+            crowd.rest(GONE);
+            alone.push(crowd.pump(&[0], WINDOW, time));
+            for n in 1..crowd.clients.len() {
+                crowd.clients[n].peer = crowd.peer(n as u32, crowd.clients[n].address, life);
+                crowd.clients[n].due = None;
+            }
+            let everybody: Vec<usize> = (1..crowd.clients.len()).collect();
+            crowd.connect(everybody, 0, flight);
+            among.push(crowd.pump(&[0], WINDOW, time));
+        }
+        let rate = report::median(&among, Talked::rate) / report::median(&alone, Talked::rate).max(1e-9);
+        let cost = report::median(&among, Talked::cost) / report::median(&alone, Talked::cost).max(1e-9);
         told.push(format!(
             "\"alone\": {},\n \"among_idle\": {},\n \"among_idle_to_alone\": {{\"rate\": {rate:.3}, \"cost\": {cost:.3}}}",
-            alone.json(),
-            among.json()
+            report::rounds(alone),
+            report::rounds(among)
         ));
     }
     if let Some((rate, talkers, time)) = share {
-        let (one, many) = crowd.share(rate, talkers, time);
-        let cost = many.cost() / one.cost().max(1e-9);
-        told.push(format!(
-            "\"by_one\": {},\n \"shared\": {},\n \"shared_to_one_cost\": {cost:.3}",
-            one.json(),
-            many.json()
-        ));
+        told.push(format!("\"share\": {}", crowd.share(rate, talkers, time).json()));
     }
     if let Some((rate, talkers, time)) = traffic {
         let talked = crowd.traffic(rate, talkers, time);
@@ -683,12 +765,8 @@ fn main() -> std::process::ExitCode {
         told.push(format!("\"soak\": {}", soaked.json()));
     }
     let losses = crowd.losses();
-    for n in 0..crowd.clients.len() {
-        crowd.act(n, Peer::hang_up);
-        crowd.turn(Duration::ZERO);
-    }
-    // The server gives memory back some seconds after many have gone.
-    crowd.rest(Duration::from_secs(8));
+    crowd.leave(0);
+    crowd.rest(GONE);
     told.push(format!("\"memory_kb_after_all_left\": {}", crowd.server_memory()));
     told.push(format!("\"counted_while_all_left\": {}", crowd.losses().since(&losses).json()));
     if !later.is_zero() {

@@ -102,6 +102,44 @@ pub(crate) struct Talked {
     pub(crate) times: Vec<Duration>,
 }
 
+/// Rounds of one load, each offered in three ways one after the other.
+#[derive(Default)]
+pub(crate) struct Shared {
+    pub(crate) by_one: Vec<Talked>,
+    pub(crate) by_many: Vec<Talked>,
+    /// By many, through the bare loop.
+    pub(crate) bare: Vec<Talked>,
+}
+
+impl Shared {
+    pub(crate) fn json(self) -> String {
+        let [one, many, bare] = [&self.by_one, &self.by_many, &self.bare].map(|rounds| median(rounds, Talked::cost));
+        format!(
+            "{{\"by_one\": {},\n  \"by_many\": {},\n  \"bare\": {},\n  \"many_to_one_cost\": {:.3}, \
+             \"many_to_bare_cost\": {:.3}, \"one_to_bare_cost\": {:.3}}}",
+            rounds(self.by_one),
+            rounds(self.by_many),
+            rounds(self.bare),
+            many / one.max(1e-9),
+            many / bare.max(1e-9),
+            one / bare.max(1e-9),
+        )
+    }
+}
+
+/// The middle one of some rounds' figures.
+pub(crate) fn median(rounds: &[Talked], of: fn(&Talked) -> f64) -> f64 {
+    let mut all: Vec<f64> = rounds.iter().map(of).collect();
+    all.sort_by(f64::total_cmp);
+    all.get(all.len() / 2).copied().unwrap_or_default()
+}
+
+/// Rounds, one a line.
+pub(crate) fn rounds(rounds: Vec<Talked>) -> String {
+    let told: Vec<String> = rounds.into_iter().map(Talked::json).collect();
+    format!("[{}]", told.join(",\n   "))
+}
+
 /// The value below which so many hundredths lie, in milliseconds.
 fn percentile(times: &mut [Duration], hundredths: usize) -> f64 {
     times.sort_unstable();

@@ -1,6 +1,7 @@
 //! Hours of a crowd that comes, goes, vanishes, talks and renews its SAs: what the server holds must not grow.
 
 use crate::Crowd;
+use crate::losses::asked;
 use sim::{Peer, Stage};
 use std::fs;
 use std::time::{Duration, Instant};
@@ -23,13 +24,62 @@ struct Held {
     memory_kb: u64,
     descriptors: usize,
     threads: usize,
+    tables: Tables,
+}
+
+/// What the server counts of its clients.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
+struct Tables {
+    /// ISAKMP SAs, and those of ESP in both directions.
+    sas: usize,
+    tunnels: usize,
+    sessions: usize,
+    /// Addresses that are lent.
+    leases: usize,
+}
+
+impl Tables {
+    /// Out of the screens of the SAs, of L2TP and of PPP, as JSON.
+    fn of(sas: &str, l2tp: &str, pp: &str) -> Self {
+        let count = |text: &str, what: &str| text.matches(what).count();
+        Self {
+            sas: count(sas, "\"spi\":"),
+            tunnels: count(l2tp, "\"local_tunnel_id\":"),
+            sessions: count(l2tp, "\"local_session_id\":"),
+            leases: count(pp, "\"remote_address\": \""),
+        }
+    }
+
+    /// The largest of each.
+    fn most(held: &[Held]) -> Self {
+        let most = |of: fn(&Self) -> usize| held.iter().map(|held| of(&held.tables)).max().unwrap_or_default();
+        Self {
+            sas: most(|t| t.sas),
+            tunnels: most(|t| t.tunnels),
+            sessions: most(|t| t.sessions),
+            leases: most(|t| t.leases),
+        }
+    }
+
+    /// Whether one of them has grown by more than clients who come and go make it waver.
+    fn have_grown(&self, early: &Self) -> bool {
+        let pairs = [
+            (self.sas, early.sas),
+            (self.tunnels, early.tunnels),
+            (self.sessions, early.sessions),
+            (self.leases, early.leases),
+        ];
+        pairs.into_iter().any(|(late, early)| late > early + early / 10 + 4)
+    }
 }
 
 impl Held {
     fn json(self) -> String {
-        let Self { seconds, memory_kb, descriptors, threads } = self;
+        let Self { seconds, memory_kb, descriptors, threads, tables } = self;
+        let Tables { sas, tunnels, sessions, leases } = tables;
         format!(
-            "{{\"seconds\": {seconds}, \"memory_kb\": {memory_kb}, \"descriptors\": {descriptors}, \"threads\": {threads}}}"
+            "{{\"seconds\": {seconds}, \"memory_kb\": {memory_kb}, \"descriptors\": {descriptors}, \"threads\": {threads}, \
+             \"sas\": {sas}, \"tunnels\": {tunnels}, \"sessions\": {sessions}, \"leases\": {leases}}}"
         )
     }
 }
@@ -55,7 +105,8 @@ impl Soaked {
         let (Some(early), Some(late)) = (early, late) else { return false };
         let memory = |held| most(held, |held| held.memory_kb);
         let open = |held| most(held, |held| (held.descriptors + held.threads) as u64);
-        let grown = memory(late) > memory(early) * 21 / 20 + WAVERING || open(late) > open(early);
+        let tables = Tables::most(late).have_grown(&Tables::most(early));
+        let grown = memory(late) > memory(early) * 21 / 20 + WAVERING || open(late) > open(early) || tables;
         !grown && self.failed == 0 && self.fallen == 0
     }
 
@@ -151,11 +202,14 @@ impl Crowd {
             let pid = self.wanted.server_pid.unwrap_or_default();
             fs::read_dir(format!("/proc/{pid}/{what}")).map_or(0, Iterator::count)
         };
+        let screen =
+            |screen| self.wanted.server_binary.as_ref().map(|server| asked(server, screen)).unwrap_or_default();
         Held {
             seconds: start.elapsed().as_secs(),
             memory_kb: self.server_memory(),
             descriptors: count("fd"),
             threads: count("task"),
+            tables: Tables::of(&screen("show ipsec sa"), &screen("show status l2tp"), &screen("show status pp")),
         }
     }
 }
@@ -166,9 +220,30 @@ mod tests {
 
     fn soaked(memory: impl Fn(u64) -> u64, descriptors: impl Fn(u64) -> usize) -> Soaked {
         let held = (0..20)
-            .map(|n| Held { seconds: n, memory_kb: memory(n), descriptors: descriptors(n), threads: 8 })
+            .map(|n| Held {
+                seconds: n,
+                memory_kb: memory(n),
+                descriptors: descriptors(n),
+                threads: 8,
+                tables: Tables::default(),
+            })
             .collect();
         Soaked { held, connects: 9, failed: 0, fallen: 0, sent: 9, lost: 0 }
+    }
+
+    #[test]
+    fn tables_are_counted_as_the_server_tells_them_and_their_growth_is_seen() {
+        let sas = "[{\"sa\": 1, \"spi\": \"a\"}, {\"sa\": 2, \"spi\": \"b\"}, {\"sa\": 3, \"spi\": \"c\"}]";
+        let l2tp = "[{\"local_tunnel_id\": 1, \"sessions\": [{\"local_session_id\": 1}, {\"local_session_id\": 2}]}]";
+        let pp = "[{\"call\": {\"remote_address\": \"10.0.0.1\"}}, {\"call\": {\"remote_address\": null}}, {\"call\": null}]";
+        let tables = Tables::of(sas, l2tp, pp);
+        assert_eq!(tables, Tables { sas: 3, tunnels: 1, sessions: 2, leases: 1 });
+        let mut leaking = soaked(|_| 20_000, |_| 20);
+        assert!(leaking.is_well());
+        for (n, held) in leaking.held.iter_mut().enumerate() {
+            held.tables.leases = 100 + n * 2;
+        }
+        assert!(!leaking.is_well());
     }
 
     #[test]

@@ -10,8 +10,12 @@ cd "$(dirname "$0")/.."
 load=$(realpath "${LOAD:-target/release/load}")
 lab=crowd
 trap 'interop/peer-softether.sh stop --lab $lab; interop/lab.py down --lab $lab' EXIT
-told=$(interop/peer-softether.sh start --lab $lab --psk sim-psk --login vpnuser vpn-Passw0rd)
-pid=$(echo "$told" | sed -n 's/.*"pid": \([0-9]*\).*/\1/p')
+interop/peer-softether.sh start --lab $lab --psk sim-psk --login vpnuser vpn-Passw0rd >/dev/null
+# The one that serves; another one watches it.
+pid=
+for each in $(ip netns pids ix-$lab-srv); do
+    [ "$(cat /proc/$each/comm)" != vpnserver ] || pid=$each
+done
 clients=ix-$lab-wan
 ip -n $clients link set lo up
 ip -n $clients address add 198.18.0.9/24 dev br0

@@ -15,8 +15,20 @@ use crypto::{Group, Hash, IkeCipher, KeyPair};
 use engine::time::{Instant, earliest};
 use wire::isakmp::{
     Attribute, Cookie, Delete, ExchangeType, Flags, Fragment, Header, IdType, Identification, NatOa, Notification,
-    NotifyType, PayloadType, Protocol, Raw, SecurityAssociation, chain, encode_chain, vendor,
+    NotifyType, PayloadType, Proposal, Protocol, Raw, SecurityAssociation, Transform, chain, encode_chain, vendor,
 };
+
+/// Whether this is one of an offer's transforms as it was offered, or with its attributes in another order.
+fn was_offered(offer: &Proposal, chosen: &Transform, any_order: bool) -> bool {
+    let value = |t: &Transform, kind: u16| t.attribute(kind).and_then(Attribute::as_u64);
+    let is_alike = |offered: &Transform| {
+        let same = |a: &Attribute| value(offered, a.kind) == value(chosen, a.kind);
+        offered.id == chosen.id
+            && offered.attributes.len() == chosen.attributes.len()
+            && offered.attributes.iter().all(same)
+    };
+    offer.transforms.iter().any(|offered| offered == chosen || any_order && is_alike(offered))
+}
 
 /// A Main Mode under way.
 struct Phase1 {

@@ -155,6 +155,8 @@ pub struct Manner {
     pub l2tp_port: u16,
     /// The tunnel id that it assigns; random if none.
     pub tunnel_id: Option<u16>,
+    /// A transform is taken back with its attributes in another order (SoftEther), not only as it was offered.
+    pub any_order: bool,
     /// INITIAL-CONTACT in message 5.
     pub initial_contact: bool,
     /// INITIAL-CONTACT in a message of its own behind message 6 (Android).
@@ -263,6 +265,7 @@ impl Default for Manner {
             floats: false,
             l2tp_port: 1701,
             tunnel_id: None,
+            any_order: false,
             initial_contact: false,
             initial_contact_alone: false,
             length_bit: true,

@@ -292,6 +292,7 @@ impl Crowd {
             password: wanted.password.clone(),
             pretends_nat: true,
             initial_contact: true,
+            any_order: true,
             host_name: format!("load-{n}"),
             renews: wanted.soak.is_some(),
             lives: if wanted.soak.is_some() { soak::LIVES } else { Manner::default().lives },

@@ -92,7 +92,7 @@ impl Peer {
         let sa = SecurityAssociation::decode(find(&payloads, PayloadType::Sa)?).ok()?;
         let t = sa.proposals.first()?.transforms.first()?;
         let offered = SecurityAssociation::decode(&p1.sa_body).ok()?;
-        if !offered.proposals.iter().any(|p| p.transforms.contains(t)) {
+        if !offered.proposals.iter().any(|p| was_offered(p, t, self.manner.any_order)) {
             self.say("<- main mode 2 with a transform that was not offered so");
             return None;
         }

@@ -98,7 +98,9 @@ impl Peer {
         let nonce = find(&payloads, PayloadType::Nonce)?;
         let proposal = answer.proposals.first()?;
         let t = proposal.transforms.first()?;
-        let offered = q.offer.proposals.iter().find(|p| p.number == proposal.number && p.transforms.contains(t));
+        let any_order = self.manner.any_order;
+        let mut offers = q.offer.proposals.iter();
+        let offered = offers.find(|p| p.number == proposal.number && was_offered(p, t, any_order));
         let Some(spi) = offered.and_then(|p| p.spi.as_slice().try_into().ok()).map(u32::from_be_bytes) else {
             self.say("<- quick mode 2 with a transform that was not offered so");
             return None;

@@ -35,7 +35,7 @@ pub struct Manner {
     pub offer2: Option<SecurityAssociation>,
     /// Vendor IDs of message 1, in order.
     pub vendor_ids: Vec<Vec<u8>>,
-    /// It answers an MS-CHAPv2 challenge that is sent again with another response, and holds the outcome against that.
+    /// It answers an MS-CHAPv2 challenge that is sent again with another response, and holds any outcome against its last one.
     pub answers_anew: bool,
     /// Octets of its nonces in phase 1 and 2.
     pub nonces: (usize, usize),

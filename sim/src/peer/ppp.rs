@@ -4,9 +4,12 @@ use super::{Alphabet, Peer, Stage};
 use core::net::Ipv4Addr;
 use core::time::Duration;
 use engine::time::{Instant, earliest};
+use std::collections::VecDeque;
 use wire::ppp::{ChapValue, Code, Opt, Packet, PapRequest, Protocol, decode_options, encode_frame, encode_options};
 
 const PAUSE: Duration = Duration::from_secs(3);
+/// Answers that it remembers.
+const MOST_ANSWERS: usize = 10;
 
 /// One control protocol: what was asked and what was agreed.
 #[derive(Default)]
@@ -41,6 +44,8 @@ pub(super) struct Client {
     deaf: bool,
     tries: u32,
     pub(super) challenge: Option<([u8; 16], [u8; 16])>,
+    /// The last answers by identifier: what peer's and server's challenge they were made of.
+    answers: VecDeque<(u8, ([u8; 16], [u8; 16]))>,
     echo_id: u8,
     echo_due: Option<Instant>,
     echoes_missed: u32,
@@ -65,6 +70,7 @@ impl Client {
             due: None,
             tries: 0,
             challenge: None,
+            answers: VecDeque::new(),
             echo_id: 0,
             others: vec![],
             counter: self.counter,
@@ -131,6 +137,7 @@ impl Peer {
             deaf: !delay.is_zero(),
             tries: 0,
             challenge: None,
+            answers: VecDeque::new(),
             echo_id: 0,
             echo_due: None,
             echoes_missed: 0,
@@ -514,7 +521,7 @@ impl Peer {
         match code {
             1 => self.on_challenge(id, data),
             3 => {
-                if !self.proves_itself(data) {
+                if !self.proves_itself(id, data) {
                     self.end("the server did not prove that it knows the password");
                     return;
                 }
@@ -531,12 +538,15 @@ impl Peer {
         }
     }
 
-    /// MS-CHAPv2 is mutual: the server's proof must be right (RFC 2759 §8.7).
-    fn proves_itself(&self, message: &[u8]) -> bool {
+    /// MS-CHAPv2 is mutual: the server's proof must be right (RFC 2759 §8.7). It is held against the answer of its
+    /// identifier, as pppd does, or against the last one.
+    fn proves_itself(&self, id: u8, message: &[u8]) -> bool {
         let Some(ppp) = &self.ppp else { return false };
-        let (Some((0xc223, 0x81)), Some((peer, server))) = (ppp.auth, ppp.challenge) else {
+        let (Some((0xc223, 0x81)), Some(last)) = (ppp.auth, ppp.challenge) else {
             return true;
         };
+        let of_id = ppp.answers.iter().rfind(|(answered, _)| *answered == id).map(|(_, made_of)| *made_of);
+        let Some((peer, server)) = (if self.manner.answers_anew { Some(last) } else { of_id }) else { return false };
         let hash = crypto::chap::nt_password_hash(&self.password_text());
         let user = self.manner.user.as_bytes();
         let response = crypto::chap::mschapv2_nt_response(&server, &peer, user, &hash);
@@ -570,13 +580,17 @@ impl Peer {
                     return;
                 };
                 // The same challenge again gets the same answer, or a repeated Success would not fit.
-                let last = self.ppp.as_ref().and_then(|p| p.challenge);
-                let again = last.filter(|(_, server)| *server == c && !self.manner.answers_anew);
-                let peer = again.map_or_else(|| self.rng.array::<16>(), |a| a.0);
+                let of_id = |p: &Client| p.answers.iter().rfind(|a| a.0 == id && a.1.1 == c).map(|a| a.1.0);
+                let again = self.ppp.as_ref().and_then(of_id).filter(|_| !self.manner.answers_anew);
+                let peer = again.unwrap_or_else(|| self.rng.array::<16>());
                 let hash = crypto::chap::nt_password_hash(&password);
                 let response = crypto::chap::mschapv2_nt_response(&c, &peer, &user, &hash);
                 if let Some(ppp) = &mut self.ppp {
                     ppp.challenge = Some((peer, c));
+                    ppp.answers.push_back((id, (peer, c)));
+                    if ppp.answers.len() > MOST_ANSWERS {
+                        ppp.answers.pop_front();
+                    }
                 }
                 [&peer[..], &[0; 8], &response, &[0]].concat()
             }

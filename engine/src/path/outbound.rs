@@ -501,8 +501,9 @@ impl Worker {
             return false;
         };
         let (Some(endpoint), Some(at)) = (carrier.endpoint, carrier.active) else {
+            // One that the client has never used may wait while the client may be on another.
             self.totals.count(Drop::NoSa);
-            return false;
+            return true;
         };
         self.seal_at(carrier.id, at, endpoint, finish, parts)
     }

@@ -875,6 +875,15 @@ fn control_messages_and_frames_are_sealed_on_the_active_sa() {
 }
 
 #[test]
+fn a_message_for_which_there_was_no_sa_counted_as_an_order_that_could_not_be_obeyed() {
+    let (mut worker, _) = worker();
+    worker.apply(Update::RetireOutbound { client: FIRST, spi: Spi(0x2000_0001) }, NOW);
+    worker.apply(Update::Seal { client: FIRST, source_port: 1701, peer_port: 99, l2tp: vec![0xc8, 2] }, NOW);
+    assert!(worker.poll_sealed().is_none());
+    assert_eq!((worker.totals().refused_updates, worker.totals().dropped(Drop::NoSa)), (0, 1));
+}
+
+#[test]
 fn the_volume_of_a_pair_of_sas_is_told_once() {
     let (mut worker, mut mirror) = worker();
     worker.apply(Update::VolumeLimit { spi: Spi(mirror.spi), octets: 1_000 }, NOW);

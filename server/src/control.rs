@@ -7,6 +7,7 @@ use crate::clock;
 use crate::compute::{self, Pool, Weight};
 use crate::confine::{self, Places};
 use crate::crew::{Crew, Hand, sum};
+use crate::crowd::{self, Crowd};
 use crate::host::{Host, run_dir};
 use crate::lan::Lans;
 use crate::log::Log;
@@ -18,7 +19,7 @@ use crate::setup::{Failure, Setup};
 use crate::socket::Door;
 use crate::steer::{Signposts, Steering};
 use crate::tun::{self, Tun};
-use crate::udp::{Family, Inbox, Outgoing, Segmentation, Sender, Udp};
+use crate::udp::{Family, Group, Inbox, Outgoing, Segmentation, Sender, Udp};
 use crate::wake::{Alarm, Wake};
 use crate::worker::{self, Done, Links, Mate, Report};
 use command::Request;
@@ -39,6 +40,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, channel, sync_channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
+use wire::esp::Encapsulated;
 
 /// Where IKE begins (RFC 2408 §2.5.1).
 const IKE_PORT: u16 = 500;
@@ -46,6 +48,8 @@ const IKE_PORT: u16 = 500;
 pub(crate) const NAT_PORT: u16 = 4500;
 /// Where L2TP would be, were it spoken outside ESP (RFC 2661 §8.1).
 const L2TP_PORT: u16 = 1701;
+/// Overload is told of again after so long.
+const TELL_OVERLOAD: Duration = Duration::from_secs(60);
 /// Room for one ISAKMP message on port 500, in octets.
 const ISAKMP_SLOT: usize = 8192;
 /// Datagrams received from port 500 in one go.
@@ -105,8 +109,7 @@ fn serve(setup: Setup, steering: Option<Steering>, log: &Log, signals: Signals) 
     let Setup { config, config_path, mut host, socket_path, quickstart_screen, workers, confined: _ } = setup;
     log.configure(&config.syslog);
     let ike = bind(IKE_PORT, Udp::bind)?;
-    let nats: Vec<Arc<Udp>> =
-        bind(NAT_PORT, |port| Udp::bind_group(port, workers))?.into_iter().map(Arc::new).collect();
+    let Group { firsts, control: nat, seconds } = bind(NAT_PORT, |port| Udp::bind_group(port, workers))?;
     let _deaf = bind(L2TP_PORT, Udp::deaf)?;
     let raws = open_raw(workers)?;
     // Without IPv6 on this host there is nothing to receive.
@@ -114,7 +117,7 @@ fn serve(setup: Setup, steering: Option<Steering>, log: &Log, signals: Signals) 
     let family = ike.family();
     let (program, signposts) = steering.map(Steering::split).unzip();
     let tuns = open_tun(workers, program)?;
-    let Some((tun, nat)) = tuns.first().zip(nats.first().cloned()) else {
+    let Some(tun) = tuns.first() else {
         return Err(Failure::new("there is no device to serve with"));
     };
     let tun_name = tun.name().to_owned();
@@ -139,7 +142,7 @@ fn serve(setup: Setup, steering: Option<Steering>, log: &Log, signals: Signals) 
     let other = aside::start(&config, tun, &to_control, &bell, seed()?, &alarm)?;
     let (aside, aside_thread) = other.unzip();
     let ends = Ends { reports: to_control, bell: bell.clone(), aside: aside.clone() };
-    let links = (tuns, nats, raws, raws6);
+    let links = (tuns, firsts, seconds, raws, raws6);
     let (crew, workers) = start_workers(links, ends, signposts, &alarm)?;
     let (done, computed) = channel();
     let ring = bell.clone();
@@ -183,6 +186,7 @@ fn serve(setup: Setup, steering: Option<Steering>, log: &Log, signals: Signals) 
         tun_is_gone: false,
         leave_at: None,
         memory: Memory::default(),
+        overload_told: None,
     };
     log.line(format_args!(
         "Sekisho {} serves L2TP/IPsec on UDP {IKE_PORT} and {NAT_PORT} and on ESP, by the device {tun_name}",
@@ -217,11 +221,11 @@ struct Ends {
 }
 
 /// What each data thread reads and writes, in the order of their numbers.
-type Sockets = (Vec<Tun>, Vec<Arc<Udp>>, Vec<RawEsp>, Vec<RawEsp>);
+type Sockets = (Vec<Tun>, Vec<Udp>, Vec<Udp>, Vec<RawEsp>, Vec<RawEsp>);
 
 /// Starts a data thread for each queue of the device.
 fn start_workers(
-    (tuns, nats, raws, raws6): Sockets,
+    (tuns, firsts, seconds, raws, raws6): Sockets,
     ends: Ends,
     signposts: Option<Signposts>,
     alarm: &Alarm,
@@ -235,8 +239,9 @@ fn start_workers(
     }
     let (mut hands, mut threads) = (Vec::new(), Vec::new());
     let mut raws6 = raws6.into_iter();
-    let sockets = tuns.into_iter().zip(nats).zip(raws).zip(boxes).enumerate();
-    for (number, (((tun, udp), raw), handed)) in sockets {
+    let lists = crowd::lists(tuns.len());
+    let sockets = tuns.into_iter().zip(firsts).zip(seconds).zip(raws).zip(boxes).enumerate();
+    for (number, ((((tun, udp), second), raw), handed)) in sockets {
         let Some(bell) = mates.get(number).map(|mate| mate.bell.clone()) else { break };
         let (orders, from_control) = sync_channel(worker::ORDERS);
         let links = Links {
@@ -244,6 +249,7 @@ fn start_workers(
             mates: mates.clone(),
             handed,
             udp,
+            crowd: Crowd::new(number, second, lists.clone()),
             raw,
             raw6: raws6.next(),
             tun,
@@ -269,7 +275,8 @@ struct Control {
     lans: Lans,
     log: Log,
     ike: Udp,
-    nat: Arc<Udp>,
+    /// Port 4500, as far as it is of IKE; all of it to send on.
+    nat: Udp,
     inbox: Inbox,
     sender: Sender,
     crew: Crew,
@@ -290,6 +297,7 @@ struct Control {
     /// When the server stops at the latest, once it has been told to.
     leave_at: Option<Instant>,
     memory: Memory,
+    overload_told: Option<Instant>,
 }
 
 impl Control {
@@ -316,7 +324,10 @@ impl Control {
             let ready = self.wait(wake_up.map(|at| at.since(now)));
             let now = clock::now();
             if ready.ike {
-                self.on_ike(now);
+                self.on_ike(IKE_PORT, now);
+            }
+            if ready.nat {
+                self.on_ike(NAT_PORT, now);
             }
             if ready.lan {
                 for (lan, bytes) in self.lans.receive() {
@@ -353,6 +364,7 @@ impl Control {
         });
         let mut fds = vec![
             PollFd::new(&self.ike, PollFlags::IN),
+            PollFd::new(&self.nat, PollFlags::IN),
             PollFd::new(&*self.bell, PollFlags::IN),
             PollFd::new(&self.signals.waiting, PollFlags::IN),
             PollFd::new(&self.signals.rereading, PollFlags::IN),
@@ -362,8 +374,8 @@ impl Control {
         let _ = rustix::event::poll(&mut fds, timeout.as_ref());
         let mut ready = fds.iter().map(|fd| !fd.revents().is_empty());
         let mut next = || ready.next().unwrap_or(false);
-        let (ike, bell, stop, reread) = (next(), next(), next(), next());
-        Ready { ike, bell, signal: stop || reread, lan: ready.any(|ready| ready) }
+        let (ike, nat, bell, stop, reread) = (next(), next(), next(), next(), next());
+        Ready { ike, nat, bell, signal: stop || reread, lan: ready.any(|ready| ready) }
     }
 
     /// Reads the file again, as SIGHUP asks, on a thread of its own: what is read comes back as an errand.
@@ -387,14 +399,22 @@ impl Control {
         self.carry_out(now);
     }
 
-    fn on_ike(&mut self, now: Instant) {
+    /// One batch of one of the two ports.
+    fn on_ike(&mut self, port: u16, now: Instant) {
+        let socket = if port == NAT_PORT { &self.nat } else { &self.ike };
         // What cannot be received is lost like anything on a network.
-        if self.inbox.receive(self.ike.as_fd()).is_err() {
+        if self.inbox.receive(socket.as_fd()).is_err() {
             return;
         }
-        let messages: Vec<_> = self.inbox.datagrams().map(|d| (d.peer, d.local, d.bytes.to_vec())).collect();
+        let bare = |bytes: &mut [u8]| match (port, wire::esp::classify(bytes)) {
+            (NAT_PORT, Encapsulated::Isakmp(message)) => Some(message.to_vec()),
+            (NAT_PORT, _) => None,
+            _ => Some(bytes.to_vec()),
+        };
+        let messages = self.inbox.datagrams().filter_map(|d| Some((d.peer, d.local, bare(d.bytes)?)));
+        let messages: Vec<_> = messages.collect();
         for (peer, local, bytes) in messages {
-            let local = SocketAddr::new(local.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED)), IKE_PORT);
+            let local = SocketAddr::new(local.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED)), port);
             self.input(Input::Isakmp { endpoint: Endpoint { local, peer }, bytes: &bytes }, now);
         }
     }
@@ -405,7 +425,7 @@ impl Control {
             let Ok(report) = self.reports.try_recv() else { break };
             left -= 1;
             match report {
-                Report::Isakmp { endpoint, bytes } => self.input(Input::Isakmp { endpoint, bytes: &bytes }, now),
+                Report::Overloaded => self.tell_overload(now),
                 Report::Note(note) => self.input(Input::Note(note), now),
                 Report::Stream(stream, happened) => self.input(Input::Stream { stream, event: happened.event() }, now),
                 Report::TunGone => self.tun_is_gone = true,
@@ -557,12 +577,24 @@ impl Control {
         }
     }
 
+    /// Told once in a while: it may come and go every few seconds.
+    fn tell_overload(&mut self, now: Instant) {
+        if self.overload_told.is_some_and(|told| now.since(told) < TELL_OVERLOAD) {
+            return;
+        }
+        self.overload_told = Some(now);
+        self.log.line(
+            "more arrives on port 4500 than one processor core can carry: who sends most loses what is too much, others \
+             lose nothing; 'show status fastpath' counts it, and '--workers' takes more cores",
+        );
+    }
+
     /// One line of what was lost on the data path, if anything was.
     fn tell_losses(&self, done: &Done) {
         let path = done.totals.drops().map(|(why, count)| (why.label(), count));
         let others = [
             ("junk", done.junk),
-            ("ike_flood", done.lost),
+            ("crowded_out", done.crowded_out),
             ("tun_refused", done.unwritten),
             ("send_refused", done.udp.refused + done.raw.refused + done.raw6.refused + self.sender.sent().refused),
             ("lost_notes", done.totals.lost_notes),
@@ -601,6 +633,7 @@ fn weigh(group: crypto::Group) -> Weight {
 /// What there is to do.
 struct Ready {
     ike: bool,
+    nat: bool,
     bell: bool,
     signal: bool,
     /// Something came from a LAN's DHCP server.

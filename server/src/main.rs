@@ -10,6 +10,7 @@ mod confine;
 mod console;
 mod control;
 mod crew;
+mod crowd;
 mod fastpath;
 mod firewall;
 mod host;

@@ -33,19 +33,31 @@ fn classic(code: u32, k: u32, (so, else_): (u8, u8)) -> libc::sock_filter {
     libc::sock_filter { code: code as u16, jt: so, jf: else_, k }
 }
 
-/// Says which socket of a group of port 4500 a datagram is for: ESP by its SPI, all else is for the first.
+/// Says which socket of a group of port 4500 a datagram is for: ESP by its SPI is for the first socket of a thread, or for
+/// its second where the SA is apart; IKE is for the socket between those.
 ///
 /// Too short a datagram ends the program with 0, as a keepalive does.
-pub(crate) fn by_spi_in_udp(workers: usize) -> Vec<libc::sock_filter> {
-    vec![
+pub(crate) fn by_spi_in_udp(workers: usize, apart: &[u32]) -> Vec<libc::sock_filter> {
+    let workers = workers.max(1) as u32;
+    // The marker of IKE is a number that no SA has.
+    let mut program = vec![
         classic(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0, (0, 0)),
-        // The marker of IKE is a number that no SA has.
-        classic(libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K, 0, (3, 0)),
+        classic(libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K, 0, (0, 1)),
+        classic(libc::BPF_RET | libc::BPF_K, workers, (0, 0)),
+    ];
+    let thread = [
         classic(libc::BPF_LD | libc::BPF_B | libc::BPF_ABS, 3, (0, 0)),
-        classic(libc::BPF_ALU | libc::BPF_MOD | libc::BPF_K, workers.max(1) as u32, (0, 0)),
-        classic(libc::BPF_RET | libc::BPF_A, 0, (0, 0)),
-        classic(libc::BPF_RET | libc::BPF_K, 0, (0, 0)),
-    ]
+        classic(libc::BPF_ALU | libc::BPF_MOD | libc::BPF_K, workers, (0, 0)),
+    ];
+    for spi in apart {
+        program.push(classic(libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K, *spi, (0, 4)));
+        program.extend(thread);
+        program.push(classic(libc::BPF_ALU | libc::BPF_ADD | libc::BPF_K, workers + 1, (0, 0)));
+        program.push(classic(libc::BPF_RET | libc::BPF_A, 0, (0, 0)));
+    }
+    program.extend(thread);
+    program.push(classic(libc::BPF_RET | libc::BPF_A, 0, (0, 0)));
+    program
 }
 
 /// Lets those packets of ESP pass whose SPI is of one thread; `headed`: an IPv4 header stands before it.
@@ -229,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn datagrams_go_to_the_socket_of_their_spi_and_all_others_to_the_first() {
+    fn datagrams_go_to_the_socket_of_their_spi_ike_to_its_own_and_keepalives_to_the_first() {
         let port = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let group = Udp::bind_group(port, 3).unwrap();
         // The port is nobody else's, whichever way it is asked for alone.
@@ -238,12 +250,25 @@ mod tests {
         let mut inbox = Inbox::new(8, DATAGRAM);
         let esp: Vec<(Vec<u8>, usize)> =
             [0, 1, 2, 3, 100, 255].map(|low| (vec![1, 2, 3, low, 9], low as usize % 3)).into();
-        let others = [&[0xff][..], &[0, 0, 0, 0, 5, 5, 5, 5], &[1, 2, 3], &[]].map(|other| (other.to_vec(), 0));
-        for (datagram, wanted) in esp.into_iter().chain(others) {
-            client.send_to(&datagram, ("127.0.0.1", port)).unwrap();
-            let got: Vec<usize> = group.iter().map(|socket| inbox.receive(socket.as_fd()).unwrap()).collect();
-            let only = |number| usize::from(number == wanted);
-            assert_eq!(got, [only(0), only(1), only(2)], "{datagram:?}");
+        let others = [&[0xff][..], &[1, 2, 3], &[]].map(|other| (other.to_vec(), 0));
+        let ike = [&[0, 0, 0, 0, 5, 5, 5, 5][..], &[0; 4]].map(|ike| (ike.to_vec(), 3));
+        // Once two SAs are apart, they come to the second sockets of their threads.
+        let apart = [0x0102_0302_u32, 0x0102_0364];
+        let moved = |(datagram, socket): &(Vec<u8>, usize)| {
+            let is_apart = apart.iter().any(|spi| datagram.starts_with(&spi.to_be_bytes()));
+            (datagram.clone(), if is_apart { socket + 4 } else { *socket })
+        };
+        let before: Vec<_> = esp.into_iter().chain(others).chain(ike).collect();
+        let after: Vec<_> = before.iter().map(moved).collect();
+        for (spis, datagrams) in [(&[][..], &before), (&apart, &after), (&[], &before)] {
+            group.control.tell_apart(&mut by_spi_in_udp(3, spis)).unwrap();
+            for (datagram, wanted) in datagrams {
+                client.send_to(datagram, ("127.0.0.1", port)).unwrap();
+                let all = group.firsts.iter().chain([&group.control]).chain(&group.seconds);
+                let got: Vec<usize> = all.map(|socket| inbox.receive(socket.as_fd()).unwrap()).collect();
+                let expected: Vec<usize> = (0..7).map(|number| usize::from(number == *wanted)).collect();
+                assert_eq!(got, expected, "{datagram:?}");
+            }
         }
     }
 

@@ -22,6 +22,8 @@ const SEGMENTS: usize = 64;
 const LARGEST: usize = 65_507;
 /// Most packets collected before they are handed to the kernel.
 const PACKETS: usize = 512;
+/// Of `asm-generic/socket.h`, which libc lacks.
+const SO_MEMINFO: libc::c_int = 55;
 /// How long a peer is remembered as one to whom the kernel would not segment, in nanoseconds.
 const PLAIN_FOR: u64 = 60_000_000_000;
 /// How often a full socket is waited for, a millisecond each time, before the rest of a batch is dropped.
@@ -50,20 +52,35 @@ impl Udp {
         Self::bind_as(port, false)
     }
 
-    /// Binds a socket for each data thread to one port; each gets the datagrams with its SPIs, the first all others.
+    /// Binds the sockets that share one port.
     ///
     /// Nobody else may have the port at this moment, not even one who would share it.
-    pub(crate) fn bind_group(port: u16, workers: usize) -> io::Result<Vec<Self>> {
-        let alone = Self::bind(port)?;
-        if workers <= 1 {
-            return Ok(vec![alone]);
-        }
-        drop(alone);
-        let group: Vec<Self> = (0..workers).map(|_| Self::bind_as(port, true)).collect::<io::Result<_>>()?;
-        if let Some(first) = group.first() {
-            attach_filter(first.as_fd(), libc::SO_ATTACH_REUSEPORT_CBPF, &mut by_spi_in_udp(workers))?;
-        }
+    pub(crate) fn bind_group(port: u16, workers: usize) -> io::Result<Group> {
+        drop(Self::bind(port)?);
+        let some = |count| (0..count).map(|_| Self::bind_as(port, true)).collect::<io::Result<Vec<_>>>();
+        // The kernel numbers them in this order.
+        let group = Group { firsts: some(workers)?, control: Self::bind_as(port, true)?, seconds: some(workers)? };
+        group.control.tell_apart(&mut by_spi_in_udp(workers, &[]))?;
         Ok(group)
+    }
+
+    /// Gives the kernel the program that says which socket of the group a datagram is for.
+    pub(crate) fn tell_apart(&self, program: &mut [libc::sock_filter]) -> io::Result<()> {
+        attach_filter(self.fd.as_fd(), libc::SO_ATTACH_REUSEPORT_CBPF, program)
+    }
+
+    /// What waits to be received, where the kernel tells.
+    pub(crate) fn waiting(&self) -> Option<Waiting> {
+        // Of `linux/sock_diag.h`: octets that wait, room for them, and at the end what found no room.
+        let mut numbers = [0_u32; 9];
+        let mut length = size_of_val(&numbers) as libc::socklen_t;
+        // SAFETY: the kernel writes at most `length` octets to numbers that outlive the call.
+        let result = unsafe {
+            let place = numbers.as_mut_ptr().cast();
+            libc::getsockopt(self.fd.as_raw_fd(), libc::SOL_SOCKET, SO_MEMINFO, place, &raw mut length)
+        };
+        let [octets, room, .., lost] = numbers;
+        (result == 0).then_some(Waiting { octets, room, lost })
     }
 
     fn bind_as(port: u16, shared: bool) -> io::Result<Self> {
@@ -91,6 +108,36 @@ impl Udp {
         attach_filter(fd.as_fd(), libc::SO_ATTACH_FILTER, &mut reject)?;
         rustix::net::bind(&fd, &any(family, port))?;
         Ok(Self { fd, family })
+    }
+}
+
+/// Sockets that share a port: of each data thread, and of the control thread. As long as one is read, all stay open: the
+/// kernel numbers those that there are.
+#[derive(Debug)]
+pub(crate) struct Group {
+    /// One for each data thread: ESP with its SPIs.
+    pub(crate) firsts: Vec<Udp>,
+    /// For IKE.
+    pub(crate) control: Udp,
+    /// One more for each data thread: ESP of SAs that are apart (see [`crate::crowd`]).
+    pub(crate) seconds: Vec<Udp>,
+}
+
+/// What waits at a socket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Waiting {
+    /// Memory that it takes, in octets.
+    octets: u32,
+    /// Memory that it may take.
+    room: u32,
+    /// Datagrams that found no room, since the socket was opened.
+    pub(crate) lost: u32,
+}
+
+impl Waiting {
+    /// Whether more waits than can be carried soon.
+    pub(crate) fn is_much(self) -> bool {
+        self.octets > self.room / 4
     }
 }
 
@@ -428,7 +475,7 @@ pub(crate) enum Segmentation {
 
 /// A run of packets that form one message to the kernel.
 #[derive(Clone, Copy)]
-struct Group {
+struct Run {
     peer: SocketAddr,
     local: IpAddr,
     /// Index of its first packet.
@@ -442,7 +489,7 @@ struct Group {
     ended: bool,
 }
 
-impl Group {
+impl Run {
     fn takes(&self, packet: &Outgoing<'_>, limit: usize) -> bool {
         !self.ended
             && self.peer == packet.peer
@@ -470,7 +517,7 @@ pub(crate) struct Sender {
     controls: Box<[Control]>,
     iovecs: Box<[libc::iovec]>,
     headers: Box<[libc::mmsghdr]>,
-    groups: Vec<Group>,
+    groups: Vec<Run>,
     plain: [Plain; 32],
     sent: Sent,
 }
@@ -525,7 +572,7 @@ impl Sender {
                     held = 0;
                 }
                 let Outgoing { peer, local, bytes } = packet;
-                let group = Group {
+                let group = Run {
                     peer,
                     local,
                     start: held,
@@ -599,9 +646,9 @@ impl Sender {
     }
 
     /// Sends the packets of a group without offload; uses the headers from the first on.
-    fn send_one_by_one(&mut self, socket: BorrowedFd<'_>, group: &Group, patience: &mut u32) {
+    fn send_one_by_one(&mut self, socket: BorrowedFd<'_>, group: &Run, patience: &mut u32) {
         for at in 0..group.packets {
-            let single = Group { start: group.start + at, packets: 1, ..*group };
+            let single = Run { start: group.start + at, packets: 1, ..*group };
             self.write_header(at, &single, None);
         }
         let mut done = 0;
@@ -620,7 +667,7 @@ impl Sender {
     }
 
     /// Fills message header `at` for a group; `segment` asks the kernel to segment.
-    fn write_header(&mut self, at: usize, group: &Group, segment: Option<u16>) {
+    fn write_header(&mut self, at: usize, group: &Run, segment: Option<u16>) {
         let name = &mut self.names[at];
         let name_len = write_name(name, self.family, group.peer);
         let header = &mut self.headers[at];

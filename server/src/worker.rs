@@ -6,6 +6,7 @@
 use crate::aside::{Aside, Happened};
 use crate::clock;
 use crate::crew::Whose;
+use crate::crowd::Crowd;
 use crate::fastpath::Batches;
 use crate::raw::RawEsp;
 use crate::steer::shard;
@@ -13,7 +14,6 @@ use crate::tun::{LARGEST_READ, Tun};
 use crate::udp::{BATCH, DATAGRAM, Datagram, Family, Inbox, Outgoing, Segmentation, Sender, Sent, Udp};
 use crate::wake::{Alarm, Wake};
 use engine::carrier::StreamId;
-use engine::ike::Endpoint;
 use engine::path::{
     Arrival, Coalescer, Departure, Encap, HEADROOM, Note, Out, PathState, SealedPacket, Spi, Splitter, TAILROOM,
     Totals, Update, VNET_LEN, Worker,
@@ -77,13 +77,8 @@ pub(crate) enum Order {
 
 /// What the data thread tells the control thread.
 pub(crate) enum Report {
-    /// A message of IKE that came to the port of ESP.
-    Isakmp {
-        /// From where to where.
-        endpoint: Endpoint,
-        /// The message without its marker.
-        bytes: Vec<u8>,
-    },
+    /// More comes in than this thread can carry; those who send most wait apart from here on.
+    Overloaded,
     /// What the data path has to say.
     Note(Note),
     /// Something happened to a stream that a client has opened.
@@ -123,8 +118,9 @@ pub(crate) struct Links {
     pub(crate) mates: Vec<Mate>,
     /// What the others hand to it.
     pub(crate) handed: Receiver<Handed>,
-    /// Port 4500; the control thread sends on it, too.
-    pub(crate) udp: Arc<Udp>,
+    /// ESP on port 4500, and that of clients who send too much.
+    pub(crate) udp: Udp,
+    pub(crate) crowd: Crowd,
     /// ESP without UDP, over IPv4 and, where the host has it, over IPv6.
     pub(crate) raw: RawEsp,
     pub(crate) raw6: Option<RawEsp>,
@@ -156,8 +152,8 @@ pub(crate) struct Done {
     pub(crate) raw6: Sent,
     /// Datagrams on port 4500 that were neither ESP nor IKE.
     pub(crate) junk: u64,
-    /// Messages of IKE for which the control thread had no room.
-    pub(crate) lost: u64,
+    /// Datagrams of ESP that found no room at port 4500.
+    pub(crate) crowded_out: u64,
     /// Packets that the TUN did not take.
     pub(crate) unwritten: u64,
     /// Whether the TUN takes and gives super-packets of UDP.
@@ -181,7 +177,7 @@ impl Done {
             sent.add(more);
         }
         self.junk += other.junk;
-        self.lost += other.lost;
+        self.crowded_out += other.crowded_out;
         self.unwritten += other.unwritten;
         self.segments_udp |= other.segments_udp;
         for (batches, more) in [
@@ -214,6 +210,7 @@ struct Ready {
     raw6: bool,
     tun: bool,
     bell: bool,
+    crowd: bool,
 }
 
 /// Whether the thread goes on.
@@ -251,7 +248,8 @@ struct DataThread {
 impl DataThread {
     fn new(worker: Worker, links: Links) -> io::Result<Self> {
         let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
-        let watched = [links.udp.as_fd(), links.raw.as_fd(), links.tun.as_fd(), links.bell.as_fd()];
+        let crowd = links.crowd.second().as_fd();
+        let watched = [links.udp.as_fd(), links.raw.as_fd(), links.tun.as_fd(), links.bell.as_fd(), crowd];
         for (number, fd) in (0..).zip(watched.into_iter().chain(links.raw6.as_ref().map(AsFd::as_fd))) {
             epoll::add(&epoll, fd, epoll::EventData::new_u64(number), epoll::EventFlags::IN)?;
         }
@@ -290,7 +288,9 @@ impl DataThread {
                 next = self.obey(now);
                 self.take_handed(now);
             }
-            for (ready, link) in [(ready.udp, Link::Udp), (ready.raw, Link::Raw), (ready.raw6, Link::Raw6)] {
+            let (udp, crowd) = self.links.crowd.turn(&self.links.udp, (ready.udp, ready.crowd), now);
+            let links = [(udp, Link::Udp), (crowd, Link::Crowd), (ready.raw, Link::Raw), (ready.raw6, Link::Raw6)];
+            for (ready, link) in links {
                 if ready && next == Next::GoOn {
                     next = self.inbound(link, now);
                 }
@@ -319,6 +319,11 @@ impl DataThread {
             raw: self.raw_sender.sent(),
             raw6: self.raw6_sender.sent(),
             segments_udp: self.links.tun.segments_udp(),
+            crowded_out: [&self.links.udp, self.links.crowd.second()]
+                .into_iter()
+                .filter_map(Udp::waiting)
+                .map(|waiting| u64::from(waiting.lost))
+                .sum(),
             ..self.done.clone()
         }
     }
@@ -331,7 +336,7 @@ impl DataThread {
             tv_nsec: i64::from(longest.subsec_nanos()),
         });
         let nothing = epoll::Event { flags: epoll::EventFlags::empty(), data: epoll::EventData::new_u64(u64::MAX) };
-        let mut events = [nothing; 5];
+        let mut events = [nothing; 6];
         // Interrupted by a signal: nothing is ready, and the loop comes back.
         let count = epoll::wait(&self.epoll, &mut events[..], timeout.as_ref()).unwrap_or(0);
         let mut ready = Ready::default();
@@ -341,6 +346,7 @@ impl DataThread {
                 1 => ready.raw = true,
                 2 => ready.tun = true,
                 3 => ready.bell = true,
+                4 => ready.crowd = true,
                 _ => ready.raw6 = true,
             }
         }
@@ -432,6 +438,7 @@ impl DataThread {
     fn inbound(&mut self, link: Link, now: Instant) -> Next {
         let socket = match link {
             Link::Udp => Some(self.links.udp.as_fd()),
+            Link::Crowd => Some(self.links.crowd.second().as_fd()),
             Link::Raw => Some(self.links.raw.as_fd()),
             Link::Raw6 => self.links.raw6.as_ref().map(AsFd::as_fd),
         };
@@ -442,7 +449,7 @@ impl DataThread {
             return Next::GoOn;
         }
         match link {
-            Link::Udp => self.done.received_udp.add(received),
+            Link::Udp | Link::Crowd => self.done.received_udp.add(received),
             Link::Raw | Link::Raw6 => self.done.received_raw.add(received),
         }
         // Orders come after receiving and before opening: what a packet depends on was ordered before it was caused.
@@ -450,21 +457,23 @@ impl DataThread {
         let mut arrivals: Vec<Arrival<'_>> = std::mem::take(&mut self.arrivals);
         let raw = |packet| arrival(packet, Encap::Raw);
         match link {
-            Link::Udp => {
+            Link::Udp | Link::Crowd => {
                 for datagram in self.inbox.datagrams() {
                     match wire::esp::classify(datagram.bytes) {
                         Encapsulated::Esp => arrivals.push(arrival(datagram, Encap::Udp)),
                         Encapsulated::Keepalive => {}
-                        Encapsulated::Junk => self.done.junk += 1,
-                        Encapsulated::Isakmp(message) => {
-                            let report = Report::Isakmp { endpoint: endpoint_of(&datagram), bytes: message.to_vec() };
-                            if self.links.reports.try_send(report).is_ok() {
-                                self.links.control_bell.ring();
-                            } else {
-                                self.done.lost += 1;
-                            }
-                        }
+                        // The kernel gives the control thread what is of IKE.
+                        Encapsulated::Junk | Encapsulated::Isakmp(_) => self.done.junk += 1,
                     }
+                }
+                let spis = arrivals.iter().filter_map(spi_of);
+                let crowd = &mut self.links.crowd;
+                if link == Link::Crowd {
+                    crowd.second_had(received, now);
+                } else if crowd.first_had(&self.links.udp, received, spis)
+                    && self.links.reports.try_send(Report::Overloaded).is_ok()
+                {
+                    self.links.control_bell.ring();
                 }
             }
             Link::Raw => arrivals.extend(self.links.raw.packets(&mut self.inbox).map(raw)),
@@ -605,6 +614,8 @@ fn emptied<A, B>(batch: Vec<A>, none: impl FnMut(A) -> Option<B>) -> Vec<B> {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Link {
     Udp,
+    /// In UDP, of an SA that is apart; it is answered as any other.
+    Crowd,
     Raw,
     Raw6,
 }
@@ -622,11 +633,6 @@ impl Link {
 fn arrival<'a>(datagram: Datagram<'a>, encap: Encap) -> Arrival<'a> {
     let local = datagram.local.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
     Arrival::new(datagram.bytes, datagram.peer, local, encap)
-}
-
-fn endpoint_of(datagram: &Datagram<'_>) -> Endpoint {
-    let local = datagram.local.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
-    Endpoint { local: SocketAddr::new(local, crate::control::NAT_PORT), peer: datagram.peer }
 }
 
 fn outgoing<'a>(departure: &'a Departure<'_>, wanted: Link) -> Option<Outgoing<'a>> {
@@ -681,11 +687,15 @@ impl Links {
     }
 }
 
+fn spi_of(arrival: &Arrival<'_>) -> Option<u32> {
+    arrival.bytes.first_chunk().map(|spi| u32::from_be_bytes(*spi))
+}
+
 /// Hands packets on SAs that have gone over to other data threads to those, and leaves the others.
 fn hand_over(arrivals: &mut Vec<Arrival<'_>>, elsewhere: &BTreeMap<u32, usize>, mates: &[Mate]) {
     arrivals.retain(|arrival| {
-        let spi = arrival.bytes.first_chunk().map(|spi| u32::from_be_bytes(*spi));
-        let Some(mate) = spi.and_then(|spi| elsewhere.get(&spi)).and_then(|number| mates.get(*number)) else {
+        let Some(mate) = spi_of(arrival).and_then(|spi| elsewhere.get(&spi)).and_then(|number| mates.get(*number))
+        else {
             return true;
         };
         let (bytes, place) = (arrival.bytes.to_vec(), (arrival.peer, arrival.local));
@@ -740,6 +750,8 @@ fn write_supers(tun: &Tun, coalescer: &Coalescer, arrivals: &[Arrival<'_>]) -> u
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
     use super::*;
+    use crate::crowd;
+    use crate::udp::Group;
 
     use crypto::Secret;
     use crypto::esp::{EspAuth, EspCipher, Ivs, Open, OpenError, OpenKey, Seal, SealKey, Suite, open, seal};
@@ -787,7 +799,7 @@ mod tests {
     fn data_thread(
         peer: SocketAddr,
         encap: Encap,
-    ) -> (SyncSender<Order>, Arc<Wake>, Receiver<Report>, JoinHandle<Done>) {
+    ) -> (SyncSender<Order>, Arc<Wake>, Receiver<Report>, JoinHandle<Done>, Udp) {
         let tun = Tun::open().unwrap();
         let name = tun.name().to_owned();
         for words in [&["addr", "add", "10.98.0.1/24", "dev", &name][..], &["link", "set", &name, "up", "mtu", "1400"]]
@@ -798,11 +810,13 @@ mod tests {
         let (to_control, reports) = sync_channel(REPORTS);
         let (bell, control_bell) = (Arc::new(Wake::new().unwrap()), Arc::new(Wake::new().unwrap()));
         let alarm = Alarm::new(control_bell.clone());
+        let Group { mut firsts, control, mut seconds } = Udp::bind_group(4500, 1).unwrap();
         let links = Links {
             number: 0,
             mates: Vec::new(),
             handed: sync_channel(1).1,
-            udp: Arc::new(Udp::bind(4500).unwrap()),
+            udp: firsts.remove(0),
+            crowd: Crowd::new(0, seconds.remove(0), crowd::lists(1)),
             raw: RawEsp::open(Family::V4).unwrap(),
             raw6: None,
             tun,
@@ -851,7 +865,7 @@ mod tests {
             assert!(orders.send(Order::Update(Box::new(update))).is_ok());
         }
         bell.ring();
-        (orders, bell, reports, thread)
+        (orders, bell, reports, thread, control)
     }
 
     /// A datagram of the client inside the tunnel, sealed.
@@ -898,7 +912,7 @@ mod tests {
         };
         let client = UdpSocket::bind("127.0.0.2:0").unwrap();
         let raw = RawEsp::open(Family::V4).unwrap();
-        let (orders, bell, reports, thread) = data_thread(client.local_addr().unwrap(), encap);
+        let (orders, bell, reports, thread, control) = data_thread(client.local_addr().unwrap(), encap);
         let host = UdpSocket::bind((OURS, 0)).unwrap();
         let patience = Some(Duration::from_secs(5));
         host.set_read_timeout(patience).unwrap();
@@ -952,18 +966,15 @@ mod tests {
         bell.ring();
         let done = thread.join().unwrap();
         assert_eq!((done.totals.ip.in_packets, done.totals.ip.out_packets), (1, 1));
-        let isakmp: Vec<Vec<u8>> = reports
-            .iter()
-            .filter_map(|report| match report {
-                Report::Isakmp { bytes, .. } => Some(bytes),
-                Report::Note(_) | Report::Stream(..) | Report::TunGone => None,
-            })
-            .collect();
-        assert_eq!(isakmp, if encap == Encap::Udp { vec![vec![1, 2, 3]] } else { vec![] });
+        assert_eq!(reports.iter().filter(|report| !matches!(report, Report::Note(_))).count(), 0);
+        let mut inbox = Inbox::new(2, DATAGRAM);
+        inbox.receive(control.as_fd()).unwrap();
+        let isakmp: Vec<Vec<u8>> = inbox.datagrams().map(|datagram| datagram.bytes.to_vec()).collect();
+        assert_eq!(isakmp, if encap == Encap::Udp { vec![vec![0, 0, 0, 0, 1, 2, 3]] } else { vec![] });
     }
 
     #[test]
-    fn packets_pass_both_ways_inside_udp_and_ike_goes_to_the_control_thread() {
+    fn packets_pass_both_ways_inside_udp_and_ike_is_left_to_the_control_thread() {
         std::thread::spawn(|| go_both_ways(Encap::Udp)).join().unwrap();
     }
 
@@ -976,7 +987,8 @@ mod tests {
     fn a_device_that_is_taken_away_ends_the_thread_and_is_told_of() {
         let taken = std::thread::spawn(|| {
             let Some(_namespace) = enter_a_namespace() else { return };
-            let (_orders, _bell, reports, thread) = data_thread("127.0.0.2:4500".parse().unwrap(), Encap::Udp);
+            let (_orders, _bell, reports, thread, _control) =
+                data_thread("127.0.0.2:4500".parse().unwrap(), Encap::Udp);
             assert!(Command::new("ip").args(["link", "del", "sekisho0"]).status().unwrap().success());
             assert!(reports.iter().any(|report| matches!(report, Report::TunGone)));
             thread.join().unwrap();

@@ -11,6 +11,9 @@ const PAUSE: Duration = Duration::from_secs(3);
 /// Answers that it remembers.
 const MOST_ANSWERS: usize = 10;
 
+/// The peer's challenge and the server's (RFC 2759 §8.1).
+type Challenges = ([u8; 16], [u8; 16]);
+
 /// One control protocol: what was asked and what was agreed.
 #[derive(Default)]
 struct Side {
@@ -43,9 +46,9 @@ pub(super) struct Client {
     /// Before its own first request it hears nothing.
     deaf: bool,
     tries: u32,
-    pub(super) challenge: Option<([u8; 16], [u8; 16])>,
-    /// The last answers by identifier: what peer's and server's challenge they were made of.
-    answers: VecDeque<(u8, ([u8; 16], [u8; 16]))>,
+    pub(super) challenge: Option<Challenges>,
+    /// The last answers by identifier, and what they were made of.
+    answers: VecDeque<(u8, Challenges)>,
     echo_id: u8,
     echo_due: Option<Instant>,
     echoes_missed: u32,

@@ -276,49 +276,68 @@ pub(crate) fn measure() -> Value {
     })
 }
 
-/// How much more two workers do, each on a processor of its own, than one.
+/// Turns of one worker alone on each processor, and of both at once: rounds, and how long a turn lasts.
+const SCALE_ROUNDS: usize = 31;
+const SCALE_TURN: Duration = Duration::from_millis(40);
+
+/// What a worker does over and over; the packets that passed.
+type Work = fn(&mut Path) -> usize;
+
+/// How much more two workers do, each on a processor of its own, than one; beside it the arithmetic in them alone, which
+/// tells how far the processors themselves are from doing twice as much.
 pub(crate) fn scale() -> Value {
-    const TURN: Duration = Duration::from_millis(200);
-    let mut ratios = Vec::new();
-    for _ in 0..9 {
-        let rate = |threads: usize| -> f64 {
-            let barrier = Barrier::new(threads);
-            let counts = std::thread::scope(|scope| {
-                let each: Vec<_> = (0..threads)
-                    .map(|cpu| {
-                        scope.spawn({
-                            let barrier = &barrier;
-                            move || turn(cpu, barrier, TURN)
-                        })
-                    })
-                    .collect();
-                each.into_iter().map(|thread| thread.join().unwrap_or(0.0)).sum::<f64>()
-            });
-            counts / TURN.as_secs_f64()
-        };
-        let (one, two) = (rate(1), rate(2));
-        ratios.push(two / one);
+    let whole: Work = |path| path.inward(4) + path.outward(4);
+    let arithmetic: Work = |path| path.open(4) + path.seal(4);
+    let (mut ratios, mut bare) = (Vec::new(), Vec::new());
+    for _ in 0..SCALE_ROUNDS {
+        ratios.push(two_of_one(whole));
+        bare.push(two_of_one(arithmetic));
     }
-    let ratio = median(&mut ratios);
-    println!("two workers, each on a processor of its own, of one: {ratio:.2} ({:.2} to {:.2})", ratios[0], ratios[8]);
-    json!({ "two_of_one": ratio, "least": ratios[0], "most": ratios[8] })
+    let (ratio, bare) = (median(&mut ratios), median(&mut bare));
+    // Sorted by now: all but the tenth part at each end, which the machine's other work has.
+    let [least, most] = [SCALE_ROUNDS / 10, SCALE_ROUNDS - 1 - SCALE_ROUNDS / 10].map(|at| ratios[at]);
+    println!(
+        "two workers, each on a processor of its own, of one: {ratio:.2} ({least:.2} to {most:.2} in eight of ten rounds)"
+    );
+    println!("the arithmetic in them alone: {bare:.2}");
+    json!({ "two_of_one": ratio, "least": least, "most": most, "arithmetic": bare })
 }
 
-/// The packets that one worker on its processor carries in a while, both ways.
-fn turn(cpu: usize, barrier: &Barrier, length: Duration) -> f64 {
+/// What both processors do at once, of the mean of what each does alone: neither may be the slower one.
+fn two_of_one(work: Work) -> f64 {
+    let (first, both, second) = (rate(&[0], work), rate(&[0, 1], work), rate(&[1], work));
+    both / ((first + second) / 2.0)
+}
+
+/// The packets in a second of workers that start at the same time, each on its processor.
+fn rate(processors: &[usize], work: Work) -> f64 {
+    let barrier = Barrier::new(processors.len());
+    std::thread::scope(|scope| {
+        let start = |processor: &usize| {
+            let (processor, barrier) = (*processor, &barrier);
+            scope.spawn(move || turn(processor, barrier, work))
+        };
+        let workers: Vec<_> = processors.iter().map(start).collect();
+        workers.into_iter().map(|worker| worker.join().unwrap_or(f64::NAN)).sum()
+    })
+}
+
+/// The packets in a second of one worker on its processor.
+fn turn(processor: usize, barrier: &Barrier, work: Work) -> f64 {
     let mut set = rustix::thread::CpuSet::new();
-    set.set(cpu);
+    set.set(processor);
     // Where this cannot be had the figure is worse, not better.
     let _ = rustix::thread::sched_setaffinity(None, &set);
-    let Some(mut path) = Path::new() else {
-        return 0.0;
-    };
-    path.inward(2);
+    let path = Path::new();
     barrier.wait();
+    let Some(mut path) = path else {
+        return f64::NAN;
+    };
+    work(&mut path);
     let start = std::time::Instant::now();
     let mut packets = 0;
-    while start.elapsed() < length {
-        packets += path.inward(4) + path.outward(4);
+    while start.elapsed() < SCALE_TURN {
+        packets += work(&mut path);
     }
-    packets as f64
+    packets as f64 / start.elapsed().as_secs_f64()
 }

@@ -7,15 +7,15 @@ use serde_json::{Value, json};
 use std::cell::RefCell;
 use std::time::{Duration, Instant};
 
-/// The suites that clients choose, the usual one first.
-pub(crate) const SUITES: [(EspCipher, EspAuth); 7] = [
-    (EspCipher::Aes128, EspAuth::HmacSha1_96),
-    (EspCipher::Aes256, EspAuth::HmacSha1_96),
-    (EspCipher::Aes128, EspAuth::HmacSha256_128),
-    (EspCipher::Aes256, EspAuth::HmacSha256_128),
-    (EspCipher::Aes128, EspAuth::HmacMd5_96),
-    (EspCipher::TripleDes, EspAuth::HmacSha1_96),
-    (EspCipher::Aes128Gcm, EspAuth::None),
+/// The suites that clients choose, the usual one first, each as `ipsec sa policy` has it.
+const SUITES: [(&str, EspCipher, EspAuth); 7] = [
+    ("aes-cbc sha-hmac", EspCipher::Aes128, EspAuth::HmacSha1_96),
+    ("aes256-cbc sha-hmac", EspCipher::Aes256, EspAuth::HmacSha1_96),
+    ("aes-cbc sha256-hmac", EspCipher::Aes128, EspAuth::HmacSha256_128),
+    ("aes256-cbc sha256-hmac", EspCipher::Aes256, EspAuth::HmacSha256_128),
+    ("aes-cbc md5-hmac", EspCipher::Aes128, EspAuth::HmacMd5_96),
+    ("3des-cbc sha-hmac", EspCipher::TripleDes, EspAuth::HmacSha1_96),
+    ("aes-gcm", EspCipher::Aes128Gcm, EspAuth::None),
 ];
 
 /// The sizes of inner packets, in octets; no number stands for six sizes in turn.
@@ -98,8 +98,19 @@ impl Traffic {
     }
 }
 
-/// Measures those suites whose name holds `only`; prints a line each and gives the figures.
-pub(crate) fn measure(only: &str) -> Value {
+/// Whether a suite is meant by these words of its name, which are the first of it; no words mean every suite.
+fn is_meant(name: &str, words: &[&str]) -> bool {
+    let mut of_name = name.split(' ');
+    words.iter().all(|word| of_name.next() == Some(word))
+}
+
+/// Measures the suites that these words mean; prints a line each and gives the figures.
+pub(crate) fn measure(words: &[&str]) -> Result<Value, String> {
+    let meant: Vec<_> = SUITES.into_iter().filter(|(name, ..)| is_meant(name, words)).collect();
+    if meant.is_empty() {
+        let names = SUITES.map(|(name, ..)| name).join(", ");
+        return Err(format!("'{}' is none of the suites: {names}", words.join(" ")));
+    }
     let levels: Vec<(&str, Units)> =
         [("portable", Level::Portable), ("aesni", Level::AesNi), ("avx512", Level::Avx512)]
             .into_iter()
@@ -111,22 +122,19 @@ pub(crate) fn measure(only: &str) -> Value {
     println!("units of this processor: {}", Units::up_to(Level::Avx512));
     println!("nanoseconds a packet, seal / open; in brackets how many times faster than RustCrypto");
     let mut figures = Vec::new();
-    for (cipher, auth) in SUITES {
+    for (name, cipher, auth) in meant {
         let suite = Suite { cipher, auth };
-        if !suite.to_string().contains(only) {
-            continue;
-        }
         for octets in SIZES {
             for batch in BATCHES.into_iter().filter(|batch| octets.is_some() || *batch == 32) {
-                let figure = one(suite, octets, batch, &levels);
+                let figure = one((name, suite), octets, batch, &levels);
                 figures.push(figure);
             }
         }
     }
-    Value::from(figures)
+    Ok(Value::from(figures))
 }
 
-fn one(suite: Suite, octets: Option<usize>, batch: usize, levels: &[(&str, Units)]) -> Value {
+fn one((name, suite): (&str, Suite), octets: Option<usize>, batch: usize, levels: &[(&str, Units)]) -> Value {
     let traffic = RefCell::new(Traffic::new(suite, octets, batch));
     let mut candidates: Vec<Candidate<'_>> = Vec::new();
     for (_, units) in levels {
@@ -136,8 +144,8 @@ fn one(suite: Suite, octets: Option<usize>, batch: usize, levels: &[(&str, Units
     }
     let medians: Vec<f64> = alternate(&mut candidates).iter().map(|median| median / batch as f64).collect();
     let size = octets.map_or_else(|| "mixed".to_owned(), |octets| octets.to_string());
-    let mut line = format!("{suite}, {size} x {batch}:");
-    let mut figure = json!({ "suite": suite.to_string(), "octets": size, "batch": batch });
+    let mut line = format!("{name}, {size} x {batch}:");
+    let mut figure = json!({ "suite": name, "octets": size, "batch": batch });
     let control: Vec<f64> = medians.iter().copied().take(2).collect();
     for ((name, _), pair) in levels.iter().zip(medians.chunks(2)) {
         let (&[seal, open], &[seal_control, open_control]) = (pair, &control[..]) else {
@@ -155,4 +163,18 @@ fn one(suite: Suite, octets: Option<usize>, batch: usize, levels: &[(&str, Units
     }
     println!("{line}");
     figure
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn suites_are_named_as_in_the_configuration() {
+        let meant = |words: &[&str]| SUITES.iter().filter(|(name, ..)| is_meant(name, words)).count();
+        assert_eq!(meant(&[]), SUITES.len());
+        assert_eq!(meant(&["aes-cbc"]), 3);
+        assert_eq!(meant(&["aes-cbc", "sha-hmac"]), 1);
+        assert_eq!([meant(&["aes"]), meant(&["sha-hmac"]), meant(&["aes-cbc", "sha-hmac", "more"])], [0; 3]);
+    }
 }

@@ -13,7 +13,7 @@ const END: &str = "<!-- end of what is measured -->";
 /// Measures everything that needs neither root nor valgrind, and writes it down.
 pub(crate) fn write() -> Result<Value, String> {
     let figures =
-        json!({ "esp": esp::measure(""), "path": path::measure(), "scale": path::scale(), "keys": keys::measure() });
+        json!({ "esp": esp::measure(&[])?, "path": path::measure(), "scale": path::scale(), "keys": keys::measure() });
     let trouble = |error: std::io::Error| format!("{DOCUMENT}: {error}");
     let text = std::fs::read_to_string(DOCUMENT).map_err(trouble)?;
     let text = replaced(&text, &tables(&figures))

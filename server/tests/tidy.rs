@@ -40,7 +40,7 @@ const ARROWS: [(&str, &[&str]); 7] = [
     ("engine", &["wire", "crypto", "command"]),
     ("server", &["wire", "crypto", "command", "engine"]),
     ("sim", &["wire", "crypto", "command", "engine"]),
-    ("bench", &["crypto", "engine"]),
+    ("bench", &["wire", "crypto", "engine"]),
 ];
 
 /// The rooms of the engine, and which of its other modules each may know.

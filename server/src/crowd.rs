@@ -95,7 +95,8 @@ impl Crowd {
             _ => {}
         }
         let first = has_first && self.stage != Stage::Returning;
-        let second = has_second && matches!(self.stage, Stage::Apart | Stage::Returning);
+        // Also where all are together: a packet may have been on its way there while the last SA moved.
+        let second = has_second && self.stage != Stage::Leaving;
         (first, second)
     }
 
@@ -273,6 +274,8 @@ mod tests {
         s.empty(true);
         assert_eq!(s.crowd.turn(&s.first, (true, false), later), (true, false));
         assert_eq!(s.empty(false), [LOUD]);
+        // A straggler at the second is read: the thread would wake up for it for ever.
+        assert_eq!(s.crowd.turn(&s.first, (false, true), later), (false, true));
     }
 
     #[test]

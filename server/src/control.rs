@@ -440,9 +440,9 @@ impl Control {
         }
         while let Ok(errand) = self.asked.try_recv() {
             let answer = match errand.what {
-                What::Request(Request::ShowStatusFastpath, _) => {
-                    Answer::FastPath(self.crew.done_so_far().map(Box::new))
-                }
+                What::Request(Request::ShowStatusFastpath, _) => Answer::FastPath(
+                    self.crew.done_so_far().map(|done| Box::new(Done { ike_lost: self.lost_ike(), ..done })),
+                ),
                 What::Request(request, selected) => {
                     self.input(Input::Request(request, selected), now);
                     self.reply.take().map_or(Answer::Configured, Answer::Reply)
@@ -589,12 +589,18 @@ impl Control {
         );
     }
 
+    /// Messages of IKE for which there was no room.
+    fn lost_ike(&self) -> u64 {
+        [&self.ike, &self.nat].into_iter().filter_map(Udp::waiting).map(|waiting| u64::from(waiting.lost)).sum()
+    }
+
     /// One line of what was lost on the data path, if anything was.
     fn tell_losses(&self, done: &Done) {
         let path = done.totals.drops().map(|(why, count)| (why.label(), count));
         let others = [
             ("junk", done.junk),
             ("crowded_out", done.crowded_out),
+            ("ike_flood", self.lost_ike()),
             ("tun_refused", done.unwritten),
             ("send_refused", done.udp.refused + done.raw.refused + done.raw6.refused + self.sender.sent().refused),
             ("lost_notes", done.totals.lost_notes),

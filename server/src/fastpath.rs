@@ -87,7 +87,12 @@ pub(crate) const TOO_BUSY: (&str, &str) =
 pub(crate) fn json(done: &Done) -> serde_json::Value {
     let batches = |of: Batches| serde_json::json!({"packets": of.packets, "calls": of.calls, "largest": of.largest});
     let sent = |of: Sent| serde_json::json!({"packets": of.packets, "calls": of.calls, "refused": of.refused});
-    let ours = [("junk", done.junk), ("crowded_out", done.crowded_out), ("tun_refused", done.unwritten)];
+    let ours = [
+        ("junk", done.junk),
+        ("crowded_out", done.crowded_out),
+        ("isakmp_lost", done.ike_lost),
+        ("tun_refused", done.unwritten),
+    ];
     let drops = done.totals.drops().map(|(why, count)| (why.label(), count)).chain(ours);
     let drops: serde_json::Map<String, serde_json::Value> =
         drops.filter(|(_, count)| *count > 0).map(|(name, count)| (name.to_owned(), count.into())).collect();
@@ -161,6 +166,7 @@ pub(crate) fn screen(done: &Done, language: Language) -> String {
     let ours = [
         (done.junk, ("on port 4500, neither ESP nor IKE", "ポート4500宛のESPでもIKEでもないもの")),
         (done.crowded_out, ("that came faster than they could be carried", "処理能力を超えて到着")),
+        (done.ike_lost, ("of IKE, for want of room", "IKEの待ち行列があふれた")),
         (done.unwritten, ("not taken by the TUN", "TUNが受け付けなかった")),
     ];
     let drops = done.totals.drops().map(|(why, count)| (count, reason(why))).chain(ours);

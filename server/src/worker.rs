@@ -154,6 +154,8 @@ pub(crate) struct Done {
     pub(crate) junk: u64,
     /// Datagrams of ESP that found no room at port 4500.
     pub(crate) crowded_out: u64,
+    /// Messages of IKE that found no room at either port; the control thread's to tell.
+    pub(crate) ike_lost: u64,
     /// Packets that the TUN did not take.
     pub(crate) unwritten: u64,
     /// Whether the TUN takes and gives super-packets of UDP.

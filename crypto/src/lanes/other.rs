@@ -37,6 +37,7 @@ unit!(Vaes256 {
 unit!(Vaes512 {
     encrypt(Rounds, &Table<16>, &mut Lanes<'_, 16>, usize);
     decrypt(&Schedule, &cbc::Block, &mut [cbc::Block]);
+    stitch_sha1(Rounds, &Table<16>, &mut [Lane<'_>; 16]);
 });
 unit!(ShaNi {
     knows(Digest) -> bool;

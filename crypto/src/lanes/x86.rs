@@ -70,6 +70,147 @@ macro_rules! rounds {
     };
 }
 
+/// AES-CBC and SHA-1 of so many packets, a quarter of them in each of four vectors of the cipher.
+///
+/// Who expands it brings what `wide` wants, `gather` and `scatter` of blocks, a round of AES, and `keep_order`.
+macro_rules! stitch_many {
+    ($features:literal, $lanes:literal) => {
+        /// AES-CBC with `R` rounds and SHA-1: a step hashes 64 octets of each packet, and encrypts 64 that come later,
+        /// a turn of the cipher after every few rounds of the hash, so that each fills the other's waits.
+        #[target_feature(enable = $features)]
+        pub(super) fn stitch_sha1<const R: usize>(table: &Table<$lanes>, lanes: &mut [Lane<'_>; $lanes]) {
+            let (mut first, mut steps) = (AHEAD, usize::MAX);
+            let mut chains = Chains::<$lanes>::ZERO;
+            let mut ciphers = [0; $lanes];
+            let (mut at, mut to) = ([core::ptr::null_mut::<Block>(); $lanes], [core::ptr::null_mut(); $lanes]);
+            for i in 0..$lanes {
+                first = first.min(lanes[i].blocks_left());
+                chains.set(i, &lanes[i].hash);
+                ciphers[i] = lanes[i].chain;
+                (at[i], to[i]) = lanes[i].places();
+            }
+            let mut state = [load_lanes(&ciphers[..]); 4];
+            for group in 1..4 {
+                state[group] = load_lanes(&ciphers[group * $lanes / 4..]);
+            }
+            // SAFETY: every lane has so many blocks left.
+            unsafe { encrypt_blocks::<R>(table, &mut state, &to, first) };
+            for i in 0..$lanes {
+                to[i] = to[i].wrapping_add(first);
+                lanes[i].encrypted += first;
+                steps = steps.min(lanes[i].steps_left());
+            }
+            let [h0, h1, h2, h3, h4, ..] = &mut chains.0;
+            let (mut a, mut b, mut c, mut d, mut e) = (load(h0), load(h1), load(h2), load(h3), load(h4));
+            for step in 0..steps {
+                let mut w = {
+                    let mut texts: [&[Block]; $lanes] = [&[]; $lanes];
+                    for i in 0..$lanes {
+                        // SAFETY: `steps_left` tells that there are as many times 64 octets. The reference is used for
+                        // loads only that are over before those after it are written.
+                        texts[i] = core::slice::from_ref(unsafe { &*at[i].wrapping_add(step) });
+                    }
+                    words(&texts, 0)
+                };
+                for word in &mut w {
+                    *word = swap_octets(*word);
+                }
+                let before = (a, b, c, d, e);
+                macro_rules! encrypt {
+                    ($t:expr) => {
+                        // Sixteen times; a block has R + 1 turns, of which the first takes in the text, and the last
+                        // puts it out.
+                        let time = ($t) / 5;
+                        let turns = time * 4 * (R + 1) / 16..(time + 1) * 4 * (R + 1) / 16;
+                        for turn in turns {
+                            let (block, turn) = (turn / (R + 1), turn % (R + 1));
+                            for group in 0..4 {
+                                let lane = group * $lanes / 4;
+                                let key = load_lanes(&table.0[turn][lane..]);
+                                if turn == 0 {
+                                    // SAFETY: `steps_left` tells that there are as many times four blocks.
+                                    let text = unsafe { gather(&to[lane..], 4 * step + block) };
+                                    state[group] = xor3(state[group], text, key);
+                                } else if turn < R {
+                                    state[group] = aes(state[group], key);
+                                } else {
+                                    state[group] = aes_last(state[group], key);
+                                    // SAFETY: as above.
+                                    unsafe { scatter(&to[lane..], 4 * step + block, state[group]) };
+                                }
+                            }
+                        }
+                        keep_order(&mut state, &mut a);
+                    };
+                }
+                sha1_eighty!(encrypt, w, a b c d e);
+                a = add(a, before.0);
+                b = add(b, before.1);
+                c = add(c, before.2);
+                d = add(d, before.3);
+                e = add(e, before.4);
+            }
+            store(h0, a);
+            store(h1, b);
+            store(h2, c);
+            store(h3, d);
+            store(h4, e);
+            let mut last = usize::MAX;
+            for i in 0..$lanes {
+                lanes[i].hash = chains.get(i);
+                lanes[i].steps += steps;
+                lanes[i].encrypted += 4 * steps;
+                to[i] = to[i].wrapping_add(4 * steps);
+                last = last.min(lanes[i].blocks_left());
+            }
+            // SAFETY: every lane has so many blocks left.
+            unsafe { encrypt_blocks::<R>(table, &mut state, &to, last) };
+            for group in 0..4 {
+                store_lanes(&mut ciphers[group * $lanes / 4..], state[group]);
+            }
+            for i in 0..$lanes {
+                lanes[i].encrypted += last;
+                lanes[i].chain = ciphers[i];
+            }
+        }
+
+        /// So many blocks of AES-CBC with `R` rounds of every packet.
+        ///
+        /// # Safety
+        /// There are as many to read and write.
+        #[inline]
+        #[target_feature(enable = $features)]
+        unsafe fn encrypt_blocks<const R: usize>(
+            table: &Table<$lanes>,
+            state: &mut [Vector; 4],
+            to: &[*mut cbc::Block; $lanes],
+            blocks: usize,
+        ) {
+            for block in 0..blocks {
+                for group in 0..4 {
+                    let lane = group * $lanes / 4;
+                    // SAFETY: the caller's promise.
+                    let text = unsafe { gather(&to[lane..], block) };
+                    state[group] = xor3(state[group], text, load_lanes(&table.0[0][lane..]));
+                }
+                for round in 1..R {
+                    for group in 0..4 {
+                        state[group] = aes(state[group], load_lanes(&table.0[round][group * $lanes / 4..]));
+                    }
+                }
+                for group in 0..4 {
+                    let lane = group * $lanes / 4;
+                    state[group] = aes_last(state[group], load_lanes(&table.0[R][lane..]));
+                    // SAFETY: the caller's promise.
+                    unsafe { scatter(&to[lane..], block, state[group]) };
+                }
+            }
+        }
+    };
+}
+
+use stitch_many;
+
 /// AES-NI.
 #[derive(Copy, Clone, Debug)]
 pub(super) struct AesNi(());
@@ -127,7 +268,7 @@ impl Vaes256 {
         unsafe { rounds!(rounds, encrypt(table, lanes, blocks)) }
     }
 
-    /// Goes as many steps with each lane as the shortest has left: AES-CBC of what follows the octets that SHA-1 takes.
+    /// AES-CBC and SHA-1, as [`stitch::seal_many`](super::stitch::seal_many) wants it.
     pub(super) fn stitch_sha1(self, rounds: Rounds, table: &Table<8>, lanes: &mut [Lane<'_>; 8]) {
         use avx2::stitch_sha1;
         // SAFETY: the processor has the instructions, as `self` proves.
@@ -155,6 +296,13 @@ impl Vaes512 {
         use avx512::encrypt;
         // SAFETY: the processor has the instructions, as `self` proves.
         unsafe { rounds!(rounds, encrypt(table, lanes, blocks)) }
+    }
+
+    /// AES-CBC and SHA-1, as [`stitch::seal_many`](super::stitch::seal_many) wants it.
+    pub(super) fn stitch_sha1(self, rounds: Rounds, table: &Table<16>, lanes: &mut [Lane<'_>; 16]) {
+        use avx512::stitch_sha1;
+        // SAFETY: the processor has the instructions, as `self` proves.
+        unsafe { rounds!(rounds, stitch_sha1(table, lanes)) }
     }
 
     pub(super) fn decrypt(self, schedule: &Schedule, iv: &cbc::Block, blocks: &mut [cbc::Block]) {

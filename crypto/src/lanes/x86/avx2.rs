@@ -5,15 +5,17 @@ use core::arch::x86_64::*;
 
 use super::super::cbc::{self, Lanes, Schedule, Table};
 use super::super::hmac::{Block, Chains};
-use super::super::stitch::{FIRST, Lane};
+use super::super::stitch::{AHEAD, Lane};
 use super::wide::{
-    self, kernels, md5_four, md5_round, md5_sixteen, sha1_five, sha1_round, sha1_twenty, sha256_eight, sha256_round,
+    self, kernels, md5_four, md5_round, md5_sixteen, nothing, sha1_eighty, sha1_five, sha1_round, sha1_twenty,
+    sha256_eight, sha256_round,
 };
-use super::{SPARE, number, starts};
+use super::{SPARE, starts, stitch_many};
 
 type Vector = __m256i;
 
 kernels!("avx2", 8);
+stitch_many!("avx2,vaes", 8);
 
 #[inline]
 #[target_feature(enable = "avx2")]
@@ -139,12 +141,82 @@ fn words(at: &[&[Block]; 8], block: usize) -> [Vector; 16] {
 /// Two values of 128 bits as one vector.
 #[inline]
 #[target_feature(enable = "avx2")]
-fn two(values: &[u128]) -> Vector {
+fn load_lanes(values: &[u128]) -> Vector {
     let Some(values) = values.first_chunk::<2>() else {
         return _mm256_setzero_si256();
     };
     // SAFETY: 32 octets may be read there, and the instruction asks for no alignment.
     unsafe { _mm256_loadu_si256(values.as_ptr().cast()) }
+}
+
+/// Keeps the compiler from moving what comes before these vectors are made behind it, or what comes after before it:
+/// it knows nothing of two chains of work that fill each other's waits.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn keep_order(state: &mut [Vector; 4], a: &mut Vector) {
+    let [s0, s1, s2, s3] = state;
+    // SAFETY: no instruction is written.
+    unsafe {
+        core::arch::asm!(
+            "/* {} {} {} {} {} */",
+            inout(ymm_reg) * s0,
+            inout(ymm_reg) * s1,
+            inout(ymm_reg) * s2,
+            inout(ymm_reg) * s3,
+            inout(ymm_reg) * a,
+            options(nomem, nostack, preserves_flags)
+        );
+    }
+}
+
+/// Writes a vector as two values of 128 bits.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn store_lanes(values: &mut [u128], vector: Vector) {
+    if let Some(values) = values.first_chunk_mut::<2>() {
+        // SAFETY: 32 octets may be written there, and the instruction asks for no alignment.
+        unsafe { _mm256_storeu_si256(values.as_mut_ptr().cast(), vector) }
+    }
+}
+
+#[inline]
+#[target_feature(enable = "avx2,vaes")]
+fn aes(state: Vector, key: Vector) -> Vector {
+    _mm256_aesenc_epi128(state, key)
+}
+
+#[inline]
+#[target_feature(enable = "avx2,vaes")]
+fn aes_last(state: Vector, key: Vector) -> Vector {
+    _mm256_aesenclast_epi128(state, key)
+}
+
+/// The block at each of two places.
+///
+/// # Safety
+/// 16 octets may be read at each.
+#[inline]
+#[target_feature(enable = "avx2")]
+unsafe fn gather(at: &[*mut cbc::Block], block: usize) -> Vector {
+    // SAFETY: the caller's promise; the instructions ask for no alignment.
+    unsafe {
+        let low = _mm256_castsi128_si256(_mm_loadu_si128(at[0].add(block).cast()));
+        _mm256_inserti128_si256::<1>(low, _mm_loadu_si128(at[1].add(block).cast()))
+    }
+}
+
+/// Writes two blocks to as many places.
+///
+/// # Safety
+/// 16 octets may be written at each.
+#[inline]
+#[target_feature(enable = "avx2")]
+unsafe fn scatter(at: &[*mut cbc::Block], block: usize, from: Vector) {
+    // SAFETY: the caller's promise; the instructions ask for no alignment.
+    unsafe {
+        _mm_storeu_si128(at[0].add(block).cast(), _mm256_castsi256_si128(from));
+        _mm_storeu_si128(at[1].add(block).cast(), _mm256_extracti128_si256::<1>(from));
+    }
 }
 
 /// AES-CBC encryption with `R` rounds of sixteen packets.
@@ -153,7 +225,7 @@ pub(super) fn encrypt<const R: usize>(table: &Table<16>, lanes: &mut Lanes<'_, 1
     let mut spare = [[0; 16]; SPARE];
     let mut state = [_mm256_setzero_si256(); 8];
     for pair in 0..8 {
-        state[pair] = two(&lanes.chains[2 * pair..]);
+        state[pair] = load_lanes(&lanes.chains[2 * pair..]);
     }
     let mut done = 0;
     while done < blocks {
@@ -161,32 +233,24 @@ pub(super) fn encrypt<const R: usize>(table: &Table<16>, lanes: &mut Lanes<'_, 1
         for block in 0..count {
             for pair in 0..8 {
                 // SAFETY: `starts` gives places with `count` blocks each.
-                let text = unsafe {
-                    let low = _mm256_castsi128_si256(_mm_loadu_si128(at[2 * pair].add(block).cast()));
-                    _mm256_inserti128_si256::<1>(low, _mm_loadu_si128(at[2 * pair + 1].add(block).cast()))
-                };
-                state[pair] = xor(xor(text, two(&table.0[0][2 * pair..])), state[pair]);
+                let text = unsafe { gather(&at[2 * pair..], block) };
+                state[pair] = xor3(state[pair], text, load_lanes(&table.0[0][2 * pair..]));
             }
             for round in 1..R {
                 for pair in 0..8 {
-                    state[pair] = _mm256_aesenc_epi128(state[pair], two(&table.0[round][2 * pair..]));
+                    state[pair] = _mm256_aesenc_epi128(state[pair], load_lanes(&table.0[round][2 * pair..]));
                 }
             }
             for pair in 0..8 {
-                state[pair] = _mm256_aesenclast_epi128(state[pair], two(&table.0[R][2 * pair..]));
+                state[pair] = _mm256_aesenclast_epi128(state[pair], load_lanes(&table.0[R][2 * pair..]));
                 // SAFETY: `starts` gives places with `count` blocks each.
-                unsafe {
-                    _mm_storeu_si128(at[2 * pair].add(block).cast(), _mm256_castsi256_si128(state[pair]));
-                    _mm_storeu_si128(at[2 * pair + 1].add(block).cast(), _mm256_extracti128_si256::<1>(state[pair]));
-                }
+                unsafe { scatter(&at[2 * pair..], block, state[pair]) };
             }
         }
         done += count.max(1);
     }
     for pair in 0..8 {
-        let to = &mut lanes.chains[2 * pair..2 * pair + 2];
-        // SAFETY: 32 octets may be written there, and the instruction asks for no alignment.
-        unsafe { _mm256_storeu_si256(to.as_mut_ptr().cast(), state[pair]) };
+        store_lanes(&mut lanes.chains[2 * pair..], state[pair]);
     }
 }
 
@@ -214,128 +278,24 @@ pub(super) fn decrypt<const R: usize>(schedule: &Schedule, iv: &cbc::Block, bloc
 fn decrypt_sixteen<const R: usize>(keys: &[u128; 15], before: cbc::Block, blocks: &mut [cbc::Block; 16]) {
     let mut state = [_mm256_setzero_si256(); 8];
     let mut chain = [_mm256_setzero_si256(); 8];
-    let key = two(&[keys[0]; 2]);
+    let key = load_lanes(&[keys[0]; 2]);
     let mut tail = before;
     for (pair, [first, second]) in blocks.as_chunks::<2>().0.iter().enumerate() {
         let (a, b) = (u128::from_ne_bytes(*first), u128::from_ne_bytes(*second));
-        state[pair] = xor(two(&[a, b]), key);
-        chain[pair] = two(&[u128::from_ne_bytes(tail), a]);
+        state[pair] = xor(load_lanes(&[a, b]), key);
+        chain[pair] = load_lanes(&[u128::from_ne_bytes(tail), a]);
         tail = *second;
     }
     for round in 1..R {
-        let key = two(&[keys[round]; 2]);
+        let key = load_lanes(&[keys[round]; 2]);
         for pair in &mut state {
             *pair = _mm256_aesdec_epi128(*pair, key);
         }
     }
-    let key = two(&[keys[R]; 2]);
+    let key = load_lanes(&[keys[R]; 2]);
     for (pair, to) in blocks.as_chunks_mut::<2>().0.iter_mut().enumerate() {
         let clear = _mm256_aesdeclast_epi128(state[pair], xor(key, chain[pair]));
         // SAFETY: 32 octets may be written there, and the instruction asks for no alignment.
         unsafe { _mm256_storeu_si256(to.as_mut_ptr().cast(), clear) };
-    }
-}
-
-/// One block of AES-CBC with `R` rounds of each of eight packets, `FIRST` and `from` octets after the places given.
-///
-/// # Safety
-/// There are 16 octets to read and write.
-#[inline]
-#[target_feature(enable = "avx2,vaes")]
-unsafe fn encrypt_eight<const R: usize>(table: &Table<8>, state: &mut [Vector; 4], at: &[*mut u8; 8], from: usize) {
-    for pair in 0..4 {
-        let [low, high] = [at[2 * pair], at[2 * pair + 1]].map(|at| at.wrapping_add(FIRST + from).cast::<__m128i>());
-        // SAFETY: the caller's promise; the instructions ask for no alignment.
-        let text = unsafe {
-            _mm256_inserti128_si256::<1>(_mm256_castsi128_si256(_mm_loadu_si128(low)), _mm_loadu_si128(high))
-        };
-        state[pair] = xor(xor(text, two(&table.0[0][2 * pair..])), state[pair]);
-    }
-    for round in 1..R {
-        for pair in 0..4 {
-            state[pair] = _mm256_aesenc_epi128(state[pair], two(&table.0[round][2 * pair..]));
-        }
-    }
-    for pair in 0..4 {
-        let [low, high] = [at[2 * pair], at[2 * pair + 1]].map(|at| at.wrapping_add(FIRST + from).cast::<__m128i>());
-        state[pair] = _mm256_aesenclast_epi128(state[pair], two(&table.0[R][2 * pair..]));
-        // SAFETY: the caller's promise; the instructions ask for no alignment.
-        unsafe {
-            _mm_storeu_si128(low, _mm256_castsi256_si128(state[pair]));
-            _mm_storeu_si128(high, _mm256_extracti128_si256::<1>(state[pair]));
-        }
-    }
-}
-
-/// AES-CBC with `R` rounds and SHA-1 of eight packets: a step hashes 64 octets of each, and encrypts the 64 that begin
-/// `FIRST` octets after them, a block between each twenty rounds of the hash.
-#[target_feature(enable = "avx2,vaes")]
-pub(super) fn stitch_sha1<const R: usize>(table: &Table<8>, lanes: &mut [Lane<'_>; 8]) {
-    let mut steps = usize::MAX;
-    let mut chains = Chains::<8>::ZERO;
-    let mut state = [_mm256_setzero_si256(); 4];
-    let mut at = [core::ptr::null_mut::<u8>(); 8];
-    for i in 0..8 {
-        let lane = &mut lanes[i];
-        steps = steps.min(lane.steps_left());
-        chains.set(i, &lane.hash);
-        at[i] = lane.message.as_mut_ptr().wrapping_add(64 * lane.steps);
-    }
-    for pair in 0..4 {
-        state[pair] = two(&[lanes[2 * pair].chain, lanes[2 * pair + 1].chain]);
-    }
-    let [h0, h1, h2, h3, h4, ..] = &mut chains.0;
-    let (mut a, mut b, mut c, mut d, mut e) = (load(h0), load(h1), load(h2), load(h3), load(h4));
-    for _ in 0..steps {
-        let mut w = {
-            let mut texts: [&[Block]; 8] = [&[]; 8];
-            for i in 0..8 {
-                // SAFETY: `steps_left` tells that there are as many times 64 octets. The reference is used for loads
-                // only that are over before those after it are written.
-                texts[i] = core::slice::from_ref(unsafe { &*at[i].cast() });
-            }
-            words(&texts, 0)
-        };
-        for word in &mut w {
-            *word = swap_octets(*word);
-        }
-        let before = (a, b, c, d, e);
-        let k = splat(0x5a82_7999);
-        sha1_twenty!(0, choose, k, w, a b c d e);
-        // SAFETY: `steps_left` tells that there are `FIRST` and as many times 64 octets; this is so of the next three.
-        unsafe { encrypt_eight::<R>(table, &mut state, &at, 0) };
-        let k = splat(0x6ed9_eba1);
-        sha1_twenty!(20, xor3, k, w, a b c d e);
-        // SAFETY: as above.
-        unsafe { encrypt_eight::<R>(table, &mut state, &at, 16) };
-        let k = splat(0x8f1b_bcdc);
-        sha1_twenty!(40, majority, k, w, a b c d e);
-        // SAFETY: as above.
-        unsafe { encrypt_eight::<R>(table, &mut state, &at, 32) };
-        let k = splat(0xca62_c1d6);
-        sha1_twenty!(60, xor3, k, w, a b c d e);
-        // SAFETY: as above.
-        unsafe { encrypt_eight::<R>(table, &mut state, &at, 48) };
-        a = add(a, before.0);
-        b = add(b, before.1);
-        c = add(c, before.2);
-        d = add(d, before.3);
-        e = add(e, before.4);
-        for i in 0..8 {
-            at[i] = at[i].wrapping_add(64);
-        }
-    }
-    store(h0, a);
-    store(h1, b);
-    store(h2, c);
-    store(h3, d);
-    store(h4, e);
-    for i in 0..8 {
-        lanes[i].hash = chains.get(i);
-        lanes[i].steps += steps;
-    }
-    for pair in 0..4 {
-        lanes[2 * pair].chain = number(_mm256_castsi256_si128(state[pair]));
-        lanes[2 * pair + 1].chain = number(_mm256_extracti128_si256::<1>(state[pair]));
     }
 }

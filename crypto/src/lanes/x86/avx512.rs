@@ -1,17 +1,20 @@
-//! Sixteen messages at once in AVX-512 registers: hashes, and AES-CBC with VAES.
+//! Sixteen messages at once in AVX-512 registers: hashes, AES-CBC with VAES, and both, one filling the other's waits.
 
 use core::arch::x86_64::*;
 
 use super::super::cbc::{self, Lanes, Schedule, Table};
 use super::super::hmac::{Block, Chains};
+use super::super::stitch::{AHEAD, Lane};
 use super::wide::{
-    self, kernels, md5_four, md5_round, md5_sixteen, sha1_five, sha1_round, sha1_twenty, sha256_eight, sha256_round,
+    self, kernels, md5_four, md5_round, md5_sixteen, nothing, sha1_eighty, sha1_five, sha1_round, sha1_twenty,
+    sha256_eight, sha256_round,
 };
-use super::{SPARE, starts};
+use super::{SPARE, starts, stitch_many};
 
 type Vector = __m512i;
 
 kernels!("avx512f,avx512bw", 16);
+stitch_many!("avx512f,avx512bw,avx512vl,vaes", 16);
 
 #[inline]
 #[target_feature(enable = "avx512f")]
@@ -138,12 +141,54 @@ fn words(at: &[&[Block]; 16], block: usize) -> [Vector; 16] {
 /// Four values of 128 bits as one vector.
 #[inline]
 #[target_feature(enable = "avx512f")]
-fn four(values: &[u128]) -> Vector {
+fn load_lanes(values: &[u128]) -> Vector {
     let Some(values) = values.first_chunk::<4>() else {
         return _mm512_setzero_si512();
     };
     // SAFETY: 64 octets may be read there, and the instruction asks for no alignment.
     unsafe { _mm512_loadu_si512(values.as_ptr().cast()) }
+}
+
+/// Keeps the compiler from moving what comes before these vectors are made behind it, or what comes after before it:
+/// it knows nothing of two chains of work that fill each other's waits.
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn keep_order(state: &mut [Vector; 4], a: &mut Vector) {
+    let [s0, s1, s2, s3] = state;
+    // SAFETY: no instruction is written.
+    unsafe {
+        core::arch::asm!(
+            "/* {} {} {} {} {} */",
+            inout(zmm_reg) * s0,
+            inout(zmm_reg) * s1,
+            inout(zmm_reg) * s2,
+            inout(zmm_reg) * s3,
+            inout(zmm_reg) * a,
+            options(nomem, nostack, preserves_flags)
+        );
+    }
+}
+
+/// Writes a vector as four values of 128 bits.
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn store_lanes(values: &mut [u128], vector: Vector) {
+    if let Some(values) = values.first_chunk_mut::<4>() {
+        // SAFETY: 64 octets may be written there, and the instruction asks for no alignment.
+        unsafe { _mm512_storeu_si512(values.as_mut_ptr().cast(), vector) }
+    }
+}
+
+#[inline]
+#[target_feature(enable = "avx512f,vaes")]
+fn aes(state: Vector, key: Vector) -> Vector {
+    _mm512_aesenc_epi128(state, key)
+}
+
+#[inline]
+#[target_feature(enable = "avx512f,vaes")]
+fn aes_last(state: Vector, key: Vector) -> Vector {
+    _mm512_aesenclast_epi128(state, key)
 }
 
 /// The block at each of four places.
@@ -174,8 +219,9 @@ unsafe fn scatter(at: &[*mut cbc::Block], block: usize, from: Vector) {
     unsafe {
         _mm_storeu_si128(at[0].add(block).cast(), _mm512_castsi512_si128(from));
         _mm_storeu_si128(at[1].add(block).cast(), _mm512_extracti32x4_epi32::<1>(from));
-        _mm_storeu_si128(at[2].add(block).cast(), _mm512_extracti32x4_epi32::<2>(from));
-        _mm_storeu_si128(at[3].add(block).cast(), _mm512_extracti32x4_epi32::<3>(from));
+        let high = _mm512_extracti64x4_epi64::<1>(from);
+        _mm_storeu_si128(at[2].add(block).cast(), _mm256_castsi256_si128(high));
+        _mm_storeu_si128(at[3].add(block).cast(), _mm256_extracti128_si256::<1>(high));
     }
 }
 
@@ -185,7 +231,7 @@ pub(super) fn encrypt<const R: usize>(table: &Table<16>, lanes: &mut Lanes<'_, 1
     let mut spare = [[0; 16]; SPARE];
     let mut state = [_mm512_setzero_si512(); 4];
     for group in 0..4 {
-        state[group] = four(&lanes.chains[4 * group..]);
+        state[group] = load_lanes(&lanes.chains[4 * group..]);
     }
     let mut done = 0;
     while done < blocks {
@@ -194,15 +240,15 @@ pub(super) fn encrypt<const R: usize>(table: &Table<16>, lanes: &mut Lanes<'_, 1
             for group in 0..4 {
                 // SAFETY: `starts` gives places with `count` blocks each.
                 let text = unsafe { gather(&at[4 * group..], block) };
-                state[group] = xor3(state[group], text, four(&table.0[0][4 * group..]));
+                state[group] = xor3(state[group], text, load_lanes(&table.0[0][4 * group..]));
             }
             for round in 1..R {
                 for group in 0..4 {
-                    state[group] = _mm512_aesenc_epi128(state[group], four(&table.0[round][4 * group..]));
+                    state[group] = _mm512_aesenc_epi128(state[group], load_lanes(&table.0[round][4 * group..]));
                 }
             }
             for group in 0..4 {
-                state[group] = _mm512_aesenclast_epi128(state[group], four(&table.0[R][4 * group..]));
+                state[group] = _mm512_aesenclast_epi128(state[group], load_lanes(&table.0[R][4 * group..]));
                 // SAFETY: `starts` gives places with `count` blocks each.
                 unsafe { scatter(&at[4 * group..], block, state[group]) };
             }
@@ -210,9 +256,7 @@ pub(super) fn encrypt<const R: usize>(table: &Table<16>, lanes: &mut Lanes<'_, 1
         done += count.max(1);
     }
     for group in 0..4 {
-        let to = &mut lanes.chains[4 * group..4 * group + 4];
-        // SAFETY: 64 octets may be written there, and the instruction asks for no alignment.
-        unsafe { _mm512_storeu_si512(to.as_mut_ptr().cast(), state[group]) };
+        store_lanes(&mut lanes.chains[4 * group..], state[group]);
     }
 }
 
@@ -221,9 +265,9 @@ pub(super) fn encrypt<const R: usize>(table: &Table<16>, lanes: &mut Lanes<'_, 1
 pub(super) fn decrypt<const R: usize>(schedule: &Schedule, iv: &cbc::Block, blocks: &mut [cbc::Block]) {
     let mut keys = [_mm512_setzero_si512(); 15];
     for round in 0..=R {
-        keys[round] = four(&[schedule.keys[round]; 4]);
+        keys[round] = load_lanes(&[schedule.keys[round]; 4]);
     }
-    let mut before = four(&[u128::from_ne_bytes(*iv); 4]);
+    let mut before = load_lanes(&[u128::from_ne_bytes(*iv); 4]);
     for part in blocks.chunks_mut(16) {
         let at: *mut i64 = part.as_mut_ptr().cast();
         let mut masks = [0xff; 4];

@@ -40,12 +40,35 @@ macro_rules! sha1_round {
     };
 }
 
+/// What there is to do between rounds for whoever hashes only.
+macro_rules! nothing {
+    ($t:expr) => {};
+}
+
+/// The rounds of SHA-1; after each five, what else there is to do.
+macro_rules! sha1_eighty {
+    ($also:ident, $w:ident, $a:ident $b:ident $c:ident $d:ident $e:ident) => {
+        let k = splat(0x5a82_7999);
+        sha1_twenty!(0, $also, choose, k, $w, $a $b $c $d $e);
+        let k = splat(0x6ed9_eba1);
+        sha1_twenty!(20, $also, xor3, k, $w, $a $b $c $d $e);
+        let k = splat(0x8f1b_bcdc);
+        sha1_twenty!(40, $also, majority, k, $w, $a $b $c $d $e);
+        let k = splat(0xca62_c1d6);
+        sha1_twenty!(60, $also, xor3, k, $w, $a $b $c $d $e);
+    };
+}
+
 macro_rules! sha1_twenty {
-    ($t:literal, $f:ident, $k:ident, $w:ident, $a:ident $b:ident $c:ident $d:ident $e:ident) => {
+    ($t:literal, $also:ident, $f:ident, $k:ident, $w:ident, $a:ident $b:ident $c:ident $d:ident $e:ident) => {
         sha1_five!($t, $f, $k, $w, $a $b $c $d $e);
+        $also!($t);
         sha1_five!($t + 5, $f, $k, $w, $a $b $c $d $e);
+        $also!($t + 5);
         sha1_five!($t + 10, $f, $k, $w, $a $b $c $d $e);
+        $also!($t + 10);
         sha1_five!($t + 15, $f, $k, $w, $a $b $c $d $e);
+        $also!($t + 15);
     };
 }
 
@@ -160,14 +183,7 @@ macro_rules! kernels {
                     *word = swap_octets(*word);
                 }
                 let before = (a, b, c, d, e);
-                let k = splat(0x5a82_7999);
-                sha1_twenty!(0, choose, k, w, a b c d e);
-                let k = splat(0x6ed9_eba1);
-                sha1_twenty!(20, xor3, k, w, a b c d e);
-                let k = splat(0x8f1b_bcdc);
-                sha1_twenty!(40, majority, k, w, a b c d e);
-                let k = splat(0xca62_c1d6);
-                sha1_twenty!(60, xor3, k, w, a b c d e);
+                sha1_eighty!(nothing, w, a b c d e);
                 a = add(a, before.0);
                 b = add(b, before.1);
                 c = add(c, before.2);
@@ -223,5 +239,6 @@ macro_rules! kernels {
 }
 
 pub(super) use {
-    kernels, md5_four, md5_round, md5_sixteen, sha1_five, sha1_round, sha1_twenty, sha256_eight, sha256_round,
+    kernels, md5_four, md5_round, md5_sixteen, nothing, sha1_eighty, sha1_five, sha1_round, sha1_twenty, sha256_eight,
+    sha256_round,
 };

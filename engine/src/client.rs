@@ -23,6 +23,7 @@ use crate::ike::keys::Cookies;
 use crate::ike::quick_mode::Agreed;
 use crate::ike::{self, Endpoint};
 use crate::l2tp::{self, Tunnel};
+use crate::latest::Latest;
 use crate::lease::Names;
 use crate::outbox::{HostChange, Outbox, Output};
 use crate::path::{ClientId, Counters, Encap, ReplayState, SessionPath, Spi, Update};
@@ -30,7 +31,7 @@ use crate::pool::{Pool, Wish};
 use crate::ppp::{self, Link};
 use crate::prefix::Prefixes;
 use crate::rng::Rng;
-use crate::status::{self, Account, Accounts};
+use crate::status::{self, Accounts, TunnelAccounts};
 use crate::time::{Instant, Retry, earliest};
 use command::{Config, DnsSource, Gateway, L2tpTunnel, Mss, Pp, PpRef};
 use core::net::{IpAddr, Ipv4Addr};
@@ -38,6 +39,7 @@ use core::time::Duration;
 use crypto::Secret;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 /// Pairs of ESP SAs that one client keeps; the oldest go first.
 const MOST_PAIRS: usize = 8;
@@ -84,11 +86,12 @@ pub(crate) struct Pair {
     pub(crate) born: Instant,
     pub(crate) expires: Instant,
     pub(crate) udp: bool,
-    pub(crate) words: String,
     renew_at: Instant,
     /// Octets of ESP in one direction at which it is renewed next.
     volume: Option<u64>,
-    terms: Terms,
+    /// On what terms it is renewed, and with which identity payloads.
+    pub(crate) terms: Arc<Terms>,
+    ids: Vec<Vec<u8>>,
     /// The ISAKMP SA that has made it.
     ike: Cookies,
     /// It carries the tunnel.
@@ -210,9 +213,11 @@ pub(crate) struct Context<'a> {
     pub(crate) gateways: &'a Gateways,
     pub(crate) instances: &'a mut Instances,
     pub(crate) accounts: &'a mut Accounts,
-    pub(crate) tunnel_accounts: &'a mut BTreeMap<u32, Account>,
+    pub(crate) tunnel_accounts: &'a mut TunnelAccounts,
     /// What the link that began last is set to.
-    pub(crate) link_settings: &'a mut ppp::Latest,
+    pub(crate) link_settings: &'a mut Latest<ppp::Settings>,
+    /// On what terms the latest pair of ESP SAs is renewed.
+    pub(crate) terms: &'a mut Latest<Terms>,
     pub(crate) rng: &'a mut Rng,
     pub(crate) now: Instant,
     pub(crate) out: &'a mut Outbox,
@@ -467,17 +472,17 @@ impl Client {
             born: cx.now,
             expires: cx.now.after(UNCONFIRMED.min(agreed.life + PAIR_GRACE)),
             udp: agreed.udp,
-            words: agreed.words.clone(),
             renew_at: ike::sa::near_end(agreed.life, rekey).map_or(end, |life| cx.now.after(life)),
             volume,
-            terms: agreed.terms.clone(),
+            terms: cx.terms.share(agreed.terms.clone()),
+            ids: agreed.ids.clone(),
             ike,
             trusted,
         });
         if trusted {
             self.idle_since = cx.now;
         }
-        cx.event(Event::RespondIpsec { peer: self.endpoint.peer.ip(), algorithms: agreed.words.clone() });
+        cx.event(Event::RespondIpsec { peer: self.endpoint.peer.ip(), algorithms: agreed.terms.words.clone() });
         if first {
             cx.event(Event::TunnelUp { tunnel });
             self.keepalive_due = self.nat_keepalive(cx).map(|i| cx.now.after(i));
@@ -872,7 +877,7 @@ impl Client {
         cx.instances.insert(instance, self.id);
         cx.accounts.entry(status::interface(instance)).or_default().calls += 1;
         if let Some(tunnel) = self.tunnel {
-            cx.tunnel_accounts.entry(tunnel).or_default().calls += 1;
+            cx.tunnel_accounts.change(tunnel, |account| account.calls += 1);
         }
         let own = own_address(pp, cx.config, self.endpoint);
         let (dns, wins) = name_servers(cx.config, own);
@@ -929,7 +934,7 @@ impl Client {
         let duration = cx.now.since(call.since);
         cx.accounts.entry(status::interface(call.instance)).or_default().seconds += duration.as_secs();
         if let Some(tunnel) = self.tunnel {
-            cx.tunnel_accounts.entry(tunnel).or_default().seconds += duration.as_secs();
+            cx.tunnel_accounts.change(tunnel, |account| account.seconds += duration.as_secs());
         }
         let used = call.used(&self.traffic);
         let summary = Summary {
@@ -1248,9 +1253,9 @@ impl Client {
         }
         if let Some(pair) = self.pairs.last_mut().filter(|p| cx.now.reached(p.renew_at)) {
             pair.renew_at = later;
-            let terms = pair.terms.clone();
+            let (terms, ids) = (pair.terms.clone(), pair.ids.clone());
             if alive {
-                self.start_quick(&terms, cx);
+                self.start_quick((&terms, &ids), cx);
             }
         }
     }
@@ -1269,9 +1274,9 @@ impl Client {
         }
         let next = if octets < over { over } else { octets.saturating_add(volume / 10) };
         cx.path(Update::VolumeLimit { spi: Spi(inbound), octets: next });
-        let terms = pair.terms.clone();
+        let (terms, ids) = (pair.terms.clone(), pair.ids.clone());
         if newest && !self.closing {
-            self.start_quick(&terms, cx);
+            self.start_quick((&terms, &ids), cx);
         }
     }
 
@@ -1295,7 +1300,7 @@ impl Client {
     }
 
     /// Starts a Quick Mode in the newest ISAKMP SA.
-    fn start_quick(&mut self, terms: &Terms, cx: &mut Context<'_>) {
+    fn start_quick(&mut self, terms: (&Terms, &[Vec<u8>]), cx: &mut Context<'_>) {
         let spi = free_spi(self.id, cx.spis, cx.rng);
         let Some(sa) = self.ikes.last_mut().filter(|sa| !sa.is_renewing()) else { return };
         let ticket = cx.tickets.draw();

@@ -13,11 +13,13 @@ use crate::ike::aggressive;
 use crate::ike::fragment::{self, Fragments, NoFragment};
 use crate::ike::half_open::{HalfOpen, Shown, Step};
 use crate::ike::informational::News;
+use crate::ike::initiate::Terms;
 use crate::ike::keys::Cookies;
 use crate::ike::natt;
 use crate::ike::proposal::Wanted;
 use crate::ike::sa::{self, Sa};
 use crate::ike::{Computed, Endpoint, Message, Refusal};
+use crate::latest::Latest;
 use crate::lease::{Identity, Names};
 use crate::outbox::{Outbox, Output};
 use crate::path::{ClientId, Encap, Filters, Note, Update};
@@ -26,7 +28,7 @@ use crate::ppp;
 use crate::prefix::Prefixes;
 use crate::record::Refused;
 use crate::rng::Rng;
-use crate::status::{Account, Accounts, Reply};
+use crate::status::{Accounts, Reply, TunnelAccounts};
 use crate::time::Instant;
 use command::{Config, L2tpTunnel, Request, Scope, Text, Which};
 use core::net::{IpAddr, SocketAddr};
@@ -134,6 +136,7 @@ macro_rules! context {
             accounts: &mut $engine.accounts,
             tunnel_accounts: &mut $engine.tunnel_accounts,
             link_settings: &mut $engine.link_settings,
+            terms: &mut $engine.terms,
             rng: &mut $engine.rng,
             now: $now,
             out: $out,
@@ -172,9 +175,10 @@ pub struct Engine {
     gateways: Gateways,
     census: Census,
     pub(crate) accounts: Accounts,
-    pub(crate) tunnel_accounts: BTreeMap<u32, Account>,
+    pub(crate) tunnel_accounts: TunnelAccounts,
     dialogue: Dialogue,
-    link_settings: ppp::Latest,
+    link_settings: Latest<ppp::Settings>,
+    terms: Latest<Terms>,
     next_client: u32,
     tickets: Tickets,
     /// Main Modes of our own, by our cookie.
@@ -223,9 +227,10 @@ impl Engine {
             gateways,
             census: Census::default(),
             accounts: Accounts::new(),
-            tunnel_accounts: BTreeMap::new(),
+            tunnel_accounts: TunnelAccounts::default(),
             dialogue,
-            link_settings: ppp::Latest::default(),
+            link_settings: Latest::default(),
+            terms: Latest::default(),
             next_client: 1,
             tickets: Tickets::default(),
             renewals: BTreeMap::new(),

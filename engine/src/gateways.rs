@@ -31,14 +31,21 @@ struct Class {
     local_name: Option<IkeName>,
     /// All of them, ascending by their tunnels.
     gateways: Vec<u32>,
-    /// The lowest of their tunnels, and those of them that nobody has.
+    /// The lowest of their tunnels.
     first: u32,
-    free: BTreeSet<u32>,
+    /// Those of them that nobody has, the lowest last. In one piece: those that come and go with clients would each keep a
+    /// page of what clients leave.
+    free: Vec<u32>,
 }
 
 impl Class {
     fn head(&self) -> u32 {
         self.gateways.first().copied().unwrap_or_default()
+    }
+
+    /// Where a tunnel is among the free ones, or belongs.
+    fn place(&self, tunnel: u32) -> Result<usize, usize> {
+        self.free.binary_search_by(|other| tunnel.cmp(other))
     }
 }
 
@@ -136,7 +143,7 @@ impl Gateways {
                     local_name: g.local_name.as_deref().cloned(),
                     gateways: vec![],
                     first: t.number,
-                    free: BTreeSet::new(),
+                    free: vec![],
                 });
                 all.classes.len() - 1
             });
@@ -145,7 +152,7 @@ impl Gateways {
                     class.gateways.push(g.id);
                 }
                 if !taken.contains_key(&t.number) {
-                    class.free.insert(t.number);
+                    class.free.push(t.number);
                 }
             }
             match only {
@@ -154,6 +161,9 @@ impl Gateways {
             }
             let beat = t.settings.l2tp.keepalive.map(|(interval, _)| Duration::from_secs(interval.into()));
             all.beat = all.beat.into_iter().chain(beat).min();
+        }
+        for class in &mut all.classes {
+            class.free.reverse();
         }
         for class in &all.classes {
             match class.only.map(|address| all.of.get_mut(&address)) {
@@ -185,7 +195,7 @@ impl Gateways {
 
     /// The lowest tunnel of a group that nobody has.
     pub(crate) fn free(&self, group: &[u32]) -> Option<u32> {
-        self.classes(group).filter_map(|class| class.free.first().copied()).min()
+        self.classes(group).filter_map(|class| class.free.last().copied()).min()
     }
 
     /// Whether a gateway is one of a group's.
@@ -196,15 +206,19 @@ impl Gateways {
 
     /// Somebody has a tunnel of this gateway.
     pub(crate) fn take(&mut self, gateway: u32, tunnel: u32) {
-        if let Some(class) = self.class_of.get(&gateway).and_then(|at| self.classes.get_mut(*at)) {
-            class.free.remove(&tunnel);
+        if let Some(class) = self.class_of.get(&gateway).and_then(|at| self.classes.get_mut(*at))
+            && let Ok(at) = class.place(tunnel)
+        {
+            class.free.remove(at);
         }
     }
 
     /// Nobody has it any more.
     pub(crate) fn give_back(&mut self, gateway: u32, tunnel: u32) {
-        if let Some(class) = self.class_of.get(&gateway).and_then(|at| self.classes.get_mut(*at)) {
-            class.free.insert(tunnel);
+        if let Some(class) = self.class_of.get(&gateway).and_then(|at| self.classes.get_mut(*at))
+            && let Err(at) = class.place(tunnel)
+        {
+            class.free.insert(at, tunnel);
         }
     }
 

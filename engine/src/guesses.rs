@@ -5,9 +5,12 @@
 
 use crate::time::Instant;
 use core::fmt;
+use core::hash::{BuildHasher, BuildHasherDefault};
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use core::time::Duration;
-use std::collections::{BTreeMap, BTreeSet};
+use std::borrow::Cow;
+use std::collections::VecDeque;
+use std::hash::DefaultHasher;
 
 /// Wrong passwords without a wait: of a user in one network, and of a network or of a user anywhere.
 const FREE: u32 = 5;
@@ -21,11 +24,13 @@ const LONGEST_ANYWHERE: Duration = Duration::from_secs(60);
 const FORGOTTEN: Duration = Duration::from_secs(3600);
 /// What is remembered at most; then the one that was quiet for longest makes room.
 const MOST: usize = 8192;
+/// So many entries of the order that stand for nothing any more are not worth a walk.
+const FEW_STALE: usize = 16;
 /// Octets of a name that are looked at.
 const NAME: usize = 256;
 
 /// A network: the first 24 bits of an IPv4 address, or the first 56 of an IPv6 address, as a site has them.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub(crate) struct Network(IpAddr);
 
 impl Network {
@@ -44,7 +49,13 @@ impl fmt::Display for Network {
 }
 
 /// Whose wrong passwords are counted together; without a user those of all, without a network those from everywhere.
-type Key = (Option<String>, Option<Network>);
+type Key<'a> = (Option<&'a str>, Option<Network>);
+/// A key as it is remembered: what all users are called would take more than what is counted of them.
+type Digest = u64;
+
+fn digest(key: Key<'_>) -> Digest {
+    BuildHasherDefault::<DefaultHasher>::new().hash_one(key)
+}
 
 #[derive(Clone, Copy, Default)]
 struct Count {
@@ -68,18 +79,21 @@ pub struct Wait {
     pub seconds: u64,
 }
 
-/// All that is counted.
+/// All that is counted, in two pieces: users are remembered for longer than their sessions last, and what lay beside these
+/// would keep the memory of all that has gone.
 #[derive(Default)]
 pub(crate) struct Guesses {
-    counts: BTreeMap<Key, Count>,
-    /// The same by when something happened last.
-    order: BTreeSet<(Instant, Key)>,
+    /// Ascending.
+    counts: Vec<(Digest, Count)>,
+    /// The same by when something happened last, the longest ago first; it may have happened once more since.
+    order: VecDeque<(Instant, Digest)>,
 }
 
 impl Guesses {
     /// For how long an attempt of this user from there is not looked at, if it is not.
     pub(crate) fn wait(&self, user: &[u8], network: Network, now: Instant) -> Option<Duration> {
-        let [own, place, anywhere] = keys(user, network).map(|(key, ..)| self.counts.get(&key).copied());
+        let name = name(user);
+        let [own, place, anywhere] = keys(&name, network).map(|(key, ..)| self.of(digest(key)));
         let known = own.is_some_and(|count| count.known);
         let others = [place, anywhere].into_iter().flatten().filter(|_| !known);
         let until = own.into_iter().chain(others).map(|count| count.until).max()?;
@@ -89,8 +103,8 @@ impl Guesses {
     /// A wrong password; gives the waits that begin.
     pub(crate) fn wrong(&mut self, user: &[u8], network: Network, now: Instant) -> Vec<Wait> {
         let mut begun = vec![];
-        for (key, free, longest) in keys(user, network) {
-            let mut count = self.counts.get(&key).copied().unwrap_or_default();
+        for (key, free, longest) in keys(&name(user), network) {
+            let mut count = self.of(digest(key)).unwrap_or_default();
             if now.since(count.last) >= FORGOTTEN {
                 count.wrong = 0;
             }
@@ -99,41 +113,78 @@ impl Guesses {
                 let wait = FIRST.saturating_mul(1 << (over - 1).min(10)).min(longest);
                 count.until = now.after(wait);
                 begun.push(Wait {
-                    user: key.0.clone(),
+                    user: key.0.map(str::to_owned),
                     network: key.1.map(|network| network.to_string()),
                     wrong: count.wrong,
                     seconds: wait.as_secs(),
                 });
             }
-            self.put(key, Count { last: now, ..count }, count.last);
+            self.put(digest(key), Count { last: now, ..count });
         }
         begun
     }
 
     /// The user has come in: what was counted of it there is forgotten, and it is known there from now on.
     pub(crate) fn right(&mut self, user: &[u8], network: Network, now: Instant) {
-        let [(key, ..), _, _] = keys(user, network);
-        let last = self.counts.get(&key).map(|count| count.last).unwrap_or_default();
-        self.put(key, Count { last: now, known: true, ..Count::default() }, last);
+        let name = name(user);
+        let [(key, ..), _, _] = keys(&name, network);
+        self.put(digest(key), Count { last: now, known: true, ..Count::default() });
     }
 
-    fn put(&mut self, key: Key, count: Count, last: Instant) {
-        self.order.remove(&(last, key.clone()));
-        if self.order.len() >= MOST
-            && let Some((_, oldest)) = self.order.pop_first()
-        {
-            self.counts.remove(&oldest);
+    fn place(&self, key: Digest) -> Result<usize, usize> {
+        self.counts.binary_search_by_key(&key, |(other, _)| *other)
+    }
+
+    fn of(&self, key: Digest) -> Option<Count> {
+        self.counts.get(self.place(key).ok()?).map(|(_, count)| *count)
+    }
+
+    fn put(&mut self, key: Digest, count: Count) {
+        if self.of(key).is_none() && self.counts.len() >= MOST {
+            self.forget_oldest();
         }
-        self.order.insert((count.last, key.clone()));
-        self.counts.insert(key, count);
+        match self.place(key) {
+            Ok(at) => {
+                if let Some(place) = self.counts.get_mut(at) {
+                    place.1 = count;
+                }
+            }
+            Err(at) => self.counts.insert(at, (key, count)),
+        }
+        self.order.push_back((count.last, key));
+        if self.order.len() > 2 * self.counts.len() + FEW_STALE {
+            let mut order = core::mem::take(&mut self.order);
+            order.retain(|entry| self.stands(*entry));
+            self.order = order;
+        }
+    }
+
+    /// Whether nothing has happened since.
+    fn stands(&self, (last, key): (Instant, Digest)) -> bool {
+        self.of(key).is_some_and(|count| count.last == last)
+    }
+
+    fn forget_oldest(&mut self) {
+        while let Some(oldest) = self.order.pop_front() {
+            if self.stands(oldest)
+                && let Ok(at) = self.place(oldest.1)
+            {
+                self.counts.remove(at);
+                return;
+            }
+        }
     }
 }
 
+/// The user's name, as far as it is looked at.
+fn name(user: &[u8]) -> Cow<'_, str> {
+    String::from_utf8_lossy(user.get(..NAME).unwrap_or(user))
+}
+
 /// What an attempt counts for: how many are free there, and how long the longest wait is.
-fn keys(user: &[u8], network: Network) -> [(Key, u32, Duration); 3] {
-    let user = String::from_utf8_lossy(user.get(..NAME).unwrap_or(user)).into_owned();
+fn keys(user: &str, network: Network) -> [(Key<'_>, u32, Duration); 3] {
     [
-        ((Some(user.clone()), Some(network)), FREE, LONGEST),
+        ((Some(user), Some(network)), FREE, LONGEST),
         ((None, Some(network)), FREE_TOGETHER, LONGEST),
         ((Some(user), None), FREE_TOGETHER, LONGEST_ANYWHERE),
     ]
@@ -202,7 +253,7 @@ mod tests {
         for n in 0..20_000 {
             wrong(&mut guesses, 1, &format!("user{n}"), network((n % 200) as u8), n);
         }
-        assert_eq!((guesses.counts.len(), guesses.order.len()), (MOST, MOST));
+        assert_eq!((guesses.counts.len(), guesses.order.len() <= 2 * MOST + FEW_STALE), (MOST, true));
     }
 
     #[test]

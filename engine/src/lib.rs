@@ -12,6 +12,7 @@ pub mod guesses;
 pub mod ike;
 mod inside;
 pub mod l2tp;
+mod latest;
 pub mod lease;
 pub mod legacy;
 pub mod outbox;

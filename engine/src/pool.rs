@@ -1,11 +1,20 @@
 //! Addresses lent to clients and given back.
 
+use core::hash::{BuildHasherDefault, Hash, Hasher};
 use core::net::Ipv4Addr;
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::hash_map::DefaultHasher;
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
 /// How many addresses that are not lent are remembered with their last user.
 const MAX_REMEMBERED: usize = 65_536;
+/// So many entries of the order of return that stand for nothing any more are not worth a walk.
+const FEW_STALE: usize = 16;
+
+/// A user as it is remembered: a digest of the name. Two users of one digest would be offered one another's last address.
+type Digest = u64;
+/// Keys are addresses of our own and digests, and no chance decides where they lie.
+type Lookup<K, V> = HashMap<K, V, BuildHasherDefault<DefaultHasher>>;
 
 /// What a client should get.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -32,14 +41,19 @@ pub struct Pool {
     /// Lent only as somebody's fixed address.
     reserved: BTreeSet<Ipv4Addr>,
     lent: BTreeMap<Ipv4Addr, String>,
-    /// Free addresses of the pool that somebody had, with the number of their return and that user.
-    returned: BTreeMap<Ipv4Addr, (u64, String)>,
-    /// The same by the number of the return: longest free first.
-    by_return: BTreeMap<u64, Ipv4Addr>,
+    /// Free addresses of the pool that somebody had, with the number of their return and that user. It and the next two lie in
+    /// one piece each: whatever lay beside its client would keep the memory of all that has gone.
+    #[serde(skip)]
+    returned: Lookup<Ipv4Addr, (u64, Digest)>,
+    /// The same by the number of the return: longest free first. Some were lent again since; the first was not.
+    #[serde(skip)]
+    by_return: VecDeque<(u64, Ipv4Addr)>,
     /// The last address of a user; an entry stands for one in `returned`.
-    last_of: BTreeMap<String, Ipv4Addr>,
+    #[serde(skip)]
+    last_of: Lookup<Digest, Ipv4Addr>,
     returns: u64,
     /// Below this address, all of the pool has been lent once.
+    #[serde(skip)]
     fresh_from: u32,
 }
 
@@ -62,7 +76,8 @@ impl Pool {
         self.own = fresh.own;
         self.reserved = fresh.reserved;
         self.fresh_from = 0;
-        let gone: Vec<Ipv4Addr> = self.returned.keys().copied().filter(|a| !self.is_dynamic(*a)).collect();
+        let remembered = self.by_return.iter().map(|(_, address)| *address);
+        let gone: Vec<Ipv4Addr> = remembered.filter(|a| !self.is_dynamic(*a)).collect();
         for address in gone {
             self.forget(address);
         }
@@ -78,9 +93,9 @@ impl Pool {
         let free = |address: &Ipv4Addr| !self.lent.contains_key(address);
         let address = wished
             .filter(free)
-            .or_else(|| self.last_of.get(user).copied().filter(free))
+            .or_else(|| self.last_of.get(&digest(user)).copied().filter(free))
             .or_else(|| self.next_fresh())
-            .or_else(|| self.by_return.first_key_value().map(|(_, address)| *address))?;
+            .or_else(|| self.by_return.front().map(|(_, address)| *address))?;
         self.recall(address);
         self.lent.insert(address, user.to_owned());
         Some(address)
@@ -103,19 +118,15 @@ impl Pool {
             return;
         }
         if self.returned.len() >= MAX_REMEMBERED
-            && let Some((_, oldest)) = self.by_return.first_key_value()
+            && let Some((_, oldest)) = self.by_return.front()
         {
-            let oldest = *oldest;
-            self.forget(oldest);
+            self.forget(*oldest);
         }
-        if let Some(earlier) = self.last_of.insert(user.clone(), address) {
-            // That one stays in the order of return, but nobody's name is on it any more.
-            if let Some((_, name)) = self.returned.get_mut(&earlier) {
-                name.clear();
-            }
-        }
+        // An earlier one stays in the order of return, but is nobody's last any more.
+        let user = digest(&user);
+        self.last_of.insert(user, address);
         self.returns += 1;
-        self.by_return.insert(self.returns, address);
+        self.by_return.push_back((self.returns, address));
         self.returned.insert(address, (self.returns, user));
     }
 
@@ -164,12 +175,18 @@ impl Pool {
 
     /// Nobody is remembered with this address any more.
     fn recall(&mut self, address: Ipv4Addr) {
-        let Some((number, user)) = self.returned.remove(&address) else {
+        let Some((_, user)) = self.returned.remove(&address) else {
             return;
         };
-        self.by_return.remove(&number);
         if self.last_of.get(&user) == Some(&address) {
             self.last_of.remove(&user);
+        }
+        let stands = |(number, address): &(u64, Ipv4Addr)| self.returned.get(address).is_some_and(|(n, _)| n == number);
+        if self.by_return.len() > 2 * self.returned.len() + FEW_STALE {
+            self.by_return.retain(stands);
+        }
+        while self.by_return.front().is_some_and(|entry| !stands(entry)) {
+            self.by_return.pop_front();
         }
     }
 
@@ -178,6 +195,12 @@ impl Pool {
         self.recall(address);
         self.fresh_from = self.fresh_from.min(u32::from(address));
     }
+}
+
+fn digest(user: &str) -> Digest {
+    let mut hasher = DefaultHasher::new();
+    user.hash(&mut hasher);
+    hasher.finish()
 }
 
 fn merged(ranges: &[(Ipv4Addr, Ipv4Addr)]) -> Vec<(u32, u32)> {
@@ -280,9 +303,11 @@ mod tests {
     /// What must hold after any sequence of requests.
     fn check(pool: &Pool) {
         assert!(!pool.lent.contains_key(&at(1)));
-        assert_eq!(pool.returned.len(), pool.by_return.len());
+        let stands = |(n, a): &(u64, Ipv4Addr)| pool.returned.get(a).is_some_and(|(m, _)| m == n);
+        assert_eq!(pool.by_return.iter().filter(|entry| stands(entry)).count(), pool.returned.len());
+        assert!(pool.by_return.front().is_none_or(stands) && pool.by_return.iter().is_sorted());
+        assert!(pool.by_return.len() <= 2 * pool.returned.len() + FEW_STALE + 1);
         assert!(pool.returned.keys().all(|a| !pool.lent.contains_key(a)));
-        assert!(pool.by_return.iter().all(|(n, a)| pool.returned.get(a).is_some_and(|(m, _)| m == n)));
         assert!(pool.last_of.iter().all(|(user, a)| pool.returned.get(a).is_some_and(|(_, name)| name == user)));
     }
 

@@ -222,6 +222,39 @@ pub(crate) struct Account {
 /// The calls of all interfaces.
 pub(crate) type Accounts = BTreeMap<PpRef, Account>;
 
+/// The calls of tunnels that any have come through, ascending: in one piece, since what lay beside the first call of each
+/// would keep a page of what clients leave.
+#[derive(Default)]
+pub(crate) struct TunnelAccounts(Vec<(u32, Account)>);
+
+impl TunnelAccounts {
+    /// That of a tunnel.
+    pub(crate) fn of(&self, tunnel: u32) -> Account {
+        let found = self.place(tunnel).ok().and_then(|at| self.0.get(at));
+        found.map(|(_, account)| *account).unwrap_or_default()
+    }
+
+    /// Changes that of a tunnel.
+    pub(crate) fn change(&mut self, tunnel: u32, change: impl FnOnce(&mut Account)) {
+        let at = self.place(tunnel).unwrap_or_else(|at| {
+            self.0.insert(at, (tunnel, Account::default()));
+            at
+        });
+        if let Some((_, account)) = self.0.get_mut(at) {
+            change(account);
+        }
+    }
+
+    /// Forgets all.
+    pub(crate) fn clear(&mut self) {
+        self.0.clear();
+    }
+
+    fn place(&self, tunnel: u32) -> Result<usize, usize> {
+        self.0.binary_search_by_key(&tunnel, |(number, _)| *number)
+    }
+}
+
 /// The interface of an instance.
 pub(crate) fn interface(instance: Instance) -> PpRef {
     match instance {
@@ -438,7 +471,7 @@ pub(crate) fn sas(engine: &Engine, now: Instant) -> Vec<SaShown> {
                     isakmp,
                     direction: Some(direction),
                     life_s: p.life_left(now).as_secs(),
-                    algorithm: p.words.clone(),
+                    algorithm: p.terms.words.clone(),
                     spi: hex(&spi.to_be_bytes()),
                     owner: Owner { pair: Some(p.inbound), ..shown(number).owner },
                     ..shown(number)
@@ -512,7 +545,7 @@ fn account(engine: &Engine, which: Option<PpRef>, now: Instant) -> Vec<AccountSh
 
 /// Tunnels that calls have come through, and the one that is named.
 fn account_of_tunnels(engine: &Engine, which: Option<u32>, now: Instant) -> Vec<AccountShown> {
-    let mut numbers: Vec<u32> = engine.tunnel_accounts.keys().copied().chain(which).collect();
+    let mut numbers: Vec<u32> = engine.tunnel_accounts.0.iter().map(|(number, _)| *number).chain(which).collect();
     numbers.sort_unstable();
     numbers.dedup();
     let standing = |n: u32| {
@@ -520,7 +553,7 @@ fn account_of_tunnels(engine: &Engine, which: Option<u32>, now: Instant) -> Vec<
         calls.map(|call| now.since(call.since).as_secs()).sum::<u64>()
     };
     let shown = |n: u32| {
-        let account = engine.tunnel_accounts.get(&n).copied().unwrap_or_default();
+        let account = engine.tunnel_accounts.of(n);
         let connected_s = account.seconds + standing(n);
         AccountShown { interface: format!("TUNNEL[{n}]"), calls_in: account.calls, connected_s }
     };

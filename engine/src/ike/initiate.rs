@@ -347,8 +347,9 @@ impl Renewal {
     }
 }
 
-/// What a Quick Mode of ours must be like: as the client's that made the pair which it renews.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+/// What a Quick Mode of ours must be like: as the client's that made the pair which it renews. Clients of one kind have the
+/// same.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct Terms {
     /// Cipher and integrity algorithm.
     pub suite: Suite,
@@ -362,8 +363,6 @@ pub struct Terms {
     pub kilobytes: Option<u64>,
     /// The algorithms in words.
     pub words: String,
-    /// Bodies of the identity payloads of the client's Quick Mode: the client's and ours.
-    pub ids: Vec<Vec<u8>>,
     /// ESP goes in UDP.
     pub udp: bool,
     /// The encapsulation attribute that means it.
@@ -415,6 +414,8 @@ struct Answered {
 pub(super) struct Start {
     cookies: Cookies,
     terms: Terms,
+    /// Bodies of the identity payloads of the client's Quick Mode: the client's and ours.
+    ids: Vec<Vec<u8>>,
     inbound: u32,
     nonce: Vec<u8>,
     nat_oa: Vec<(u8, Vec<u8>)>,
@@ -442,7 +443,7 @@ impl Start {
     pub(super) fn begin(
         within: &Within<'_>,
         cookies: Cookies,
-        terms: Terms,
+        (terms, ids): (Terms, Vec<Vec<u8>>),
         nat_oa: Vec<(u8, Vec<u8>)>,
         (inbound, ticket, retry): (u32, u64, Retry),
         rng: &mut Rng,
@@ -455,6 +456,7 @@ impl Start {
         let mut this = Self {
             cookies,
             terms,
+            ids,
             inbound,
             nonce,
             nat_oa,
@@ -490,7 +492,7 @@ impl Start {
         let mut payloads = vec![(PayloadType::Sa, offer.encode()), (PayloadType::Nonce, self.nonce.clone())];
         payloads.extend(public.map(|p| (PayloadType::KeyExchange, p)));
         // The client's own identities, the other way round: we are the initiator.
-        payloads.extend(self.terms.ids.iter().rev().map(|body| (PayloadType::Identification, body.clone())));
+        payloads.extend(self.ids.iter().rev().map(|body| (PayloadType::Identification, body.clone())));
         payloads.extend(self.nat_oa.iter().rev().map(|(kind, body)| (PayloadType::from(*kind), body.clone())));
         let hash = within.keys.message_hash(&[&within.id.to_be_bytes(), &encode_chain(&payloads)]);
         payloads.insert(0, (PayloadType::Hash, hash));
@@ -591,8 +593,8 @@ impl Start {
             udp: self.terms.udp,
             life: self.terms.life,
             kilobytes: self.terms.kilobytes,
-            words: self.terms.words.clone(),
             terms: self.terms.clone(),
+            ids: self.ids.clone(),
         };
         let id = within.id.to_be_bytes();
         let hash = keys.message_hash(&[&[0], &id, &self.nonce, &answered.nonce]);
@@ -705,7 +707,6 @@ mod tests {
             life: Duration::from_secs(3600),
             kilobytes: None,
             words: String::new(),
-            ids: vec![],
             udp: false,
             udp_mode: 4,
         };

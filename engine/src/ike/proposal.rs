@@ -89,7 +89,7 @@ impl Phase2 {
 }
 
 /// An attribute's value in a form that a record can hold.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub enum Value {
     /// Two octets within the attribute's header.
     Short(u16),

@@ -47,16 +47,16 @@ pub struct Agreed {
     pub life: Duration,
     /// Kilobytes that it may carry, if the client says so.
     pub kilobytes: Option<u64>,
-    /// The algorithms in words.
-    pub words: String,
     /// On what terms to renew it.
     pub terms: Terms,
+    /// Bodies of the identity payloads of the client's Quick Mode: the client's and ours.
+    pub ids: Vec<Vec<u8>>,
 }
 
 impl Agreed {
     /// What it is, in words; not its keys.
     pub fn made(&self) -> String {
-        let Self { inbound, outbound, words, .. } = self;
+        let Self { inbound, outbound, terms: Terms { words, .. }, .. } = self;
         let pfs = if self.terms.pfs.is_some() { "with" } else { "without" };
         let life = self.life.as_secs();
         format!("{words}, life {life} s, SPI {inbound:08x} in, {outbound:08x} out, {pfs} PFS")
@@ -393,8 +393,8 @@ impl Exchange {
             udp: self.udp,
             life: self.chosen.life,
             kilobytes: self.chosen.kilobytes,
-            words: self.chosen.words(),
             terms: self.terms(),
+            ids: self.ids.clone(),
         }
     }
 
@@ -429,7 +429,6 @@ impl Exchange {
             life: self.chosen.life,
             kilobytes: self.chosen.kilobytes,
             words: self.chosen.words(),
-            ids: self.ids.clone(),
             udp: self.udp,
             udp_mode: self.udp_mode,
         }

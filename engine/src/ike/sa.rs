@@ -505,10 +505,10 @@ impl Sa {
         self.started.retain(|_, s| s.handle_timeout(now, out));
     }
 
-    /// Starts a Quick Mode of our own, on a client's terms.
+    /// Starts a Quick Mode of our own, on a client's terms and with its identity payloads.
     pub fn start_quick(
         &mut self,
-        terms: &Terms,
+        (terms, ids): (&Terms, &[Vec<u8>]),
         endpoint: Endpoint,
         (spi, ticket, retry): (u32, u64, Retry),
         rng: &mut Rng,
@@ -518,7 +518,16 @@ impl Sa {
         let id = self.free_id(rng);
         let within = initiate::Within { keys: &self.keys, last_block: &self.last_block, id };
         let nat_oa = quick_mode::original_addresses(self.natt, endpoint).filter(|_| terms.udp).unwrap_or_default();
-        let start = Start::begin(&within, self.cookies, terms.clone(), nat_oa, (spi, ticket, retry), rng, now, out);
+        let start = Start::begin(
+            &within,
+            self.cookies,
+            (terms.clone(), ids.to_vec()),
+            nat_oa,
+            (spi, ticket, retry),
+            rng,
+            now,
+            out,
+        );
         self.started.insert(id, Box::new(start));
     }
 

@@ -46,13 +46,13 @@ pub struct Link {
     #[serde(skip)]
     shared: Option<Shared>,
     /// Why the link will end, if it is ending.
-    cause: Option<Cause>,
+    cause: Option<Box<Cause>>,
     /// What the client gave as its reason to end the link.
-    farewell: Option<Cause>,
+    farewell: Option<Box<Cause>>,
     echo: Option<Echo>,
     set_up_until: Option<Instant>,
     /// Who may come in as soon as the client has confirmed that it has heard so (EAP).
-    admitted: Option<(String, Option<Ipv4Addr>)>,
+    admitted: Option<Box<(String, Option<Ipv4Addr>)>>,
     identifications: u8,
     outputs: VecDeque<Output>,
 }
@@ -131,7 +131,7 @@ impl Link {
     /// What Windows has said about the end that it has asked for, if it gave a number: its hanging up in L2TP tells less.
     pub fn windows_error(&self) -> Option<String> {
         let told = |c: &&Cause| matches!(c, Cause::PeerTerminated { windows_error: Some(1..), .. });
-        self.farewell.as_ref().filter(told).map(ToString::to_string)
+        self.farewell.as_deref().filter(told).map(ToString::to_string)
     }
 
     /// Whether the link is over; nothing will come of it any more.
@@ -217,7 +217,7 @@ impl Link {
         self.send(protocol, &packet);
         match verdict {
             Verdict::Reject { why } => {
-                self.cause.get_or_insert_with(|| Cause::rejected(why, &name));
+                self.cause.get_or_insert_with(|| Box::new(Cause::rejected(why, &name)));
                 if auth.is_retrying() {
                     return;
                 }
@@ -228,7 +228,7 @@ impl Link {
                 // It may have mistyped before.
                 self.cause = None;
                 if auth.is_confirming() {
-                    self.admitted = Some((user, address));
+                    self.admitted = Some(Box::new((user, address)));
                     return;
                 }
                 self.admit(auth, user, address, now);
@@ -384,7 +384,7 @@ impl Link {
         if packet.code == Code::TerminateRequest {
             let phase = self.phase();
             // Windows ends IPCP with the number that tells why, then LCP with none.
-            self.farewell.get_or_insert_with(|| Cause::peer_terminated(phase, packet.data));
+            self.farewell.get_or_insert_with(|| Box::new(Cause::peer_terminated(phase, packet.data)));
         }
         let mut steps = Vec::new();
         let extra = self.lcp.receive_lcp(&packet, rng, now, &mut steps);
@@ -423,7 +423,7 @@ impl Link {
                 Step::LayerDown => self.on_lcp_down(now),
                 Step::LayerFinished => {
                     let silent = Cause::NoAnswer { phase: Phase::Lcp };
-                    let cause = self.cause.take().or_else(|| self.farewell.take()).unwrap_or(silent);
+                    let cause = self.cause.take().or_else(|| self.farewell.take()).map_or(silent, |cause| *cause);
                     self.finish(cause);
                 }
                 Step::Failed(Fault::Refused(AUTH_OPTION)) => {
@@ -500,9 +500,9 @@ impl Link {
             AuthStep::Judge(attempt) => self.outputs.push_back(Output::Authenticate(attempt)),
             AuthStep::Done(packet) => {
                 self.send_auth(&packet);
-                if let (Stage::Authenticate(auth), Some((user, address))) = (&self.stage, self.admitted.take()) {
+                if let (Stage::Authenticate(auth), Some(admitted)) = (&self.stage, self.admitted.take()) {
                     let auth = auth.clone();
-                    self.admit(auth, user, address, now);
+                    self.admit(auth, admitted.0, admitted.1, now);
                 }
             }
             AuthStep::OtherType(number) => {
@@ -552,7 +552,7 @@ impl Link {
         let Ok(packet) = Packet::decode(payload) else { return };
         *is_heard = true;
         if packet.code == Code::TerminateRequest {
-            self.farewell.get_or_insert_with(|| Cause::peer_terminated(Phase::Ipcp, packet.data));
+            self.farewell.get_or_insert_with(|| Box::new(Cause::peer_terminated(Phase::Ipcp, packet.data)));
         }
         let mut steps = Vec::new();
         ipcp.receive(&packet, rng, now, &mut steps);
@@ -579,7 +579,7 @@ impl Link {
                 }
                 Step::LayerFinished => {
                     let silent = Cause::NoAnswer { phase: Phase::Ipcp };
-                    let cause = self.farewell.take().unwrap_or(silent);
+                    let cause = self.farewell.take().map_or(silent, |cause| *cause);
                     self.fail(cause, now);
                 }
                 Step::Failed(fault) => {
@@ -641,7 +641,7 @@ impl Link {
         if echo.missed >= echo.keepalive.count {
             self.fail(Cause::EchoTimeout, now);
             // There is nobody who could answer our Terminate-Request.
-            let cause = self.cause.take().unwrap_or(Cause::EchoTimeout);
+            let cause = self.cause.take().map_or(Cause::EchoTimeout, |cause| *cause);
             return self.finish(cause);
         }
         echo.waiting = true;
@@ -668,7 +668,7 @@ impl Link {
 
     /// Ends the link for this reason, unless there is one already.
     fn fail(&mut self, cause: Cause, now: Instant) {
-        self.cause.get_or_insert(cause);
+        self.cause.get_or_insert_with(|| Box::new(cause));
         self.shut(now);
     }
 
@@ -679,7 +679,7 @@ impl Link {
         self.settle_lcp(steps, now);
         if matches!(self.lcp.state(), State::Initial | State::Closed | State::Stopped) && !self.is_finished() {
             // There was nothing to terminate.
-            let cause = self.cause.take().unwrap_or(Cause::NoAnswer { phase: Phase::Lcp });
+            let cause = self.cause.take().map_or(Cause::NoAnswer { phase: Phase::Lcp }, |cause| *cause);
             self.finish(cause);
         }
     }

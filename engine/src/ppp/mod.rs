@@ -21,7 +21,6 @@ use core::fmt;
 use core::net::{Ipv4Addr, Ipv6Addr};
 use core::time::Duration;
 use serde::{Deserialize, Serialize};
-use std::sync::Arc;
 use wire::ppp::{Code, Protocol};
 
 /// What the operator wants of a link.
@@ -73,20 +72,6 @@ pub struct Settings {
     pub log_packets: bool,
     /// Whether keepalives are told to the log.
     pub log_keepalives: bool,
-}
-
-/// The settings of the link that began last: most links have the same, and share them.
-#[derive(Default, Debug)]
-pub struct Latest(Option<Arc<Settings>>);
-
-impl Latest {
-    /// These settings, held once where the link before has the same.
-    pub fn share(&mut self, settings: Settings) -> Arc<Settings> {
-        match &self.0 {
-            Some(latest) if **latest == settings => latest.clone(),
-            _ => self.0.insert(Arc::new(settings)).clone(),
-        }
-    }
 }
 
 impl Settings {

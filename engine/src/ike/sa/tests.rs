@@ -192,12 +192,11 @@ fn no_message_id_is_that_of_an_exchange_that_runs() {
         life: Duration::from_secs(60),
         kilobytes: None,
         words: String::new(),
-        ids: vec![],
         udp: false,
         udp_mode: 4,
     };
     let retry = Retry { first: Duration::from_secs(1), factor: 2, cap: Duration::from_secs(8), tries: 3 };
-    sa.start_quick(&terms, sa.endpoint, (1000, 1, retry), &mut Rng::new([3; 32]), NOW, &mut vec![]);
+    sa.start_quick((&terms, &[]), sa.endpoint, (1000, 1, retry), &mut Rng::new([3; 32]), NOW, &mut vec![]);
     assert!(sa.started.contains_key(&taken));
     let next = sa.informational(PayloadType::Notification, vec![0; 8], &mut Rng::new([3; 32]));
     assert_ne!(Header::decode(&next).unwrap().0.message_id, taken);

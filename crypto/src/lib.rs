@@ -9,11 +9,13 @@ mod ecp;
 pub mod esp;
 pub mod lanes;
 pub mod mppe;
+mod prefetch;
 mod prf;
 mod secret;
 
 pub use cipher::{CipherError, IkeCipher};
 pub use dh::{BadPublic, Group, KeyPair};
+pub use prefetch::prefetch;
 pub use prf::Hash;
 pub use secret::{Secret, equal};
 

@@ -88,9 +88,13 @@ impl Worker {
     /// Works through packets that came in; the order of a client's packets stays.
     pub fn inbound(&mut self, batch: &mut [Arrival<'_>], now: Instant) {
         let mut found = core::mem::take(&mut self.found);
+        let mut last = None;
         for (at, arrival) in batch.iter_mut().enumerate() {
             arrival.verdict = match self.find(arrival) {
                 Ok((sa, sequence)) => {
+                    if last.replace(sa) != Some(sa) {
+                        self.table.prefetch_inbound(sa);
+                    }
                     found.push(Found { at, sa, sequence, opened: Err(OpenError::NotTried) });
                     Verdict::NotTried
                 }

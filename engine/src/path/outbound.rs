@@ -2,7 +2,7 @@
 
 use super::filter::Way;
 use super::ipv6::upper_half;
-use super::sum::{put, word_at};
+use super::sum::{long_at, put, word_at};
 use super::table::{Client, Endpoint, OutboundSa, Seen, Table};
 use super::{ClientId, Drop, Encap, L2TP_PORT, MAX_REPLIES, Note, Notes, SessionPath, Worker};
 use crate::time::Instant;
@@ -34,6 +34,8 @@ const EXHAUSTION_NEAR: u32 = 0xf000_0000;
 const ICMP_EVERY: Duration = Duration::from_millis(20);
 const ICMP_BURST: u32 = 50;
 const UDP: u8 = 17;
+/// Where the destination stands in an IPv4 header (RFC 791 §3.1).
+const IPV4_DESTINATION: usize = 16;
 /// The MTU of a path to a client, in octets, as long as nothing else is known of it: what is made to fit it leaves in one
 /// piece on an Ethernet.
 const OUTER_MTU: usize = 1500;
@@ -236,6 +238,7 @@ fn take_sequence(sa: &mut OutboundSa, client: ClientId, notes: &mut Notes) -> Re
 impl Worker {
     /// Works through packets that go out; the order of a client's packets stays, but fragments follow the batch.
     pub fn outbound(&mut self, batch: &mut [Departure<'_>], now: Instant) {
+        self.prefetch(batch);
         for departure in batch.iter_mut() {
             departure.result = self.depart(departure, now).unwrap_or_else(|why| {
                 self.totals.count(why);
@@ -247,6 +250,21 @@ impl Worker {
             self.seal_owned();
         }
         self.table.flush(&mut self.notes, now);
+    }
+
+    /// Fetches what is known of the clients of a batch, where there are several: first the clients, then what they point to.
+    fn prefetch(&self, batch: &[Departure<'_>]) {
+        let to = |departure: &Departure<'_>| {
+            let packet = departure.buf.get(departure.start..)?;
+            (version(packet) == Some(4)).then(|| long_at(packet, IPV4_DESTINATION))
+        };
+        let first = batch.first().and_then(to);
+        if batch.iter().all(|departure| to(departure) == first) {
+            return;
+        }
+        let places = || batch.iter().filter_map(to).filter_map(|address| self.table.place_of_address(address));
+        places().for_each(|place| self.table.prefetch_client(place));
+        places().for_each(|place| self.table.prefetch_outbound(place));
     }
 
     /// Gives back the octets of a packet that has been sent, for the next fragment.

@@ -97,6 +97,11 @@ impl<T> Slab<T> {
         Some(thing)
     }
 
+    /// A place, which is not looked at.
+    fn place(&self, at: usize) -> Option<&Option<T>> {
+        self.places.get(at)
+    }
+
     pub(super) fn get(&self, at: usize) -> Option<&T> {
         self.places.get(at)?.as_ref()
     }
@@ -356,6 +361,33 @@ impl Table {
     /// Where the client is kept whose /64 begins with this.
     pub(super) fn place_of_prefix(&self, prefix: u64) -> Option<usize> {
         self.prefixes.get(&prefix).copied()
+    }
+
+    /// Begins to fetch an inbound SA and its client.
+    #[inline]
+    pub(super) fn prefetch_inbound(&self, sa: usize) {
+        if let Some(sa) = self.inbound.get(sa) {
+            crypto::prefetch(&sa.key);
+            self.prefetch_client(sa.client);
+        }
+    }
+
+    /// Begins to fetch a client.
+    #[inline]
+    pub(super) fn prefetch_client(&self, client: usize) {
+        if let Some(client) = self.clients.place(client) {
+            crypto::prefetch(client);
+        }
+    }
+
+    /// Begins to fetch the SA on which a client is sent to.
+    #[inline]
+    pub(super) fn prefetch_outbound(&self, client: usize) {
+        if let Some(at) = self.clients.get(client).and_then(|client| client.active)
+            && let Some(sa) = self.outbound.place(at)
+        {
+            crypto::prefetch(sa);
+        }
     }
 
     fn place_or_new(&mut self, id: ClientId) -> usize {

@@ -79,6 +79,7 @@ macro_rules! stitch_many {
         /// a turn of the cipher after every few rounds of the hash, so that each fills the other's waits.
         #[target_feature(enable = $features)]
         pub(super) fn stitch_sha1<const R: usize>(table: &Table<$lanes>, lanes: &mut [Lane<'_>; $lanes]) {
+            wide::align_stack();
             let (mut first, mut steps) = (AHEAD, usize::MAX);
             let mut chains = Chains::<$lanes>::ZERO;
             let mut ciphers = [0; $lanes];

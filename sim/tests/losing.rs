@@ -1,7 +1,7 @@
 //! Each single message is lost once, in a connect and in the rekeying of each phase.
 
 use core::time::Duration;
-use sim::{Layer, Manner, World, config, manners};
+use sim::{Layer, Manner, Way, World, config, manners};
 
 /// How long a connect may take when one packet is lost: the slowest timer is PPP's, of 3 s.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -171,6 +171,19 @@ fn a_client_gives_up_and_nothing_is_left_when_the_network_dies_at_any_packet_of_
         w.run_for(Duration::from_secs(600));
         assert_eq!(w.quiet(), Ok(()), "the network died at packet {n}:\n{}", w.story(c));
     }
+}
+
+#[test]
+fn a_client_to_whom_l2tp_was_not_answered_acknowledged_the_servers_hellos_and_was_kept_for_ever() {
+    let mut w = World::new(config(4, &[]), 901);
+    let c = w.add(Manner { hellos: Some(Duration::from_secs(5)), ..Manner::default() });
+    w.connect(c);
+    w.filter = Some(Box::new(|way, p| way != Way::ToServer && p.is_esp()));
+    w.run_until(Duration::from_secs(60), |w| !w.peers[c].is_up());
+    assert!(!w.peers[c].is_up() && !w.routes.is_empty(), "{}", w.story(c));
+    w.filter = None;
+    w.run_for(Duration::from_secs(200));
+    assert!(w.routes.is_empty(), "{}", w.story(c));
 }
 
 #[test]

@@ -390,10 +390,11 @@ impl Peer {
             }
             Some(false) => {}
             None => {
-                lac.repeat = None;
                 if self.manner.quick_twice && lac.peer_tunnel == 0 {
                     self.delete_all();
                 }
+                // The tunnel is cleared (RFC 2661 §5.8): from here on nothing is acknowledged, no Hello either.
+                self.l2tp = None;
                 self.end("L2TP was not answered");
             }
         }

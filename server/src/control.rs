@@ -426,6 +426,10 @@ impl Control {
             left -= 1;
             match report {
                 Report::Overloaded => self.tell_overload(now),
+                Report::Isakmp(bytes, peer, local) => {
+                    let endpoint = Endpoint { local: SocketAddr::new(local, NAT_PORT), peer };
+                    self.input(Input::Isakmp { endpoint, bytes: &bytes }, now);
+                }
                 Report::Note(note) => self.input(Input::Note(note), now),
                 Report::Stream(stream, happened) => self.input(Input::Stream { stream, event: happened.event() }, now),
                 Report::TunGone => self.tun_is_gone = true,

@@ -101,6 +101,7 @@ pub(crate) fn json(done: &Done) -> serde_json::Value {
         "processor_units": crypto::lanes::Units::in_use().to_string(),
         "tun_segments_udp": done.segments_udp,
         "udp_segmentation_refused": done.udp.unsegmented,
+        "udp_merged": done.merges,
         "received_in_udp": batches(done.received_udp),
         "received_as_esp": batches(done.received_raw),
         "written_to_tun": batches(done.written),
@@ -142,6 +143,12 @@ pub(crate) fn screen(done: &Done, language: Language) -> String {
         (times, Language::Japanese) => format!("カーネルが行う(GSO)、{times}回拒否され個別に送信"),
     };
     line(pick("UDP segmentation", "UDPの分割"), &segmentation);
+    let merging = if done.merges {
+        pick("by the kernel (GRO)", "カーネルが行う(GRO)")
+    } else {
+        pick("none: little comes in, or it has no UDP checksums", "なし(受信が少ないか、UDPチェックサムがない)")
+    };
+    line(pick("UDP merging", "UDPの結合"), merging);
     for (english, japanese, batches) in [
         ("Received in UDP", "UDPで受信", done.received_udp),
         ("Received as ESP", "ESPで受信", done.received_raw),
@@ -205,10 +212,12 @@ mod tests {
         assert!(english.contains("Received as ESP: 0 packets in 0 calls (0.0 a call, 0 at most)\n"), "{english}");
         assert!(english.contains("           3  on port 4500, neither ESP nor IKE\n"), "{english}");
         assert!(!english.contains("not authentic"), "{english}");
-        done.udp.unsegmented = 2;
+        assert!(english.contains("UDP merging: none: little comes in, or it has no UDP checksums\n"), "{english}");
+        (done.udp.unsegmented, done.merges) = (2, true);
         let japanese = screen(&done, Language::Japanese);
         assert!(japanese.contains("UDPで受信: 75パケット / 3回 (1回に平均25.0、最大64パケット)\n"), "{japanese}");
         assert!(japanese.contains("UDPの分割: カーネルが行う(GSO)、2回拒否され個別に送信\n"), "{japanese}");
+        assert!(japanese.contains("UDPの結合: カーネルが行う(GRO)\n"), "{japanese}");
         let json = json(&done);
         assert_eq!((&json["received_in_udp"]["packets"], &json["dropped"]["junk"]), (&75.into(), &3.into()));
         assert!(screen(&Done::default(), Language::English).ends_with("Dropped: nothing\n"));

@@ -19,6 +19,7 @@ mod lan;
 mod legacy;
 mod log;
 mod memory;
+mod merge;
 mod netlink;
 mod operator;
 mod ports;

@@ -13,6 +13,11 @@ use std::ptr;
 pub(crate) const BATCH: usize = 64;
 /// Room for one datagram of the data path, in octets: an MRU of 1792 with all headers fits.
 pub(crate) const DATAGRAM: usize = 2048;
+/// Most datagrams that one call receives where the kernel merges them.
+pub(crate) const MERGED: usize = 8;
+
+/// Room for one that is merged, in octets.
+const MERGED_ROOM: usize = 65_536;
 
 /// Socket buffers, in octets: at 1 Gbit/s some 60 ms.
 const SOCKET_BUFFER: libc::c_int = 8 << 20;
@@ -62,6 +67,11 @@ impl Udp {
         let group = Group { firsts: some(workers)?, control: Self::bind_as(port, true)?, seconds: some(workers)? };
         group.control.tell_apart(&mut by_spi_in_udp(workers, &[]))?;
         Ok(group)
+    }
+
+    /// Makes the kernel hand over equal datagrams that follow each other as one, or no longer.
+    pub(crate) fn merge(&self, on: bool) -> io::Result<()> {
+        set_int(self.fd.as_fd(), libc::SOL_UDP, libc::UDP_GRO, on.into())
     }
 
     /// Gives the kernel the program that says which socket of the group a datagram is for.
@@ -224,7 +234,8 @@ pub(crate) fn grow_buffers(fd: BorrowedFd<'_>) {
     }
 }
 
-/// Room for the control messages of one datagram: IP_PKTINFO or IPV6_PKTINFO, and UDP_SEGMENT when sending.
+/// Room for the control messages of one datagram: IP_PKTINFO or IPV6_PKTINFO, and UDP_SEGMENT when sending, UDP_GRO when
+/// receiving.
 #[repr(C, align(8))]
 #[derive(Clone, Copy)]
 struct Control([u8; 64]);
@@ -255,10 +266,23 @@ pub(crate) struct Datagram<'a> {
     pub(crate) local: Option<IpAddr>,
 }
 
+/// What one call has received.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Received {
+    /// As the kernel has handed them over, maybe merged.
+    pub(crate) datagrams: usize,
+    /// As they were sent.
+    pub(crate) packets: usize,
+}
+
 /// Buffers for receiving many datagrams in one call.
 pub(crate) struct Inbox {
     stride: usize,
     bytes: Box<[u8]>,
+    /// For datagrams that are merged; there while they are.
+    wide: Option<Box<[u8]>>,
+    /// Whether what is held lies there.
+    is_wide: bool,
     names: Box<[Name]>,
     controls: Box<[Control]>,
     iovecs: Box<[libc::iovec]>,
@@ -275,6 +299,8 @@ impl Inbox {
         Self {
             stride,
             bytes: vec![0; count * stride].into(),
+            wide: None,
+            is_wide: false,
             names: vec![EMPTY_NAME; count].into(),
             controls: vec![Control([0; 64]); count].into(),
             iovecs: vec![EMPTY_IOVEC; count].into(),
@@ -287,8 +313,33 @@ impl Inbox {
     ///
     /// Nothing waiting is `Ok(0)`. What was held before is gone.
     pub(crate) fn receive(&mut self, socket: BorrowedFd<'_>) -> io::Result<usize> {
+        self.is_wide = false;
+        self.receive_in_slots(socket)
+    }
+
+    /// The same from a socket that merges (see [`Udp::merge`]).
+    pub(crate) fn receive_merged(&mut self, socket: BorrowedFd<'_>) -> io::Result<usize> {
+        self.is_wide = true;
+        self.receive_in_slots(socket)
+    }
+
+    /// Frees the room for what is merged.
+    pub(crate) fn merge_no_longer(&mut self) {
+        if self.is_wide {
+            (self.is_wide, self.held) = (false, 0);
+        }
+        self.wide = None;
+    }
+
+    fn receive_in_slots(&mut self, socket: BorrowedFd<'_>) -> io::Result<usize> {
         self.held = 0;
-        let slots = self.bytes.chunks_exact_mut(self.stride);
+        let slots = if self.is_wide {
+            // Pages that nothing is written to take no memory.
+            self.wide.get_or_insert_with(|| vec![0; MERGED * MERGED_ROOM].into()).chunks_exact_mut(MERGED_ROOM)
+        } else {
+            self.bytes.chunks_exact_mut(self.stride)
+        };
+        let count = slots.len().min(self.headers.len()) as libc::c_uint;
         let rest = self.names.iter_mut().zip(self.controls.iter_mut()).zip(self.iovecs.iter_mut());
         for ((slot, ((name, control), iovec)), header) in slots.zip(rest).zip(self.headers.iter_mut()) {
             *iovec = libc::iovec { iov_base: slot.as_mut_ptr().cast(), iov_len: slot.len() };
@@ -301,9 +352,8 @@ impl Inbox {
             header.msg_hdr.msg_controllen = size_of::<Control>() as _;
             header.msg_hdr.msg_flags = 0;
         }
-        let count = self.headers.len() as libc::c_uint;
         loop {
-            // SAFETY: each header points to a name, an iovec with a slot and a control buffer that live in `self`, are not
+            // SAFETY: each of the first `count` headers points to a name, an iovec with a slot and a control buffer that live in `self`, are not
             // borrowed elsewhere while this call runs, and are as long as the header says.
             let got = unsafe {
                 libc::recvmmsg(
@@ -327,16 +377,28 @@ impl Inbox {
         }
     }
 
-    /// The datagrams of the last receive; one that was longer than its slot is left out.
+    /// The datagrams of the last receive, as they were sent; one that was longer than a slot is left out.
     pub(crate) fn datagrams(&mut self) -> impl Iterator<Item = Datagram<'_>> {
-        let slots = self.bytes.chunks_exact_mut(self.stride).take(self.held);
-        slots.zip(self.names.iter()).zip(self.headers.iter()).filter_map(|((slot, name), header)| {
+        let most = self.stride;
+        let slots = match &mut self.wide {
+            Some(wide) if self.is_wide => wide.chunks_exact_mut(MERGED_ROOM),
+            _ => self.bytes.chunks_exact_mut(self.stride),
+        };
+        let all = slots.take(self.held).zip(self.names.iter()).zip(self.headers.iter());
+        let whole = all.filter_map(|((slot, name), header)| {
             if header.msg_hdr.msg_flags & libc::MSG_TRUNC != 0 {
                 return None;
             }
             let peer = address_of(name)?;
             let bytes = slot.get_mut(..header.msg_len as usize)?;
-            Some(Datagram { bytes, peer, local: asked_address(&header.msg_hdr) })
+            Some((bytes, peer, told(&header.msg_hdr)))
+        });
+        whole.flat_map(move |(bytes, peer, Told { local, segment })| {
+            // An empty one is a datagram, too, and has no segments.
+            let (empty, bytes) = if bytes.is_empty() { (Some(bytes), Default::default()) } else { (None, bytes) };
+            let segment = segment.unwrap_or(bytes.len()).max(1);
+            let each = empty.into_iter().chain(bytes.chunks_mut(segment)).filter(move |bytes| bytes.len() <= most);
+            each.map(move |bytes| Datagram { bytes, peer, local })
         })
     }
 }
@@ -406,28 +468,44 @@ fn write_name(name: &mut Name, family: Family, address: SocketAddr) -> libc::soc
     }
 }
 
-/// The address of ours that a datagram came to, from its IP_PKTINFO or IPV6_PKTINFO.
-fn asked_address(header: &libc::msghdr) -> Option<IpAddr> {
+/// What the kernel tells with a datagram.
+#[derive(Clone, Copy, Default)]
+struct Told {
+    /// The address of ours that it came to, from its IP_PKTINFO or IPV6_PKTINFO.
+    local: Option<IpAddr>,
+    /// The length of each datagram that is merged in it, but that the last may be shorter, in octets; from its UDP_GRO.
+    segment: Option<usize>,
+}
+
+/// Reads the control messages of a datagram.
+fn told(header: &libc::msghdr) -> Told {
+    let mut told = Told::default();
     // SAFETY: the header was filled by the kernel and its control buffer lives in the inbox that owns the header; CMSG_FIRSTHDR
     // and CMSG_NXTHDR stay within msg_controllen, and the data is read unaligned and only where its length is that of
-    // in_pktinfo or in6_pktinfo.
+    // in_pktinfo, in6_pktinfo or int.
     unsafe {
         let mut at = libc::CMSG_FIRSTHDR(header);
         while let Some(message) = at.as_ref() {
-            let long_enough = message.cmsg_len >= libc::CMSG_LEN(size_of::<libc::in_pktinfo>() as u32) as _;
-            if message.cmsg_level == libc::IPPROTO_IP && message.cmsg_type == libc::IP_PKTINFO && long_enough {
-                let info = libc::CMSG_DATA(at).cast::<libc::in_pktinfo>().read_unaligned();
-                return Some(Ipv4Addr::from(u32::from_be(info.ipi_spec_dst.s_addr)).into());
-            }
-            let long_enough = message.cmsg_len >= libc::CMSG_LEN(size_of::<libc::in6_pktinfo>() as u32) as _;
-            if message.cmsg_level == libc::IPPROTO_IPV6 && message.cmsg_type == libc::IPV6_PKTINFO && long_enough {
-                let info = libc::CMSG_DATA(at).cast::<libc::in6_pktinfo>().read_unaligned();
-                return Some(IpAddr::from(info.ipi6_addr.s6_addr).to_canonical());
+            let holds = |size: usize| message.cmsg_len >= libc::CMSG_LEN(size as u32) as _;
+            match (message.cmsg_level, message.cmsg_type) {
+                (libc::IPPROTO_IP, libc::IP_PKTINFO) if holds(size_of::<libc::in_pktinfo>()) => {
+                    let info = libc::CMSG_DATA(at).cast::<libc::in_pktinfo>().read_unaligned();
+                    told.local = Some(Ipv4Addr::from(u32::from_be(info.ipi_spec_dst.s_addr)).into());
+                }
+                (libc::IPPROTO_IPV6, libc::IPV6_PKTINFO) if holds(size_of::<libc::in6_pktinfo>()) => {
+                    let info = libc::CMSG_DATA(at).cast::<libc::in6_pktinfo>().read_unaligned();
+                    told.local = Some(IpAddr::from(info.ipi6_addr.s6_addr).to_canonical());
+                }
+                (libc::SOL_UDP, libc::UDP_GRO) if holds(size_of::<libc::c_int>()) => {
+                    let segment = libc::CMSG_DATA(at).cast::<libc::c_int>().read_unaligned();
+                    told.segment = usize::try_from(segment).ok().filter(|segment| *segment > 0);
+                }
+                _ => {}
             }
             at = libc::CMSG_NXTHDR(header, at);
         }
     }
-    None
+    told
 }
 
 /// One packet to send.
@@ -925,6 +1003,38 @@ mod tests {
         sender.send(client.as_fd(), [to(&deaf, LOOPBACK, LOOPBACK, b"hello")], 0);
         assert_eq!(sender.sent().packets, 1);
         assert!(receive_all(&deaf).is_empty());
+    }
+
+    #[test]
+    fn merged_datagrams_come_out_as_they_were_sent() {
+        let (server, client) = pair();
+        server.merge(true).unwrap();
+        let mut packets: Vec<Vec<u8>> = (0..40u8).map(|at| vec![at; 1000]).collect();
+        packets.extend([vec![40; 300], vec![41; 1000], vec![], vec![42; 7]]);
+        let asked = IpAddr::from([127, 0, 0, 7]);
+        let mut sender = Sender::new(Segmentation::Offload, client.family());
+        sender.send(client.as_fd(), packets.iter().map(|p| to(&server, asked, LOOPBACK, p)), 0);
+        let mut inbox = Inbox::new(BATCH, DATAGRAM);
+        // The run of 41, the longer one behind it, the empty one and the last.
+        assert_eq!(inbox.receive_merged(server.as_fd()).unwrap(), 4);
+        let got: Vec<_> = inbox.datagrams().map(|d| (d.local, d.bytes.to_vec())).collect();
+        assert_eq!(got, packets.into_iter().map(|packet| (Some(asked), packet)).collect::<Vec<_>>());
+        inbox.merge_no_longer();
+        assert_eq!(inbox.datagrams().count(), 0);
+    }
+
+    #[test]
+    fn merged_datagrams_that_are_longer_than_any_of_ours_are_left_out() {
+        let (server, client) = pair();
+        server.merge(true).unwrap();
+        let packets = vec![vec![1; DATAGRAM + 1]; 3];
+        let mut sender = Sender::new(Segmentation::Offload, client.family());
+        sender.send(client.as_fd(), packets.iter().map(|p| to(&server, LOOPBACK, LOOPBACK, p)), 0);
+        sender.send(client.as_fd(), [to(&server, LOOPBACK, LOOPBACK, b"next")], 0);
+        let mut inbox = Inbox::new(BATCH, DATAGRAM);
+        assert_eq!(inbox.receive_merged(server.as_fd()).unwrap(), 2);
+        let got: Vec<_> = inbox.datagrams().map(|d| d.bytes.to_vec()).collect();
+        assert_eq!(got, [b"next"]);
     }
 
     #[test]

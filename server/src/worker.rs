@@ -8,10 +8,11 @@ use crate::clock;
 use crate::crew::Whose;
 use crate::crowd::Crowd;
 use crate::fastpath::Batches;
+use crate::merge::Merging;
 use crate::raw::RawEsp;
 use crate::steer::shard;
 use crate::tun::{LARGEST_READ, Tun};
-use crate::udp::{BATCH, DATAGRAM, Datagram, Family, Inbox, Outgoing, Segmentation, Sender, Sent, Udp};
+use crate::udp::{BATCH, DATAGRAM, Datagram, Family, Inbox, Outgoing, Received, Segmentation, Sender, Sent, Udp};
 use crate::wake::{Alarm, Wake};
 use engine::carrier::StreamId;
 use engine::path::{
@@ -81,6 +82,8 @@ pub(crate) enum Report {
     Overloaded,
     /// What the data path has to say.
     Note(Note),
+    /// A message of IKE, without its marker, that the kernel has merged with ESP; who sent it, and to which address.
+    Isakmp(Vec<u8>, SocketAddr, IpAddr),
     /// Something happened to a stream that a client has opened.
     Stream(StreamId, Happened),
     /// The TUN device cannot be read any more, and the thread has ended.
@@ -160,6 +163,8 @@ pub(crate) struct Done {
     pub(crate) unwritten: u64,
     /// Whether the TUN takes and gives super-packets of UDP.
     pub(crate) segments_udp: bool,
+    /// Whether a socket of port 4500 merges, on any thread.
+    pub(crate) merges: bool,
     /// Datagrams received on port 4500.
     pub(crate) received_udp: Batches,
     /// Packets received as IP protocol 50.
@@ -182,6 +187,7 @@ impl Done {
         self.crowded_out += other.crowded_out;
         self.unwritten += other.unwritten;
         self.segments_udp |= other.segments_udp;
+        self.merges |= other.merges;
         for (batches, more) in [
             (&mut self.received_udp, other.received_udp),
             (&mut self.received_raw, other.received_raw),
@@ -227,6 +233,8 @@ struct DataThread {
     links: Links,
     epoll: OwnedFd,
     inbox: Inbox,
+    /// Of the first socket of port 4500, and of the second.
+    merging: [Merging; 2],
     udp_sender: Sender,
     raw_sender: Sender,
     raw6_sender: Sender,
@@ -262,6 +270,7 @@ impl DataThread {
             links,
             epoll,
             inbox: Inbox::new(BATCH, DATAGRAM),
+            merging: Default::default(),
             udp_sender: Sender::new(Segmentation::Offload, family),
             raw_sender: Sender::new(Segmentation::Never, Family::V4),
             raw6_sender: Sender::new(Segmentation::Never, Family::V6),
@@ -321,6 +330,7 @@ impl DataThread {
             raw: self.raw_sender.sent(),
             raw6: self.raw6_sender.sent(),
             segments_udp: self.links.tun.segments_udp(),
+            merges: self.merging.iter().any(Merging::is_on),
             crowded_out: [&self.links.udp, self.links.crowd.second()]
                 .into_iter()
                 .filter_map(Udp::waiting)
@@ -438,45 +448,59 @@ impl DataThread {
 
     /// One batch from a socket to the TUN.
     fn inbound(&mut self, link: Link, now: Instant) -> Next {
-        let socket = match link {
-            Link::Udp => Some(self.links.udp.as_fd()),
-            Link::Crowd => Some(self.links.crowd.second().as_fd()),
-            Link::Raw => Some(self.links.raw.as_fd()),
-            Link::Raw6 => self.links.raw6.as_ref().map(AsFd::as_fd),
+        let [first, second] = &self.merging;
+        let received = match link {
+            Link::Udp if first.is_on() => self.inbox.receive_merged(self.links.udp.as_fd()),
+            Link::Udp => self.inbox.receive(self.links.udp.as_fd()),
+            Link::Crowd if second.is_on() => self.inbox.receive_merged(self.links.crowd.second().as_fd()),
+            Link::Crowd => self.inbox.receive(self.links.crowd.second().as_fd()),
+            Link::Raw => self.inbox.receive(self.links.raw.as_fd()),
+            Link::Raw6 => self.links.raw6.as_ref().map_or(Ok(0), |raw6| self.inbox.receive(raw6.as_fd())),
         };
-        let Some(received) = socket.map(|socket| self.inbox.receive(socket)) else { return Next::GoOn };
         // What cannot be received is lost like anything on a network.
-        let received = received.unwrap_or(0);
-        if received == 0 {
+        let datagrams = received.unwrap_or(0);
+        if datagrams == 0 {
             return Next::GoOn;
-        }
-        match link {
-            Link::Udp | Link::Crowd => self.done.received_udp.add(received),
-            Link::Raw | Link::Raw6 => self.done.received_raw.add(received),
         }
         // Orders come after receiving and before opening: what a packet depends on was ordered before it was caused.
         let next = self.obey(now);
+        let mut received = Received { datagrams, packets: datagrams };
+        if matches!(link, Link::Raw | Link::Raw6) {
+            self.done.received_raw.add(datagrams);
+        }
         let mut arrivals: Vec<Arrival<'_>> = std::mem::take(&mut self.arrivals);
         let raw = |packet| arrival(packet, Encap::Raw);
         match link {
             Link::Udp | Link::Crowd => {
+                let mut packets = 0;
+                let mut tell = None;
                 for datagram in self.inbox.datagrams() {
+                    packets += 1;
                     match wire::esp::classify(datagram.bytes) {
                         Encapsulated::Esp => arrivals.push(arrival(datagram, Encap::Udp)),
                         Encapsulated::Keepalive => {}
-                        // The kernel gives the control thread what is of IKE.
-                        Encapsulated::Junk | Encapsulated::Isakmp(_) => self.done.junk += 1,
+                        // The kernel gives the control thread what is of IKE, but where it comes merged with ESP.
+                        Encapsulated::Isakmp(message) => {
+                            let local = datagram.local.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
+                            let message = Report::Isakmp(message.to_vec(), datagram.peer, local);
+                            // Without room it is lost, as at a socket that is full.
+                            tell = self.links.reports.try_send(message).ok().or(tell);
+                        }
+                        Encapsulated::Junk => self.done.junk += 1,
                     }
                 }
+                self.done.received_udp.add(packets);
                 let spis = arrivals.iter().filter_map(spi_of);
                 let crowd = &mut self.links.crowd;
                 if link == Link::Crowd {
-                    crowd.second_had(received, now);
-                } else if crowd.first_had(&self.links.udp, received, spis)
-                    && self.links.reports.try_send(Report::Overloaded).is_ok()
-                {
+                    crowd.second_had(packets, now);
+                } else if crowd.first_had(&self.links.udp, packets, spis) {
+                    tell = self.links.reports.try_send(Report::Overloaded).ok().or(tell);
+                }
+                if tell.is_some() {
                     self.links.control_bell.ring();
                 }
+                received = Received { datagrams, packets };
             }
             Link::Raw => arrivals.extend(self.links.raw.packets(&mut self.inbox).map(raw)),
             Link::Raw6 => {
@@ -492,6 +516,15 @@ impl DataThread {
         write_inward(&arrivals, &mut self.coalescer, &self.links.tun, &mut self.done);
         arrivals.clear();
         self.arrivals = emptied(arrivals, |_| None);
+        let [first, second] = &mut self.merging;
+        let merges_no_longer = match link {
+            Link::Udp => first.had(&self.links.udp, received, now),
+            Link::Crowd => second.had(self.links.crowd.second(), received, now),
+            Link::Raw | Link::Raw6 => false,
+        };
+        if merges_no_longer {
+            self.inbox.merge_no_longer();
+        }
         next
     }
 
@@ -797,10 +830,11 @@ mod tests {
         (0..36).collect()
     }
 
-    /// A data thread with one client at `peer`, and its device's name.
+    /// A data thread with one client at `peer`; so many datagrams wait for it when it starts.
     fn data_thread(
         peer: SocketAddr,
         encap: Encap,
+        waiting: usize,
     ) -> (SyncSender<Order>, Arc<Wake>, Receiver<Report>, JoinHandle<Done>, Udp) {
         let tun = Tun::open().unwrap();
         let name = tun.name().to_owned();
@@ -828,6 +862,9 @@ mod tests {
             control_bell,
             aside: None,
         };
+        for _ in 0..waiting {
+            UdpSocket::bind("127.0.0.3:0").unwrap().send_to(&[9; 24], "127.0.0.1:4500").unwrap();
+        }
         let thread = start(Worker::new([7; 32]), links, &alarm).unwrap();
         let session = SessionPath {
             client: CLIENT,
@@ -914,7 +951,7 @@ mod tests {
         };
         let client = UdpSocket::bind("127.0.0.2:0").unwrap();
         let raw = RawEsp::open(Family::V4).unwrap();
-        let (orders, bell, reports, thread, control) = data_thread(client.local_addr().unwrap(), encap);
+        let (orders, bell, reports, thread, control) = data_thread(client.local_addr().unwrap(), encap, 0);
         let host = UdpSocket::bind((OURS, 0)).unwrap();
         let patience = Some(Duration::from_secs(5));
         host.set_read_timeout(patience).unwrap();
@@ -981,6 +1018,50 @@ mod tests {
     }
 
     #[test]
+    fn what_the_kernel_merges_is_told_apart_and_ike_among_it_reaches_the_control_thread() {
+        let merged = std::thread::spawn(|| {
+            let Some(_namespace) = enter_a_namespace() else { return };
+            let client = UdpSocket::bind("127.0.0.2:0").unwrap();
+            let from = client.local_addr().unwrap();
+            let (orders, bell, reports, thread, control) = data_thread(from, Encap::Udp, BATCH);
+            let (done, wait) = sync_channel(1);
+            assert!(orders.send(Order::Barrier(done)).is_ok());
+            bell.ring();
+            wait.recv().unwrap();
+            // A full batch has been waiting, so that the socket merges; each burst is what one merged datagram may hold.
+            let mut sender = Sender::new(Segmentation::Offload, Family::V4);
+            for burst in 0..20 {
+                let mut packets: Vec<Vec<u8>> = (1..=40).map(|n| sealed(burst * 40 + n, 9, &[0; 900])).collect();
+                packets.push(vec![0, 0, 0, 0, 7]);
+                let to = |bytes| Outgoing { peer: "127.0.0.1:4500".parse().unwrap(), local: from.ip(), bytes };
+                sender.send(client.as_fd(), packets.iter().map(|packet| to(packet)), 0);
+            }
+            for _ in 0..500 {
+                let (told, wait) = sync_channel(1);
+                assert!(orders.send(Order::Tell(told)).is_ok());
+                bell.ring();
+                if wait.recv().unwrap().totals.ip.in_packets == 800 {
+                    break;
+                }
+                std::thread::sleep(Duration::from_millis(10));
+            }
+            assert!(orders.send(Order::Stop).is_ok());
+            bell.ring();
+            let done = thread.join().unwrap();
+            assert_eq!((done.totals.ip.in_packets, done.junk), (800, 0));
+            let told = reports.iter().filter_map(|report| match report {
+                Report::Isakmp(bytes, peer, local) => Some((bytes, peer, local)),
+                _ => None,
+            });
+            let wanted = (vec![7], from, IpAddr::V4(Ipv4Addr::LOCALHOST));
+            assert_eq!(told.collect::<Vec<_>>(), vec![wanted; 20]);
+            let mut inbox = Inbox::new(BATCH, DATAGRAM);
+            assert_eq!(inbox.receive(control.as_fd()).unwrap(), 0);
+        });
+        merged.join().unwrap();
+    }
+
+    #[test]
     fn packets_pass_both_ways_as_ip_protocol_50() {
         std::thread::spawn(|| go_both_ways(Encap::Raw)).join().unwrap();
     }
@@ -990,7 +1071,7 @@ mod tests {
         let taken = std::thread::spawn(|| {
             let Some(_namespace) = enter_a_namespace() else { return };
             let (_orders, _bell, reports, thread, _control) =
-                data_thread("127.0.0.2:4500".parse().unwrap(), Encap::Udp);
+                data_thread("127.0.0.2:4500".parse().unwrap(), Encap::Udp, 0);
             assert!(Command::new("ip").args(["link", "del", "sekisho0"]).status().unwrap().success());
             assert!(reports.iter().any(|report| matches!(report, Report::TunGone)));
             thread.join().unwrap();

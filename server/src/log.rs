@@ -360,7 +360,8 @@ mod tests {
         let (go, gate) = std::sync::mpsc::channel();
         let sink = Sink::default();
         let (log, thread) = Log::start_into(Stalled(gate, sink.clone())).unwrap();
-        for n in 0..WAITING + 100 {
+        // As many as wait, and as many again that the thread may have taken to write them together.
+        for n in 0..2 * WAITING + 100 {
             log.line(n);
         }
         drop(go);

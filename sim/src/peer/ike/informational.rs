@@ -161,7 +161,8 @@ impl Peer {
                 let current = self.ike.sa.as_ref().map(|sa| [sa.cky_i, sa.cky_r].concat());
                 if current.is_some_and(|spi| d.spis.contains(&spi)) {
                     self.ike.sa = None;
-                    self.end("the server deleted the ISAKMP SA");
+                    // It does not go on acknowledging Hellos on older SAs.
+                    self.give_up("the server deleted the ISAKMP SA");
                 }
             }
             Protocol::Ah | Protocol::IpComp | Protocol::Unknown(_) => {}

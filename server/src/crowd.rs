@@ -6,7 +6,7 @@
 //! are of move to the second, by the kernel's own program. The first has its turn before the second.
 
 use crate::steer::by_spi_in_udp;
-use crate::udp::{BATCH, Udp};
+use crate::udp::{BATCH, Received, Udp};
 use engine::time::Instant;
 use std::collections::BTreeMap;
 use std::io;
@@ -15,7 +15,8 @@ use std::time::Duration;
 
 /// SAs of one thread that may be apart; the kernel's program names each.
 const MOST: usize = 32;
-/// So many full batches in a row, and it is looked how much waits behind them.
+/// So many full batches in a row, and it is looked how much waits behind them; what is merged counts as often as it
+/// would fill one.
 const FULL: u32 = 64;
 /// Packets that are counted, and how many of them make an SA one of those that fill the socket.
 const COUNTED: u32 = 1024;
@@ -101,7 +102,7 @@ impl Crowd {
     }
 
     /// So many packets came out of the second socket at once.
-    pub(crate) fn second_had(&mut self, received: usize, now: Instant) {
+    pub(crate) fn second_had(&mut self, received: Received, now: Instant) {
         let full = self.count_full(1, received);
         if full >= FULL {
             self.calm_since = now;
@@ -109,14 +110,15 @@ impl Crowd {
     }
 
     /// Packets of these SAs came out of the first socket at once. True where this is why some SAs are apart from here on.
-    pub(crate) fn first_had(&mut self, first: &Udp, received: usize, spis: impl Iterator<Item = u32>) -> bool {
+    pub(crate) fn first_had(&mut self, first: &Udp, received: Received, spis: impl Iterator<Item = u32>) -> bool {
         let full = self.count_full(0, received);
         if full == 0 {
             self.counts = None;
             return false;
         }
         let Some(counts) = &mut self.counts else {
-            if full.is_multiple_of(FULL) && first.waiting().is_some_and(|waiting| waiting.is_much()) {
+            let before = full - in_batches(received);
+            if full / FULL > before / FULL && first.waiting().is_some_and(|waiting| waiting.is_much()) {
                 (self.counts, self.counted) = (Some(BTreeMap::new()), 0);
             }
             return false;
@@ -159,24 +161,33 @@ impl Crowd {
     }
 
     /// Full batches in a row, with this one.
-    fn count_full(&mut self, which: usize, received: usize) -> u32 {
+    fn count_full(&mut self, which: usize, received: Received) -> u32 {
         let Some(full) = self.full.get_mut(which) else { return 0 };
-        *full = if received < BATCH { 0 } else { full.saturating_add(1) };
+        *full = if received.is_full { full.saturating_add(in_batches(received)) } else { 0 };
         *full
     }
+}
+
+/// How many batches so many packets would fill.
+fn in_batches(received: Received) -> u32 {
+    u32::try_from(received.packets / BATCH).unwrap_or(u32::MAX).max(1)
 }
 
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, reason = "tests")]
     use super::*;
-    use crate::udp::{DATAGRAM, Group, Inbox};
+    use crate::udp::{DATAGRAM, Group, Inbox, MERGED};
     use rustix::event::{PollFd, PollFlags, Timespec};
     use std::net::UdpSocket;
     use std::os::fd::AsFd;
 
     const LOUD: u32 = 0x0102_0304;
     const QUIET: u32 = 0x0102_0305;
+
+    fn one_by_one(packets: usize) -> Received {
+        Received { datagrams: packets, packets, is_full: packets == BATCH }
+    }
 
     /// One thread's sockets, a client and a way to receive.
     struct Scene {
@@ -243,7 +254,7 @@ mod tests {
                     self.send(LOUD + 256 * ((n as u32 * 31 + spi) % sas));
                 }
                 let spis = self.receive(false, Duration::ZERO);
-                if self.crowd.first_had(&self.first, spis.len(), spis.into_iter()) {
+                if self.crowd.first_had(&self.first, one_by_one(spis.len()), spis.into_iter()) {
                     return true;
                 }
             }
@@ -285,7 +296,7 @@ mod tests {
         let at = |seconds: u64| Instant(Duration::from_secs(seconds).as_nanos() as u64);
         let _ = s.crowd.turn(&s.first, (false, true), at(1));
         for second in 1..30 {
-            (0..FULL).for_each(|_| s.crowd.second_had(BATCH, at(second)));
+            (0..FULL).for_each(|_| s.crowd.second_had(one_by_one(BATCH), at(second)));
             assert_eq!(s.crowd.turn(&s.first, (false, true), at(second)), (false, true));
             assert_eq!(s.crowd.stage, Stage::Apart);
         }
@@ -301,12 +312,35 @@ mod tests {
     }
 
     #[test]
+    fn a_crowd_that_comes_merged_was_seen_five_times_too_late() {
+        let mut s = Scene::new();
+        s.send_slowly(LOUD, 4000);
+        let packets = BATCH * 5;
+        let received = Received { datagrams: MERGED, packets, is_full: true };
+        let mut before = 0;
+        while before < 10 * FULL && !s.crowd.first_had(&s.first, received, std::iter::repeat_n(LOUD, packets)) {
+            before += 1;
+        }
+        assert_eq!(s.crowd.stage, Stage::Leaving);
+        assert!(before <= FULL / 5 + 5, "{before} batches");
+    }
+
+    #[test]
+    fn a_crowd_at_a_socket_that_merges_in_vain_was_never_seen() {
+        let mut s = Scene::new();
+        s.send_slowly(LOUD, 4000);
+        let received = Received { datagrams: MERGED, packets: MERGED, is_full: true };
+        let mut all = (0..10 * FULL).map(|_| s.crowd.first_had(&s.first, received, std::iter::repeat_n(LOUD, MERGED)));
+        assert!(all.any(|moved| moved));
+    }
+
+    #[test]
     fn a_short_burst_sets_nobody_apart() {
         let mut s = Scene::new();
         for _ in 0..5 {
             assert!(!s.overload(1, FULL as usize - 1));
             s.empty(false);
-            assert!(!s.crowd.first_had(&s.first, 0, std::iter::empty()));
+            assert!(!s.crowd.first_had(&s.first, one_by_one(0), std::iter::empty()));
         }
     }
 }

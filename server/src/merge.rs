@@ -4,7 +4,7 @@
 //! kernel merges only what has a UDP checksum, and RFC 3948 §2.1 wants ESP to have none; those it hands over a little
 //! slower then. So a socket merges from when much comes in, as long as much of that is merged.
 
-use crate::udp::{BATCH, MERGED, Received, Udp};
+use crate::udp::{BATCH, Received, Udp};
 use engine::time::Instant;
 use std::time::Duration;
 
@@ -12,6 +12,8 @@ use std::time::Duration;
 const MANY: usize = BATCH / 8;
 /// So many datagrams show whether it is worth it.
 const TRIED: usize = 256;
+/// When it was not, and the socket does not become empty, it ends all the same after so many calls.
+const PATIENCE: u32 = 256;
 /// When it was not, it is tried again after so long.
 const AGAIN: Duration = Duration::from_secs(60);
 
@@ -21,8 +23,8 @@ pub(crate) struct Merging {
     on: bool,
     /// What has come since it was last looked at.
     seen: Received,
-    /// Found out that it is not worth it.
-    useless: bool,
+    /// Since it was found out that it is not worth it, so much has been received; 0: it is worth it.
+    useless: u32,
     /// When it may be tried.
     again: Instant,
 }
@@ -40,18 +42,21 @@ impl Merging {
                 self.again = now.after(AGAIN);
                 // A kernel before 5.0 has nothing of the kind.
                 self.on = socket.merge(true).is_ok();
-                (self.seen, self.useless) = (Received::default(), false);
+                (self.seen, self.useless) = (Received::default(), 0);
             }
             return false;
         }
         self.seen.datagrams += received.datagrams;
         self.seen.packets += received.packets;
         if self.seen.datagrams >= TRIED {
-            self.useless = self.seen.packets * 2 < self.seen.datagrams * 3;
+            let is_useless = self.seen.packets * 2 < self.seen.datagrams * 3;
+            self.useless = if is_useless { self.useless.max(1) } else { 0 };
             self.seen = Received::default();
         }
-        // While something waits it may be merged, and could not be told apart any more.
-        if self.useless && received.datagrams < MERGED && socket.merge(false).is_ok() {
+        self.useless += u32::from(self.useless > 0);
+        // While something waits it may be merged, and could not be told apart any more: that would be lost.
+        let may_end = !received.is_full || self.useless > PATIENCE;
+        if self.useless > 0 && may_end && socket.merge(false).is_ok() {
             self.on = false;
             self.again = now.after(AGAIN);
             return true;
@@ -64,8 +69,13 @@ impl Merging {
 mod tests {
     #![allow(clippy::unwrap_used, reason = "tests")]
     use super::*;
+    use crate::udp::MERGED;
 
-    const ONE_BY_ONE: Received = Received { datagrams: MANY, packets: MANY };
+    const ONE_BY_ONE: Received = Received { datagrams: MANY, packets: MANY, is_full: false };
+
+    fn merged(datagrams: usize, packets: usize) -> Received {
+        Received { datagrams, packets, is_full: datagrams == MERGED }
+    }
 
     fn at(seconds: u64) -> Instant {
         Instant(Duration::from_secs(seconds).as_nanos() as u64)
@@ -75,13 +85,13 @@ mod tests {
     fn a_socket_merges_while_it_has_much_that_can_be_merged() {
         let socket = Udp::bind(0).unwrap();
         let mut merging = Merging::default();
-        assert!(!merging.had(&socket, Received { datagrams: MANY - 1, packets: MANY - 1 }, at(1)));
+        assert!(!merging.had(&socket, merged(MANY - 1, MANY - 1), at(1)));
         assert!(!merging.is_on());
         assert!(!merging.had(&socket, ONE_BY_ONE, at(1)));
         assert!(merging.is_on());
         for _ in 0..1000 {
-            assert!(!merging.had(&socket, Received { datagrams: MERGED, packets: MERGED * 2 }, at(2)));
-            assert!(!merging.had(&socket, Received { datagrams: 1, packets: 1 }, at(2)));
+            assert!(!merging.had(&socket, merged(MERGED, MERGED * 2), at(2)));
+            assert!(!merging.had(&socket, merged(1, 1), at(2)));
         }
         assert!(merging.is_on());
     }
@@ -91,15 +101,18 @@ mod tests {
         let socket = Udp::bind(0).unwrap();
         let mut merging = Merging::default();
         merging.had(&socket, ONE_BY_ONE, at(1));
-        for _ in 0..1000 {
-            assert!(!merging.had(&socket, Received { datagrams: MERGED, packets: MERGED }, at(2)));
+        for _ in 0..TRIED / MERGED + 100 {
+            assert!(!merging.had(&socket, merged(MERGED, MERGED), at(2)));
         }
-        assert!(merging.had(&socket, Received { datagrams: MERGED - 1, packets: MERGED }, at(3)));
+        assert!(merging.had(&socket, merged(MERGED - 1, MERGED), at(3)));
         assert!(!merging.is_on());
         // Not tried again at once.
         merging.had(&socket, ONE_BY_ONE, at(62));
         assert!(!merging.is_on());
         merging.had(&socket, ONE_BY_ONE, at(63));
         assert!(merging.is_on());
+        // Nor does one that is never empty.
+        let calls = (0..1000).take_while(|_| !merging.had(&socket, merged(MERGED, MERGED), at(64))).count();
+        assert!(!merging.is_on() && calls < 2 * TRIED, "{calls} calls");
     }
 }

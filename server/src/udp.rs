@@ -273,6 +273,8 @@ pub(crate) struct Received {
     pub(crate) datagrams: usize,
     /// As they were sent.
     pub(crate) packets: usize,
+    /// There was no room for more in one call.
+    pub(crate) is_full: bool,
 }
 
 /// Buffers for receiving many datagrams in one call.

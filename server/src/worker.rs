@@ -12,7 +12,9 @@ use crate::merge::Merging;
 use crate::raw::RawEsp;
 use crate::steer::shard;
 use crate::tun::{LARGEST_READ, Tun};
-use crate::udp::{BATCH, DATAGRAM, Datagram, Family, Inbox, Outgoing, Received, Segmentation, Sender, Sent, Udp};
+use crate::udp::{
+    BATCH, DATAGRAM, Datagram, Family, Inbox, MERGED, Outgoing, Received, Segmentation, Sender, Sent, Udp,
+};
 use crate::wake::{Alarm, Wake};
 use engine::carrier::StreamId;
 use engine::path::{
@@ -449,6 +451,7 @@ impl DataThread {
     /// One batch from a socket to the TUN.
     fn inbound(&mut self, link: Link, now: Instant) -> Next {
         let [first, second] = &self.merging;
+        let merged = (link == Link::Udp && first.is_on()) || (link == Link::Crowd && second.is_on());
         let received = match link {
             Link::Udp if first.is_on() => self.inbox.receive_merged(self.links.udp.as_fd()),
             Link::Udp => self.inbox.receive(self.links.udp.as_fd()),
@@ -464,7 +467,8 @@ impl DataThread {
         }
         // Orders come after receiving and before opening: what a packet depends on was ordered before it was caused.
         let next = self.obey(now);
-        let mut received = Received { datagrams, packets: datagrams };
+        let is_full = datagrams == if merged { MERGED } else { BATCH };
+        let mut received = Received { datagrams, packets: datagrams, is_full };
         if matches!(link, Link::Raw | Link::Raw6) {
             self.done.received_raw.add(datagrams);
         }
@@ -490,17 +494,17 @@ impl DataThread {
                     }
                 }
                 self.done.received_udp.add(packets);
+                received.packets = packets;
                 let spis = arrivals.iter().filter_map(spi_of);
                 let crowd = &mut self.links.crowd;
                 if link == Link::Crowd {
-                    crowd.second_had(packets, now);
-                } else if crowd.first_had(&self.links.udp, packets, spis) {
+                    crowd.second_had(received, now);
+                } else if crowd.first_had(&self.links.udp, received, spis) {
                     tell = self.links.reports.try_send(Report::Overloaded).ok().or(tell);
                 }
                 if tell.is_some() {
                     self.links.control_bell.ring();
                 }
-                received = Received { datagrams, packets };
             }
             Link::Raw => arrivals.extend(self.links.raw.packets(&mut self.inbox).map(raw)),
             Link::Raw6 => {

@@ -116,7 +116,6 @@ macro_rules! stitch_many {
                 for word in &mut w {
                     *word = swap_octets(*word);
                 }
-                let before = (a, b, c, d, e);
                 macro_rules! encrypt {
                     ($t:expr) => {
                         // Sixteen times; a block has R + 1 turns, of which the first takes in the text, and the last
@@ -145,11 +144,6 @@ macro_rules! stitch_many {
                     };
                 }
                 sha1_eighty!(encrypt, w, a b c d e);
-                a = add(a, before.0);
-                b = add(b, before.1);
-                c = add(c, before.2);
-                d = add(d, before.3);
-                e = add(e, before.4);
             }
             store(h0, a);
             store(h1, b);

@@ -45,9 +45,10 @@ macro_rules! nothing {
     ($t:expr) => {};
 }
 
-/// The rounds of SHA-1; after each five, what else there is to do.
+/// SHA-1 of one block; after each five rounds, what else there is to do.
 macro_rules! sha1_eighty {
     ($also:ident, $w:ident, $a:ident $b:ident $c:ident $d:ident $e:ident) => {
+        let before = ($a, $b, $c, $d, $e);
         let k = splat(0x5a82_7999);
         sha1_twenty!(0, $also, choose, k, $w, $a $b $c $d $e);
         let k = splat(0x6ed9_eba1);
@@ -56,6 +57,11 @@ macro_rules! sha1_eighty {
         sha1_twenty!(40, $also, majority, k, $w, $a $b $c $d $e);
         let k = splat(0xca62_c1d6);
         sha1_twenty!(60, $also, xor3, k, $w, $a $b $c $d $e);
+        $a = add($a, before.0);
+        $b = add($b, before.1);
+        $c = add($c, before.2);
+        $d = add($d, before.3);
+        $e = add($e, before.4);
     };
 }
 
@@ -195,13 +201,7 @@ macro_rules! kernels {
                 for word in &mut w {
                     *word = swap_octets(*word);
                 }
-                let before = (a, b, c, d, e);
                 sha1_eighty!(nothing, w, a b c d e);
-                a = add(a, before.0);
-                b = add(b, before.1);
-                c = add(c, before.2);
-                d = add(d, before.3);
-                e = add(e, before.4);
             }
             store(h0, a);
             store(h1, b);

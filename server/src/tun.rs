@@ -1,9 +1,10 @@
 //! The TUN device: super-packets of up to 64 KiB in and out, with checksums and segmentation left to whoever comes last.
 #![allow(unsafe_code, reason = "a TUN device is made and set up by ioctls only")]
 
+use rustix::io::{Errno, retry_on_intr};
 use std::ffi::CStr;
 use std::fs::{File, OpenOptions};
-use std::io::{self, IoSlice, Read, Write};
+use std::io::{self, IoSlice};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::os::unix::fs::OpenOptionsExt;
 
@@ -98,23 +99,23 @@ impl Tun {
 
     /// Reads one super-packet with its virtio header into `buffer`; `Ok(0)`: none is waiting.
     pub(crate) fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
-        loop {
-            match (&self.file).read(buffer) {
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(0),
-                other => return other,
-            }
+        // Without the library's own calls: each asks on both sides whether the thread is to be ended.
+        match retry_on_intr(|| rustix::io::read(&self.file, &mut *buffer)) {
+            Err(Errno::AGAIN) => Ok(0),
+            other => Ok(other?),
         }
     }
 
     /// Writes one super-packet: its virtio header first, then its parts.
     pub(crate) fn write(&self, parts: &[IoSlice<'_>]) -> io::Result<()> {
-        loop {
-            match (&self.file).write_vectored(parts) {
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                other => return other.map(|_| ()),
-            }
-        }
+        retry_on_intr(|| rustix::io::writev(&self.file, parts))?;
+        Ok(())
+    }
+
+    /// Writes one packet that stands behind its virtio header.
+    pub(crate) fn write_whole(&self, packet: &[u8]) -> io::Result<()> {
+        retry_on_intr(|| rustix::io::write(&self.file, packet))?;
+        Ok(())
     }
 }
 

@@ -599,6 +599,8 @@ pub(crate) struct Sender {
     headers: Box<[libc::mmsghdr]>,
     groups: Vec<Run>,
     plain: [Plain; 32],
+    /// When the last of them is forgotten: mostly there are none, and none is looked for.
+    plain_until: u64,
     sent: Sent,
 }
 
@@ -618,6 +620,7 @@ impl Sender {
             headers: vec![empty_header(); BATCH].into(),
             groups: Vec::with_capacity(BATCH),
             plain: [nobody; 32],
+            plain_until: 0,
             sent: Sent::default(),
         }
     }
@@ -674,6 +677,7 @@ impl Sender {
     fn limit(&self, peer: SocketAddr, now: u64) -> usize {
         match self.segmentation {
             Segmentation::Never => 0,
+            Segmentation::Offload if now >= self.plain_until => usize::MAX,
             Segmentation::Offload => {
                 self.plain.iter().find(|p| p.peer == peer && now < p.until).map_or(usize::MAX, |p| p.limit)
             }
@@ -685,7 +689,9 @@ impl Sender {
         let oldest = || self.plain.iter().enumerate().min_by_key(|(_, p)| p.until).map_or(0, |(i, _)| i);
         let at = same.unwrap_or_else(oldest);
         let limit = if same.is_some() { limit.min(self.plain[at].limit) } else { limit };
-        self.plain[at] = Plain { peer, limit, until: now.saturating_add(PLAIN_FOR) };
+        let until = now.saturating_add(PLAIN_FOR);
+        self.plain[at] = Plain { peer, limit, until };
+        self.plain_until = self.plain_until.max(until);
     }
 
     /// Hands the collected groups to the kernel.
@@ -835,7 +841,8 @@ fn write_control(
     // CMSG_FIRSTHDR and CMSG_NXTHDR yield pointers into it; the data is written unaligned.
     unsafe {
         let first = libc::CMSG_FIRSTHDR(header);
-        let mut used = match family {
+        // The kernel has room for 36 octets without asking for memory, which is one message without what fills it up at its end.
+        let (mut used, spaced) = match family {
             Family::V4 => {
                 let info = libc::in_pktinfo {
                     ipi_ifindex: 0,
@@ -846,7 +853,7 @@ fn write_control(
                 (*first).cmsg_type = libc::IP_PKTINFO;
                 (*first).cmsg_len = libc::CMSG_LEN(PKTINFO) as _;
                 libc::CMSG_DATA(first).cast::<libc::in_pktinfo>().write_unaligned(info);
-                libc::CMSG_SPACE(PKTINFO)
+                (libc::CMSG_LEN(PKTINFO), libc::CMSG_SPACE(PKTINFO))
             }
             Family::V6 => {
                 let addr = libc::in6_addr { s6_addr: mapped(local).octets() };
@@ -855,7 +862,7 @@ fn write_control(
                 (*first).cmsg_type = libc::IPV6_PKTINFO;
                 (*first).cmsg_len = libc::CMSG_LEN(PKTINFO6) as _;
                 libc::CMSG_DATA(first).cast::<libc::in6_pktinfo>().write_unaligned(info);
-                libc::CMSG_SPACE(PKTINFO6)
+                (libc::CMSG_LEN(PKTINFO6), libc::CMSG_SPACE(PKTINFO6))
             }
         };
         if let Some(segment) = segment {
@@ -864,7 +871,7 @@ fn write_control(
             (*second).cmsg_type = libc::UDP_SEGMENT;
             (*second).cmsg_len = libc::CMSG_LEN(SEGMENT) as _;
             libc::CMSG_DATA(second).cast::<u16>().write_unaligned(segment);
-            used += libc::CMSG_SPACE(SEGMENT);
+            used = spaced + libc::CMSG_SPACE(SEGMENT);
         }
         header.msg_controllen = used as _;
     }
@@ -913,6 +920,31 @@ mod tests {
         let got = receive_all(&client);
         let [(from, _, bytes)] = &got[..] else { panic!("{got:?}") };
         assert_eq!((from.ip(), &bytes[..]), (asked, &b"answer"[..]));
+    }
+
+    #[test]
+    fn the_control_message_of_one_packet_took_memory_of_the_kernel_for_each() {
+        for (family, most) in [(Family::V4, 28), (Family::V6, 36)] {
+            let (mut header, mut control) = (empty_header().msg_hdr, Control([0; 64]));
+            write_control(&mut header, &mut control, family, LOOPBACK, None);
+            assert_eq!(header.msg_controllen, most, "{family:?}");
+            write_control(&mut header, &mut control, family, LOOPBACK, Some(1000));
+            assert_eq!(told(&header).local, Some(LOOPBACK), "{family:?}");
+            assert!(header.msg_controllen > 36);
+        }
+    }
+
+    #[test]
+    fn datagrams_with_a_checksum_and_without_are_received() {
+        let (server, client) = pair();
+        let mut sender = Sender::new(Segmentation::Never, client.family());
+        for (without, word) in [(0, b"one"), (1, b"two"), (0, b"six")] {
+            // Over IPv4 it is sent as zero then, which means that there is none (RFC 3948 §2.1).
+            set_int(client.as_fd(), libc::SOL_SOCKET, libc::SO_NO_CHECK, without).unwrap();
+            sender.send(client.as_fd(), [to(&server, LOOPBACK, LOOPBACK, word)], 0);
+        }
+        let got: Vec<_> = receive_all(&server).into_iter().map(|(_, _, bytes)| bytes).collect();
+        assert_eq!(got, [b"one", b"two", b"six"]);
     }
 
     #[test]

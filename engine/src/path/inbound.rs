@@ -1,6 +1,7 @@
 //! From ESP to IP: SA by SPI, replay, ICV, decryption in place, then UDP, L2TP and PPP taken off.
 
 use super::filter::Way;
+use super::split::VNET_LEN;
 use super::sum::{long_at, word_at};
 use super::table::Seen as Traffic;
 use super::{ClientId, Drop, Encap, L2TP_PORT, NOTE_EVERY, Note, Seen, Spi, Unveiled, Worker};
@@ -66,6 +67,15 @@ impl<'a> Arrival<'a> {
             Verdict::Ip(place) => self.bytes.get(place.clone()),
             Verdict::NotTried | Verdict::Noted | Verdict::Dropped(_) => None,
         }
+    }
+
+    /// The same behind a virtio-net header that asks for nothing; it is written over what stood before the packet.
+    #[must_use]
+    pub fn ip_behind_vnet(&mut self) -> Option<&[u8]> {
+        let Verdict::Ip(place) = &self.verdict else { return None };
+        let (header, end) = (place.start.checked_sub(VNET_LEN)?, place.end);
+        self.bytes.get_mut(header..place.start)?.fill(0);
+        self.bytes.get(header..end)
     }
 }
 

@@ -974,6 +974,21 @@ fn what_arrives_can_be_joined_for_the_tun() {
 }
 
 #[test]
+fn a_packet_lies_behind_room_for_the_header_of_the_tun() {
+    let (mut worker, mut mirror) = worker();
+    let ip = ipv4([10, 0, 0, 9], HOST, 99, b"octets");
+    let mut packet = mirror.send_ip(&ip);
+    let mut batch = [Arrival::new(&mut packet, place(4500), local(), Encap::Udp)];
+    assert_eq!(batch[0].ip_behind_vnet(), None);
+    worker.inbound(&mut batch, NOW);
+    let inside = batch[0].ip().unwrap().to_vec();
+    assert_eq!(batch[0].ip_behind_vnet().unwrap(), [&[0; VNET_LEN][..], &inside].concat());
+    assert_eq!(batch[0].ip().unwrap(), inside);
+    batch[0].verdict = Verdict::Ip(VNET_LEN - 1..30);
+    assert_eq!(batch[0].ip_behind_vnet(), None, "there is no room");
+}
+
+#[test]
 fn random_octets_do_no_harm_in_either_direction() {
     let mut rng = Rng::new([5; 32]);
     let (mut worker, mut mirror) = worker_with(AES_SHA1, SessionPath { mru: 90, mss: Some(50), ..session() });

@@ -145,6 +145,13 @@ fn odd_characters_in_secrets_survive() {
     let config = config("lab_secrets");
     let names: Vec<_> = config.anonymous.users.iter().map(|u| (u.name.as_str(), u.password.as_str())).collect();
     assert_eq!(names, [("u2", "\"q\""), ("u3", ""), ("user one", "p#ss")]);
+    let problems = parse(include_str!("configurations/lab_secrets.conf")).1;
+    let told: Vec<_> = problems.iter().map(ToString::to_string).filter(|told| told.contains("empty")).collect();
+    assert_eq!(
+        told,
+        ["line 8, column 22: Warning: pp auth username: the password is empty, and nobody comes in without one; \
+          write it behind the name"]
+    );
     let tunnel = &config.l2tp_tunnels()[15];
     assert_eq!(tunnel.gateway.key.as_slice(), b"x y#z|\\>");
     assert_eq!(tunnel.settings.l2tp.auth.as_ref().map(|secret| secret.as_str()), Some("a'b\"c?d"));

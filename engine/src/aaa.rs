@@ -24,6 +24,8 @@ pub fn check(users: &[User], attempt: &Attempt) -> Verdict {
         return Verdict::Reject { why: Why::LanManagerOnly };
     }
     match proves(&attempt.proof, &user.password, &attempt.user) {
+        // RFC 1994 §2.3: "The secret MUST be at least 1 octet in length"; known configurations have empty ones.
+        _ if user.password.is_empty() => Verdict::Reject { why: Why::NoPassword },
         None => Verdict::Reject { why: Why::WrongPassword },
         Some(Fits { authenticator_response, shared }) => {
             let is_wild = user.name == WILD_CARD;
@@ -199,6 +201,18 @@ mod tests {
         }
         assert_eq!(check(&users, &pap(b"Taro", b"himitsu")), Verdict::Reject { why: Why::UnknownUser });
         assert_eq!(check(&[], &v2(b"taro", b"taro", "")), Verdict::Reject { why: Why::UnknownUser });
+    }
+
+    #[test]
+    fn a_user_with_an_empty_password_is_let_in_by_no_method() {
+        let users = [user("taro", ""), user("*", "")];
+        for (name, known) in [("taro", "taro"), ("jiro", "the wild card")] {
+            let name = name.as_bytes();
+            for attempt in [pap(name, b""), md5(name, b""), v1(name, "", true), v2(name, name, ""), pap(name, b"guess")]
+            {
+                assert_eq!(check(&users, &attempt), Verdict::Reject { why: Why::NoPassword }, "{known}: {attempt:?}");
+            }
+        }
     }
 
     #[test]

@@ -438,6 +438,10 @@ impl fmt::Display for Event {
                         f,
                         "wrong password; type the one of 'pp auth username {user}' in the client (mind upper and lower case)"
                     ),
+                    Why::NoPassword => write!(
+                        f,
+                        "the user's password is empty, and nobody comes in without one; give it one with 'pp auth username {user} PASSWORD'"
+                    ),
                     Why::AlreadyConnected => write!(
                         f,
                         "connected already, and 'pp auth multi connect prohibit on' lets nobody in twice"

@@ -1,4 +1,5 @@
 //! Each refusal is told in exactly one plain line with its remedy, and disturbs nobody else.
+#![allow(clippy::panic, reason = "tests")]
 
 use core::time::Duration;
 use sim::{Manner, Stage, World, config};
@@ -31,6 +32,31 @@ fn a_wrong_pre_shared_key() {
              'ipsec ike pre-shared-key' that may serve it; enter the key of 'ipsec ike pre-shared-key' in the client again",
         ]
     );
+}
+
+#[test]
+fn a_phase_1_without_an_identity_comes_to_nothing() {
+    let told = refused(4, &[], Manner { nameless: true, ..Manner::default() });
+    let [first, second] = &told[..] else { panic!("{told:?}") };
+    assert_eq!(first, "[IKE] respond ISAKMP phase to 100.64.0.11");
+    assert!(second.starts_with("[IKE] wrong pre-shared key from 100.64.0.11:500"), "{second}");
+}
+
+#[test]
+fn a_user_with_an_empty_password_came_in_by_name_alone() {
+    for method in ["pap", "chap", "mschap-v2"] {
+        let lines = ["pp select anonymous", &format!("pp auth request {method}"), "pp auth username nobody \"\""];
+        let told = refused(4, &lines, Manner { user: "nobody".into(), password: String::new(), ..Manner::default() });
+        let [.., failed, ended] = &told[..] else { panic!("{told:?}") };
+        assert_eq!(
+            failed,
+            "PP[ANONYMOUS02] PPP authentication of user 'nobody' failed: the user's password is empty, and nobody comes in \
+             without one; give it one with 'pp auth username nobody PASSWORD'",
+            "{method}"
+        );
+        let cause = "PP[ANONYMOUS02] Disconnected, cause [Authentication failed, user 'nobody' has no password]";
+        assert!(ended.starts_with(cause), "{method}: {ended}");
+    }
 }
 
 #[test]

@@ -29,6 +29,39 @@ fn idle_words(v: Args<'_>) -> Option<Remark> {
     if v.has(3) { Some(said(3, 0)) } else { v.has(2).then(|| said(2, 1)) }
 }
 
+/// What is wrong with a user, or has no effect.
+fn user_words(v: Args<'_>) -> Option<Remark> {
+    match v.0.get(5) {
+        None | Some(Value::Nothing) => {}
+        Some(Value::Text(text)) if user_prefix(text).is_some() => {}
+        Some(Value::Text(text)) if text.contains(':') => {
+            return Some(Remark::wrong(
+                5,
+                Fault::BadAddress,
+                "the IPv6 prefix of a user has 64 bits; write it as in 2001:db8:1:2::/64",
+                "ユーザーのIPv6プレフィックスは/64です。2001:db8:1:2::/64のように書いてください",
+            ));
+        }
+        Some(_) => {
+            return Some(Remark::wrong(
+                5,
+                Fault::BadAddress,
+                "after the password only an IPv4 address may follow, such as 192.168.100.10; put a password with blanks in quotes",
+                "パスワードの後に書けるのは192.168.100.10のようなIPv4アドレスです。空白を含むパスワードは引用符で囲んでください",
+            ));
+        }
+    }
+    if v.text(1).is_empty() {
+        return Some(Remark::new(
+            Severity::Warning,
+            1,
+            "the password is empty, and nobody comes in without one; write it behind the name",
+            "パスワードが空のユーザーは接続できません。名前の後に書いてください",
+        ));
+    }
+    idle_words(v)
+}
+
 /// The /64 that a word names, whatever address within it is written.
 fn user_prefix(word: &str) -> Option<Ipv6Addr> {
     let address = word.strip_suffix("/64")?.parse().ok()?;
@@ -79,9 +112,12 @@ fn methods(v: Args<'_>) -> Result<(Option<Keepalive>, Option<usize>), (usize, Te
 pub(crate) const ROWS: &[Row] = &[
     Row::act("pp select", &[must("N", Kind::NumberOr(1, PPS, &["anonymous", "none"]))], Place::Nowhere, Act::PpSelect)
         .help("select the interface that the following lines are about", "設定・表示の対象にする相手(PP)を選ぶ"),
-    Row::pp("description pp", &[must("TEXT", Kind::Text(0, 64))], Place::PpBind, |pp, v| pp.description = Some(v.text(0).to_owned()))
-        .help("a description of the interface, for people", "相手(PP)の説明"),
-    Row::foreign(Home::Pp, "pp name", &[must("NAME", Kind::Text(0, 64))], Place::PpBind).help("a name of the interface", "相手の名前"),
+    Row::pp("description pp", &[must("TEXT", Kind::Text(0, 64))], Place::PpBind, |pp, v| {
+        pp.description = Some(v.text(0).to_owned())
+    })
+    .help("a description of the interface, for people", "相手(PP)の説明"),
+    Row::foreign(Home::Pp, "pp name", &[must("NAME", Kind::Text(0, 64))], Place::PpBind)
+        .help("a name of the interface", "相手の名前"),
     Row::foreign(Home::Pp, "pp always-on", &[SWITCH, may("SECONDS", Kind::Number(20, 21_474_836))], Place::PpBind)
         .default("off")
         .help("keep dialling; no effect on anonymous", "常時接続するかどうか"),
@@ -98,14 +134,23 @@ pub(crate) const ROWS: &[Row] = &[
     .check(|v| {
         let line = v.list(0).iter().position(|bound| matches!(bound, Value::Text(_)))?;
         let english = "lines are not dialled on here; only tunnels are bound";
-        let remark = Remark::new(Severity::Foreign, 0, english, "回線からの発着信はありません。使えるのはトンネルだけです");
+        let remark =
+            Remark::new(Severity::Foreign, 0, english, "回線からの発着信はありません。使えるのはトンネルだけです");
         Some(Remark { word: line, ..remark })
     }),
-    Row::foreign(Home::Pp, "pppoe use", &[must("LAN", Kind::Free)], Place::PpBind).help("PPPoE on a LAN interface", "PPPoEで使うLANインタフェース"),
-    Row::foreign(Home::Pp, "pppoe auto connect", &[SWITCH], Place::PpBind).help("PPPoE: connect by itself", "PPPoEの自動接続"),
-    Row::foreign(Home::Pp, "pppoe auto disconnect", &[SWITCH], Place::PpBind).help("PPPoE: disconnect by itself", "PPPoEの自動切断"),
-    Row::foreign(Home::Pp, "pppoe disconnect time", &[must("SECONDS", Kind::NumberOr(1, 21_474_836, &["off"]))], Place::PpBind)
-        .help("PPPoE: seconds without data until it is cut", "PPPoEの切断タイマー"),
+    Row::foreign(Home::Pp, "pppoe use", &[must("LAN", Kind::Free)], Place::PpBind)
+        .help("PPPoE on a LAN interface", "PPPoEで使うLANインタフェース"),
+    Row::foreign(Home::Pp, "pppoe auto connect", &[SWITCH], Place::PpBind)
+        .help("PPPoE: connect by itself", "PPPoEの自動接続"),
+    Row::foreign(Home::Pp, "pppoe auto disconnect", &[SWITCH], Place::PpBind)
+        .help("PPPoE: disconnect by itself", "PPPoEの自動切断"),
+    Row::foreign(
+        Home::Pp,
+        "pppoe disconnect time",
+        &[must("SECONDS", Kind::NumberOr(1, 21_474_836, &["off"]))],
+        Place::PpBind,
+    )
+    .help("PPPoE: seconds without data until it is cut", "PPPoEの切断タイマー"),
     Row::pp(
         "pp keepalive use",
         &[must("METHOD", Kind::Choice(&["lcp-echo", "icmp-echo", "off"])), REST],
@@ -120,7 +165,12 @@ pub(crate) const ROWS: &[Row] = &[
         Err((at, message)) => Some(Remark { severity: Severity::Error, slot: 1, word: at - 1, message }),
         Ok((_, Some(at))) => Some(Remark {
             word: at - 1,
-            ..Remark::new(Severity::Foreign, 1, "this option has no effect, pp keepalive interval says when a caller is gone; leave it out", "このオプションに効果はありません。pp keepalive intervalが切断の時期を決めます。省いてください")
+            ..Remark::new(
+                Severity::Foreign,
+                1,
+                "this option has no effect, pp keepalive interval says when a caller is gone; leave it out",
+                "このオプションに効果はありません。pp keepalive intervalが切断の時期を決めます。省いてください",
+            )
         }),
         Ok((Some(keepalive), None)) if !keepalive.icmp.is_empty() => Some(Remark::new(
             Severity::Warning,
@@ -149,14 +199,30 @@ pub(crate) const ROWS: &[Row] = &[
         },
     )
     .default("30 retry-interval=1 count=6")
-    .help("seconds between echoes, after a missed one, and how many missed ones end the call", "PPのキープアライブの間隔と回数")
-    .check(|v| v.has(3).then(|| Remark::new(Severity::Foreign, 3, "time= has no effect; leave it out", "time=に効果はありません。省いてください"))),
-    Row::pp("pp keepalive log", &[SWITCH], Place::PpBind, |pp, v| pp.keepalive_log = v.on(0))
-        .default("off")
-        .help("log PP keepalives of every interface, at debug level", "PPのキープアライブをログに残す(すべてのPPに共通)"),
+    .help(
+        "seconds between echoes, after a missed one, and how many missed ones end the call",
+        "PPのキープアライブの間隔と回数",
+    )
+    .check(|v| {
+        v.has(3).then(|| {
+            Remark::new(
+                Severity::Foreign,
+                3,
+                "time= has no effect; leave it out",
+                "time=に効果はありません。省いてください",
+            )
+        })
+    }),
+    Row::pp("pp keepalive log", &[SWITCH], Place::PpBind, |pp, v| pp.keepalive_log = v.on(0)).default("off").help(
+        "log PP keepalives of every interface, at debug level",
+        "PPのキープアライブをログに残す(すべてのPPに共通)",
+    ),
     Row::pp(
         "pp auth request",
-        &[must("AUTH", Kind::Choice(&["pap", "chap", "mschap", "mschap-v2", "chap-pap"])), may("WHEN", Kind::Choice(&["arrive-only"]))],
+        &[
+            must("AUTH", Kind::Choice(&["pap", "chap", "mschap", "mschap-v2", "chap-pap"])),
+            may("WHEN", Kind::Choice(&["arrive-only"])),
+        ],
         Place::PpAuth,
         |pp, v| {
             pp.auth_request = Some(match v.word(0) {
@@ -177,8 +243,13 @@ pub(crate) const ROWS: &[Row] = &[
         Place::PpAuth,
     )
     .help("how we prove who we are when we call; a server does not need it", "自分が受け入れる認証の種類(発信用)"),
-    Row::foreign(Home::Pp, "pp auth myname", &[must("NAME", Kind::Text(1, 64)), must("PASSWORD", Kind::Text(0, 64))], Place::PpAuth)
-        .help("our own name and password when we call", "自分の名前とパスワード(発信用)"),
+    Row::foreign(
+        Home::Pp,
+        "pp auth myname",
+        &[must("NAME", Kind::Text(1, 64)), must("PASSWORD", Kind::Text(0, 64))],
+        Place::PpAuth,
+    )
+    .help("our own name and password when we call", "自分の名前とパスワード(発信用)"),
     Row::pp(
         "pp auth username",
         &[
@@ -200,15 +271,12 @@ pub(crate) const ROWS: &[Row] = &[
         },
     )
     .many(1)
-    .help("a user who may call, and the address for it; * stands for every other name", "接続を許すユーザーの名前とパスワード")
+    .help(
+        "a user who may call, and the address for it; * stands for every other name",
+        "接続を許すユーザーの名前とパスワード",
+    )
     .syntax("USER PASSWORD [myname MYNAME MYPASS] [ISDN …] [clid [ISDN …]] [mscbcp] [IP] [IP6_PREFIX]")
-    .check(|v| match v.0.get(5) {
-        Some(Value::Text(text)) if user_prefix(text).is_some() => idle_words(v),
-        Some(Value::Text(text)) if text.contains(':') =>
-            Some(Remark::wrong(5, Fault::BadAddress, "the IPv6 prefix of a user has 64 bits; write it as in 2001:db8:1:2::/64", "ユーザーのIPv6プレフィックスは/64です。2001:db8:1:2::/64のように書いてください")),
-        None | Some(Value::Nothing) => idle_words(v),
-        Some(_) => Some(Remark::wrong(5, Fault::BadAddress, "after the password only an IPv4 address may follow, such as 192.168.100.10; put a password with blanks in quotes", "パスワードの後に書けるのは192.168.100.10のようなIPv4アドレスです。空白を含むパスワードは引用符で囲んでください")),
-    }),
+    .check(user_words),
     Row::pp("pp auth multi connect prohibit", &[SWITCH], Place::PpAuth, |pp, v| pp.multi_connect_prohibit = v.on(0))
         .default("off")
         .help("refuse a second connection of one user", "同一ユーザーの多重接続を禁止するかどうか"),
@@ -226,7 +294,9 @@ pub(crate) const ROWS: &[Row] = &[
     Row::pp("ppp lcp pfc", &[SWITCH], Place::Ppp, |pp, v| pp.lcp.pfc = v.on(0))
         .default("off")
         .help("ask for protocol field compression", "プロトコルフィールド圧縮"),
-    Row::pp("ppp lcp accm", &[SWITCH], Place::Ppp, |pp, v| pp.lcp.accm = v.on(0)).default("off").help("ask for an async control character map", "LCPのACCMオプション"),
+    Row::pp("ppp lcp accm", &[SWITCH], Place::Ppp, |pp, v| pp.lcp.accm = v.on(0))
+        .default("off")
+        .help("ask for an async control character map", "LCPのACCMオプション"),
     Row::pp("ppp lcp restart", MILLISECONDS, Place::Ppp, |pp, v| pp.lcp.restart_ms = v.number(0).unwrap_or(3000))
         .default("3000")
         .help("LCP restart timer in milliseconds", "LCPの再送タイマー(ミリ秒)"),
@@ -263,7 +333,16 @@ pub(crate) const ROWS: &[Row] = &[
     Row::pp("ppp ipcp vjc", &[SWITCH], Place::Ppp, |pp, v| pp.ipcp.vjc = v.on(0))
         .default("off")
         .help("ask for Van Jacobson header compression", "VJヘッダ圧縮")
-        .check(|v| v.on(0).then(|| Remark::new(Severity::Foreign, 0, "headers are not compressed, and callers that ask for it get a Configure-Reject; write off", "ヘッダ圧縮は行わず、要求する接続者にはConfigure-Rejectを返します。offと書いてください"))),
+        .check(|v| {
+            v.on(0).then(|| {
+                Remark::new(
+                    Severity::Foreign,
+                    0,
+                    "headers are not compressed, and callers that ask for it get a Configure-Reject; write off",
+                    "ヘッダ圧縮は行わず、要求する接続者にはConfigure-Rejectを返します。offと書いてください",
+                )
+            })
+        }),
     Row::pp("ppp ipcp restart", MILLISECONDS, Place::Ppp, |pp, v| {
         pp.ipcp.restart_ms = v.number(0).unwrap_or(3000);
     })
@@ -280,18 +359,38 @@ pub(crate) const ROWS: &[Row] = &[
         .help("how many IPCP Configure-Naks are sent before rejecting", "IPCPのNakの送信回数"),
     Row::pp("ppp ipcp remote address check", &[SWITCH], Place::Ppp, |_, _| {})
         .default("on")
-        .help("refuse an address that another caller has; it is always done", "相手のIPアドレスの重複を調べるかどうか(常に調べる)")
+        .help(
+            "refuse an address that another caller has; it is always done",
+            "相手のIPアドレスの重複を調べるかどうか(常に調べる)",
+        )
         .check(|v| {
-            (!v.on(0)).then(|| Remark::new(Severity::Foreign, 0, "an address is never lent twice; write on", "同じアドレスを2回割り当てることはありません。onと書いてください"))
+            (!v.on(0)).then(|| {
+                Remark::new(
+                    Severity::Foreign,
+                    0,
+                    "an address is never lent twice; write on",
+                    "同じアドレスを2回割り当てることはありません。onと書いてください",
+                )
+            })
         }),
     Row::pp("ppp ipv6cp use", &[SWITCH], Place::PppIpv6, |pp, v| pp.ipv6cp = v.on(0))
         .default("on")
         .help("negotiate IPv6", "IPV6CPを使うかどうか"),
-    Row::foreign(Home::Pp, "ppp mscbcp restart", MILLISECONDS, Place::Ppp).default("1000").help("call back timer in milliseconds", "MSCBCPの再送タイマー(ミリ秒)"),
-    Row::foreign(Home::Pp, "ppp mscbcp maxretry", &[must("COUNT", Kind::Number(1, 30))], Place::Ppp).default("30").help("how often call back is asked for", "MSCBCPの再送回数"),
-    Row::foreign(Home::Pp, "ppp mp use", &[SWITCH], Place::Ppp).default("off").help("multilink PPP; not for L2TP", "マルチリンクPPPを使うかどうか"),
-    Row::foreign(Home::Pp, "ppp bacp", &[REST], Place::Ppp).many(1).help("bandwidth allocation control; not for L2TP", "BACPの設定"),
-    Row::foreign(Home::Pp, "ppp bap", &[REST], Place::Ppp).many(1).help("bandwidth allocation; not for L2TP", "BAPの設定"),
+    Row::foreign(Home::Pp, "ppp mscbcp restart", MILLISECONDS, Place::Ppp)
+        .default("1000")
+        .help("call back timer in milliseconds", "MSCBCPの再送タイマー(ミリ秒)"),
+    Row::foreign(Home::Pp, "ppp mscbcp maxretry", &[must("COUNT", Kind::Number(1, 30))], Place::Ppp)
+        .default("30")
+        .help("how often call back is asked for", "MSCBCPの再送回数"),
+    Row::foreign(Home::Pp, "ppp mp use", &[SWITCH], Place::Ppp)
+        .default("off")
+        .help("multilink PPP; not for L2TP", "マルチリンクPPPを使うかどうか"),
+    Row::foreign(Home::Pp, "ppp bacp", &[REST], Place::Ppp)
+        .many(1)
+        .help("bandwidth allocation control; not for L2TP", "BACPの設定"),
+    Row::foreign(Home::Pp, "ppp bap", &[REST], Place::Ppp)
+        .many(1)
+        .help("bandwidth allocation; not for L2TP", "BAPの設定"),
     Row::act("pp enable", &[several("N", SELECTION, 1, 256)], Place::PpEnable, Act::PpEnable)
         .syntax("N|A-B|anonymous|all …")
         .default("every interface disabled")

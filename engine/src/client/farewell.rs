@@ -16,6 +16,7 @@ pub(super) fn of(cause: &Cause, method: u16) -> DisconnectCause {
     let (code, protocol, direction) = match cause {
         Cause::WrongPassword { .. }
         | Cause::UnknownUser { .. }
+        | Cause::NoPassword { .. }
         | Cause::TooMany { .. }
         | Cause::LanManagerOnly { .. } => (16, method, PEER),
         Cause::MethodRefused { .. } | Cause::NegotiationFailed { phase: Phase::Authentication, .. } => {
@@ -51,6 +52,7 @@ mod tests {
         let causes = [
             Cause::WrongPassword { user: user() },
             Cause::UnknownUser { user: user() },
+            Cause::NoPassword { user: user() },
             Cause::LanManagerOnly { user: user() },
         ];
         let [first, rest @ ..] = causes.map(|cause| of(&cause, 0xc223));

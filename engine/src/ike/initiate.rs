@@ -4,7 +4,7 @@ use super::keys::{Cookies, Ingredients, Keys};
 use super::lifetime;
 use super::main_mode::{NONCE, find, own_identity};
 use super::natt::{self, Found, Variant};
-use super::proposal::{self, Phase1, Value, Wanted};
+use super::proposal::{Phase1, Value};
 use super::quick_mode::Agreed;
 use super::sa::{self, Birth, Output, Sa};
 use super::{BAD_PUBLIC, Computed, Endpoint, Job, Message, Refusal};
@@ -14,10 +14,9 @@ use core::time::Duration;
 use crypto::esp::Suite;
 use crypto::{Group, Secret};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeSet;
 use wire::isakmp::{
-    ExchangeType, Flags, Header, Notification, PayloadType, Proposal, Protocol, SecurityAssociation, Transform, chain,
-    encode_chain, vendor,
+    Attribute, ExchangeType, Flags, Header, Notification, PayloadType, Proposal, Protocol, SecurityAssociation,
+    Transform, chain, encode_chain, vendor,
 };
 
 /// How a message of ours is repeated until it is answered (RFC 2408 §5.1 leaves it to us).
@@ -27,6 +26,8 @@ pub(crate) const PERSISTENCE: Retry =
 /// of the life, half of what the old pair has left, within these bounds. A client whose message 3 was lost (strongSwan
 /// takes a pair into use only then) repeats message 2 after four seconds.
 const PATIENCE: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(5));
+/// Why an answer is not taken.
+const NOT_OFFERED: &str = "the client answered with a proposal that was not offered";
 /// The shortest life that a client's RESPONDER-LIFETIME makes.
 const SHORTEST: Duration = Duration::from_secs(20);
 /// How long the end of an exchange is remembered, to answer repeats.
@@ -253,11 +254,8 @@ impl Renewal {
     fn on_proposal(&mut self, header: &Header, body: &[u8], now: Instant) -> Result<Step, Refusal> {
         let payloads = chain(header.next, body)?;
         let answer = SecurityAssociation::decode(find(&payloads, PayloadType::Sa).ok_or(Refusal::Missing("SA"))?)?;
-        let (agreed, _) = proposal::choose_phase1(&answer, &BTreeSet::new(), &BTreeSet::new())?;
-        let same =
-            (agreed.cipher, agreed.hash, agreed.group) == (self.chosen.cipher, self.chosen.hash, self.chosen.group);
-        if !same {
-            return Err(Refusal::Unacceptable("the client answered with a proposal that was not offered"));
+        if !is_as_offered(&SecurityAssociation::decode(&self.sa_body)?, &answer) {
+            return Err(Refusal::Unacceptable(NOT_OFFERED));
         }
         self.cookies.responder = header.responder.0;
         let announced = |id: &[u8]| payloads.iter().any(|p| p.kind == PayloadType::VendorId && p.body.starts_with(id));
@@ -381,13 +379,28 @@ impl Terms {
 
     /// The client's SPI in its answer, if that is what was offered.
     fn answered(&self, answer: &SecurityAssociation) -> Option<u32> {
-        let none = BTreeSet::new();
-        let preferred = Some(self.suite);
-        let wanted =
-            Wanted { refused: &none, preferred, udp: self.udp, may_udp: false, udp_mode: self.udp_mode, strict: None };
-        let chosen = proposal::choose_phase2(answer, &wanted).ok()?;
-        (chosen.suite == self.suite && chosen.pfs == self.pfs).then_some(chosen.spi)
+        let [Proposal { spi, .. }] = &answer.proposals[..] else { return None };
+        let spi = spi.as_slice().try_into().ok().map(u32::from_be_bytes)?;
+        (spi != 0 && is_as_offered(&self.offer(spi), answer)).then_some(spi)
     }
+}
+
+/// Whether an answer is the one proposal of an offer with its one transform, as RFC 2408 §4.2 and RFC 2409 §5 ask.
+///
+/// "If the initiator of an exchange notices that attribute values have changed or attributes have been added or deleted from
+/// an offer made, that response MUST be rejected": their order may be another, and a value may be written in either form.
+fn is_as_offered(offer: &SecurityAssociation, answer: &SecurityAssociation) -> bool {
+    let same = |a: &Attribute, b: &Attribute| {
+        a.kind == b.kind && (a.value == b.value || a.as_u64().is_some() && a.as_u64() == b.as_u64())
+    };
+    let ([offer], [answer]) = (&offer.proposals[..], &answer.proposals[..]) else { return false };
+    let ([wanted], [given]) = (&offer.transforms[..], &answer.transforms[..]) else { return false };
+    let mut left: Vec<&Attribute> = given.attributes.iter().collect();
+    for attribute in &wanted.attributes {
+        let Some(at) = left.iter().position(|other| same(attribute, other)) else { return false };
+        left.swap_remove(at);
+    }
+    offer.protocol == answer.protocol && wanted.id == given.id && left.is_empty()
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -549,10 +562,7 @@ impl Start {
             return Err(Refusal::BadHash);
         }
         let sa = SecurityAssociation::decode(find(&payloads, PayloadType::Sa).ok_or(Refusal::Missing("SA"))?)?;
-        let outbound = self
-            .terms
-            .answered(&sa)
-            .ok_or(Refusal::Unacceptable("the client answered with a proposal that was not offered"))?;
+        let outbound = self.terms.answered(&sa).ok_or(Refusal::Unacceptable(NOT_OFFERED))?;
         let nonce = find(&payloads, PayloadType::Nonce).ok_or(Refusal::Missing("nonce"))?.to_vec();
         if !(8..=256).contains(&nonce.len()) {
             return Err(Refusal::Unacceptable("the nonce is not 8 to 256 octets long"));
@@ -693,14 +703,19 @@ impl Start {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
+    #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
     use super::*;
     use crypto::esp::{EspAuth, EspCipher};
 
-    #[test]
-    fn an_answer_with_another_suite_group_or_mode_is_not_taken() {
-        let attributes = vec![(4, Value::Short(2)), (6, Value::Short(128)), (5, Value::Short(2))];
-        let terms = Terms {
+    fn terms() -> Terms {
+        let attributes = vec![
+            (1, Value::Short(1)),
+            (2, Value::Long(vec![0, 0, 0x0e, 0x10])),
+            (4, Value::Short(2)),
+            (6, Value::Short(128)),
+            (5, Value::Short(2)),
+        ];
+        Terms {
             suite: Suite { cipher: EspCipher::Aes128, auth: EspAuth::HmacSha1_96 },
             transform: (12, attributes),
             pfs: None,
@@ -709,13 +724,122 @@ mod tests {
             words: String::new(),
             udp: false,
             udp_mode: 4,
-        };
+        }
+    }
+
+    /// The offer with one attribute changed to, or added as, another value.
+    fn with(terms: &Terms, (kind, value): (u16, Value)) -> SecurityAssociation {
+        let mut changed = terms.clone();
+        changed.transform.1.retain(|(other, _)| *other != kind);
+        changed.transform.1.push((kind, value));
+        changed.offer(1000)
+    }
+
+    #[test]
+    fn an_answer_with_another_suite_group_or_mode_is_not_taken() {
+        let terms = terms();
         assert_eq!(terms.answered(&terms.offer(1000)), Some(1000));
         for other in [(6, Value::Short(256)), (5, Value::Short(5)), (4, Value::Short(4)), (3, Value::Short(14))] {
-            let mut changed = terms.clone();
-            changed.transform.1.retain(|(kind, _)| *kind != other.0);
-            changed.transform.1.push(other.clone());
-            assert_eq!(terms.answered(&changed.offer(1000)), None, "{other:?}");
+            assert_eq!(terms.answered(&with(&terms, other.clone())), None, "{other:?}");
         }
+        assert_eq!(terms.answered(&terms.offer(0)), None);
+        let mut other = terms.offer(1000);
+        other.proposals[0].transforms[0].id = 3;
+        assert_eq!(terms.answered(&other), None);
+        let mut two = terms.offer(1000);
+        two.proposals.extend(terms.offer(1001).proposals);
+        assert_eq!(terms.answered(&two), None);
+    }
+
+    #[test]
+    fn an_answer_with_another_life_or_one_attribute_more_or_less_was_taken_in_phase_2() {
+        let terms = terms();
+        let life = |value| with(&terms, (2, value));
+        assert_eq!(terms.answered(&life(Value::Long(vec![0, 0, 0x0e, 0x11]))), None);
+        assert_eq!(terms.answered(&with(&terms, (0x1234, Value::Short(1)))), None);
+        for at in 0..5 {
+            let mut less = terms.offer(1000);
+            less.proposals[0].transforms[0].attributes.remove(at);
+            assert_eq!(terms.answered(&less), None, "{at}");
+        }
+        // SoftEther puts them in an order of its own, and a value may be short or long.
+        assert_eq!(terms.answered(&life(Value::Short(3600))), Some(1000));
+    }
+
+    #[test]
+    fn an_answer_with_another_transform_is_not_taken_in_phase_1() {
+        let attributes = |life: u32, cipher: u16| {
+            let short: [(u16, u16); 6] = [(1, cipher), (14, 128), (2, 2), (4, 14), (3, 1), (11, 1)];
+            let mut all: Vec<Attribute> = short.iter().map(|(kind, value)| Attribute::short(*kind, *value)).collect();
+            all.push(Attribute::long(12_u16, life));
+            all
+        };
+        let answer = |attributes| {
+            let transforms = vec![Transform { number: 1, id: 1, attributes }];
+            let proposals = vec![Proposal { number: 1, protocol: Protocol::Isakmp, spi: vec![], transforms }];
+            SecurityAssociation { doi: 1, situation: 1, proposals }
+        };
+        let offer = answer(attributes(28_800, 7));
+        let mut rng = Rng::new([1; 32]);
+        let place = "192.0.2.1:500".parse().unwrap();
+        let endpoint = Endpoint { local: place, peer: place };
+        let old = sa(endpoint, offer.encode());
+        let (mut renewal, job) =
+            Renewal::begin(&old, endpoint, Secret::new(b"psk".to_vec()), (1, PERSISTENCE), &mut rng);
+        let computed = Computed { ticket: job.ticket, public: vec![1; 256], shared: None };
+        let Ok(Step::Send(first)) = renewal.computed(computed, Instant(0)) else { panic!("message 1") };
+        let initiator = Header::decode(&first).unwrap().0.initiator;
+        let hand = |renewal: &mut Renewal, answer: &SecurityAssociation| {
+            let header = Header {
+                initiator,
+                responder: wire::isakmp::Cookie([2; 8]),
+                next: PayloadType::Sa,
+                version: 0x10,
+                exchange: ExchangeType::MainMode,
+                flags: Flags(0),
+                message_id: 0,
+                length: 0,
+            };
+            let datagram = header.encode(&encode_chain(&[(PayloadType::Sa, answer.encode())]));
+            let (header, body) = Header::decode(&datagram).unwrap();
+            renewal.handle(Message { header: &header, body, datagram: &datagram, endpoint }, Instant(0))
+        };
+        let mut longer = attributes(28_800, 7);
+        longer.push(Attribute::short(0x1234_u16, 1_u16));
+        let shorter = attributes(28_800, 7).split_off(1);
+        for other in [attributes(28_801, 7), attributes(28_800, 5), longer, shorter] {
+            let refused = hand(&mut renewal, &answer(other.clone()));
+            assert!(matches!(refused, Err(Refusal::Unacceptable(NOT_OFFERED))), "{other:?}");
+        }
+        let mut turned = attributes(28_800, 7);
+        turned.reverse();
+        assert!(matches!(hand(&mut renewal, &answer(turned)), Ok(Step::Send(_))));
+    }
+
+    fn sa(endpoint: Endpoint, offer: Vec<u8>) -> Sa {
+        let shared = Secret::new(vec![5; 32]);
+        let cookies = Cookies { initiator: [1; 8], responder: [2; 8] };
+        let (hash, cipher) = (crypto::Hash::Sha1, crypto::IkeCipher::Aes128);
+        let nonces: (&[u8], &[u8]) = (&[3; 16], &[4; 16]);
+        let ingredients = Ingredients { hash, cipher, cookies, nonces, publics: nonces, shared: &shared };
+        let keys = Keys::derive(b"psk", &ingredients);
+        Sa::new(Birth {
+            cookies,
+            endpoint,
+            keys,
+            last_block: vec![9; 16],
+            chosen: Phase1 { cipher, hash, group: Group::Modp2048, life: Duration::from_secs(28_800) },
+            offer,
+            natt: None,
+            found: Found::default(),
+            dpd: true,
+            fragments: false,
+            truncates: false,
+            identity: (1, vec![]),
+            aggressive: false,
+            last_request: vec![],
+            last_reply: vec![],
+            now: Instant(0),
+        })
     }
 }

@@ -38,7 +38,9 @@ const WELCOME: &str = "Authentication succeeded";
 const fn refusal(why: Why) -> &'static str {
     match why {
         Why::TooMany { .. } => LATER,
-        Why::UnknownUser | Why::WrongPassword | Why::AlreadyConnected | Why::LanManagerOnly => REFUSED,
+        Why::UnknownUser | Why::WrongPassword | Why::NoPassword | Why::AlreadyConnected | Why::LanManagerOnly => {
+            REFUSED
+        }
     }
 }
 
@@ -199,6 +201,8 @@ pub enum Why {
     UnknownUser,
     /// The proof does not fit the password.
     WrongPassword,
+    /// The user has an empty password, which proves nothing (RFC 1994 §2.3).
+    NoPassword,
     /// The client is already connected, and once is all it may.
     AlreadyConnected,
     /// Only the LAN Manager answer was sent, which proves too little.
@@ -478,7 +482,7 @@ impl Authenticator {
         if self.method == Method::EapMsChapV2 {
             return Some(self.tell_eap(verdict, rng, now));
         }
-        if let Verdict::Reject { why: Why::WrongPassword | Why::UnknownUser } = verdict
+        if let Verdict::Reject { why: Why::WrongPassword | Why::UnknownUser | Why::NoPassword } = verdict
             && self.retries > 0
             && matches!(self.method, Method::MsChapV1 | Method::MsChapV2)
         {

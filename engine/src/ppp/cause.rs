@@ -39,6 +39,11 @@ pub enum Cause {
         /// The name the client gave.
         user: String,
     },
+    /// The user has an empty password.
+    NoPassword {
+        /// The name the client gave.
+        user: String,
+    },
     /// The user is connected already, and may be once only.
     AlreadyConnected {
         /// The name the client gave.
@@ -108,6 +113,7 @@ impl Cause {
         match why {
             Why::UnknownUser => Self::UnknownUser { user },
             Why::WrongPassword => Self::WrongPassword { user },
+            Why::NoPassword => Self::NoPassword { user },
             Why::AlreadyConnected => Self::AlreadyConnected { user },
             Why::LanManagerOnly => Self::LanManagerOnly { user },
             Why::TooMany { .. } => Self::TooMany { user },
@@ -133,6 +139,7 @@ impl Cause {
             self,
             Self::WrongPassword { .. }
                 | Self::UnknownUser { .. }
+                | Self::NoPassword { .. }
                 | Self::TooMany { .. }
                 | Self::AlreadyConnected { .. }
                 | Self::LanManagerOnly { .. }
@@ -147,6 +154,7 @@ impl fmt::Display for Cause {
             Self::TooMany { user } => write!(f, "Authentication failed, too many wrong passwords for user '{user}'"),
             Self::WrongPassword { user } => write!(f, "Authentication failed, wrong password for user '{user}'"),
             Self::UnknownUser { user } => write!(f, "Authentication failed, there is no user '{user}'"),
+            Self::NoPassword { user } => write!(f, "Authentication failed, user '{user}' has no password"),
             Self::AlreadyConnected { user } => {
                 write!(f, "Authentication failed, user '{user}' is connected already and may be only once")
             }

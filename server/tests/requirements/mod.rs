@@ -161,6 +161,9 @@ pub(crate) fn document(rfcs: &[Rfc]) -> String {
     }
     let all: Vec<&[Row]> = rfcs.iter().map(|rfc| rfc.rows.as_slice()).collect();
     let _ = write!(out, "| all | | {} |\n\n## Open\n\n", numbers(&all));
+    if all.iter().all(|rows| count(rows, Verdict::Open) == 0) {
+        out += "Nothing.\n";
+    }
     for rfc in rfcs {
         for row in rfc.rows.iter().filter(|row| row.verdict == Verdict::Open) {
             let _ = writeln!(out, "- RFC {} {}: {}. *{}*", rfc.number, place(row), row.asks, row.reason);

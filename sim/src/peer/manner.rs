@@ -41,6 +41,8 @@ pub struct Manner {
     pub nonces: (usize, usize),
     /// Protocol and port in its identity.
     pub identity: (u8, u16),
+    /// It leaves its identity out of message 5 of Main Mode, and proves all the rest.
+    pub nameless: bool,
     /// It fills encrypted messages up with random octets, more than needed, the last of which counts (racoon).
     pub random_padding: bool,
     /// Its Quick Modes are numbered 1, 2, 3 (Windows).
@@ -208,6 +210,7 @@ impl Default for Manner {
             answers_anew: false,
             nonces: (24, 16),
             identity: (17, 500),
+            nameless: false,
             random_padding: false,
             counts_message_ids: false,
             strict_answers: false,

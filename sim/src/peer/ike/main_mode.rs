@@ -159,9 +159,16 @@ impl Peer {
         self.say(format!("<- main mode 4: {}{found}", crate::peer::words::raw_names(&payloads)));
         let (kind, data) = address_octets(self.address);
         let (protocol, port) = self.manner.identity;
-        let id = self.tampered(Layer::Payloads, Identification { kind, protocol, port, data }.encode());
+        let mut id = self.tampered(Layer::Payloads, Identification { kind, protocol, port, data }.encode());
+        if self.manner.nameless {
+            id.clear();
+        }
         let proof = hash.mac(&keys.skeyid, &[&p1.publics.0, &p1.publics.1, &p1.cky_i, &p1.cky_r, &p1.sa_body, &id]);
         let mut out = vec![(PayloadType::Identification, id), (PayloadType::Hash, proof)];
+        if self.manner.nameless {
+            out.remove(0);
+        }
+        let first = out.first().map_or(PayloadType::None, |payload| payload.0);
         // Only a client that has no SA yet remembers nothing.
         if self.manner.initial_contact && self.ike.sa.is_none() && !self.ike.contacted {
             self.ike.contacted = true;
@@ -183,8 +190,7 @@ impl Peer {
         keys.iv = last;
         p1.keys = Some(keys);
         let message =
-            header((p1.cky_i, p1.cky_r), PayloadType::Identification, ExchangeType::MainMode, Flags::ENCRYPTION.0, 0)
-                .encode(&sealed);
+            header((p1.cky_i, p1.cky_r), first, ExchangeType::MainMode, Flags::ENCRYPTION.0, 0).encode(&sealed);
         let port = if p1.nat || self.manner.floats { 4500 } else { p1.last_port };
         self.next_message(p1, port, message);
         Some(false)

@@ -134,12 +134,12 @@ pub(crate) fn leave_out_silent_resolver(config: &mut Config, answers: impl Fn(Ip
 
 /// Does `sekisho check`: prints everything, and fails if anything is wrong.
 pub(crate) fn run(file: Option<&Path>, with_host: bool) -> Result<(), Failure> {
-    let mut wrong = false;
+    let (mut wrong, mut told) = (false, String::new());
     let mut config = None;
     if let Some(path) = file {
         let text = read(path)?;
         let (parsed, problems) = command::parse(&text);
-        print!("{}", describe(path, &problems));
+        told.push_str(&describe(path, &problems));
         let count = errors(&problems);
         wrong = count > 0;
         let verdict = match count {
@@ -147,7 +147,7 @@ pub(crate) fn run(file: Option<&Path>, with_host: bool) -> Result<(), Failure> {
             1 => "1 error".to_owned(),
             _ => format!("{count} errors"),
         };
-        println!("{}: {verdict}", path.display());
+        told.push_str(&format!("{}: {verdict}\n", path.display()));
         config = Some(parsed);
     }
     if with_host {
@@ -157,10 +157,11 @@ pub(crate) fn run(file: Option<&Path>, with_host: bool) -> Result<(), Failure> {
                 Weight::Note => "note",
                 Weight::Problem => "problem",
             };
-            println!("{sign}: {}", finding.text);
+            told.push_str(&format!("{sign}: {}\n", finding.text));
             wrong |= finding.weight == Weight::Problem;
         }
     }
+    crate::say(&told)?;
     if wrong { Err(Failure::silent()) } else { Ok(()) }
 }
 

@@ -579,6 +579,9 @@ impl Control {
             }
             HostChange::PrefixDown { prefix } => self.host.prefix_down(prefix),
         }
+        for trouble in self.host.troubles() {
+            self.log.line(trouble);
+        }
     }
 
     /// Told once in a while: it may come and go every few seconds.

@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use crate::firewall;
 use crate::journal::{Change, Journal, Lock};
+use crate::log::complain;
 use crate::netlink::{Interface, Netlink, Route};
 use crate::setup::Failure;
 
@@ -33,6 +34,8 @@ pub(crate) struct Host {
     tun: Option<(Arc<str>, u32)>,
     forward_tun: bool,
     clients: BTreeMap<Ipv4Addr, Client>,
+    /// What could not be done and nobody has been told of.
+    troubles: Vec<String>,
 }
 
 impl Host {
@@ -45,7 +48,15 @@ impl Host {
         })?;
         let netlink =
             Netlink::open().map_err(|e| Failure::new(format!("cannot ask the kernel for its routes: {e}")))?;
-        Ok(Self { netlink, journal, _lock: lock, tun: None, forward_tun: false, clients: BTreeMap::new() })
+        Ok(Self {
+            netlink,
+            journal,
+            _lock: lock,
+            tun: None,
+            forward_tun: false,
+            clients: BTreeMap::new(),
+            troubles: vec![],
+        })
     }
 
     /// Undoes what a killed server left behind; the sentence tells what was done, if anything was there.
@@ -159,7 +170,7 @@ impl Host {
         if let Err(error) = self.netlink.remove_prefix_route(prefix, index)
             && !is_gone(&error)
         {
-            eprintln!("sekisho: could not remove the route to {prefix}/64: {error}");
+            self.troubles.push(format!("could not remove the route to {prefix}/64: {error}"));
         }
     }
 
@@ -226,9 +237,14 @@ impl Host {
             };
             match self.revert(&change) {
                 Ok(()) => self.forget(number),
-                Err(error) => eprintln!("sekisho: could not undo '{change}': {error}"),
+                Err(error) => self.troubles.push(format!("could not undo '{change}': {error}")),
             }
         }
+    }
+
+    /// What could not be done since this was last asked, for the log.
+    pub(crate) fn troubles(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.troubles)
     }
 
     /// Writes a file below `/proc/sys` (path with slashes, such as `net/ipv4/conf/eth0/forwarding`) and remembers its
@@ -278,6 +294,7 @@ impl Host {
         }
         self.clients.clear();
         self.journal.remove();
+        troubles.append(&mut self.troubles);
         troubles
     }
 
@@ -309,19 +326,27 @@ impl Host {
 
     fn forget(&mut self, number: u64) {
         if let Err(error) = self.journal.close(number) {
-            eprintln!("sekisho: cannot write the journal of changes to this host: {error}");
+            self.troubles.push(unwritten(error).to_string());
         }
     }
 }
 
 fn unwritten(error: io::Error) -> Failure {
-    Failure::new(format!("cannot write the journal of changes to this host: {error}; free some space in its directory"))
+    let remedy = match error.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "free some space in its directory",
+        io::ErrorKind::ReadOnlyFilesystem => "see why its disk cannot be written to any more",
+        io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied => {
+            "its directory was taken away: start the server again when nobody minds"
+        }
+        _ => "look after its disk",
+    };
+    Failure::new(format!("cannot write the journal of changes to this host: {error}; {remedy}"))
 }
 
 impl Drop for Host {
     fn drop(&mut self) {
         for trouble in self.undo() {
-            eprintln!("sekisho: {trouble}");
+            complain(trouble);
         }
     }
 }

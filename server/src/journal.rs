@@ -6,7 +6,7 @@ use std::fmt;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::net::Ipv4Addr;
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -143,8 +143,8 @@ impl Journal {
     fn append(&mut self, line: &str) -> io::Result<()> {
         // Not forced onto the disk: what it tells of, routes and settings of the running kernel, ends with the machine, and
         // what is written outlives the process.
-        if self.lacking {
-            // Half a line may stand at its end.
+        if self.lacking || self.is_gone() {
+            // Half a line may stand at its end, or somebody has removed it.
             return self.rewrite();
         }
         let written = self.file.write_all(line.as_bytes());
@@ -161,9 +161,14 @@ impl Journal {
         }
         file.sync_data()?;
         fs::rename(&fresh, &self.path)?;
-        self.file = OpenOptions::new().append(true).open(&self.path)?;
+        self.file = file;
         (self.stale, self.lacking) = (0, false);
         Ok(())
+    }
+
+    /// Whether what is written would be found by nobody.
+    fn is_gone(&self) -> bool {
+        self.file.metadata().is_ok_and(|about| about.nlink() == 0)
     }
 }
 
@@ -301,6 +306,26 @@ mod tests {
         let kept: Vec<Change> =
             Journal::open(&path).unwrap().standing().into_iter().map(|(_, change)| change).collect();
         assert_eq!(kept, [route(3), route(2), route(1)]);
+        fs::remove_dir_all(directory).unwrap();
+    }
+
+    #[test]
+    fn a_journal_that_somebody_removed_went_on_in_a_file_without_a_name() {
+        let directory = directory("removed");
+        let path = directory.join("journal");
+        let mut journal = Journal::open(&path).unwrap();
+        journal.write(route(1)).unwrap();
+        fs::remove_file(&path).unwrap();
+        journal.write(route(2)).unwrap();
+        let standing = || -> Vec<Change> { read(&fs::read_to_string(&path).unwrap()).into_values().collect() };
+        assert_eq!(standing(), [route(1), route(2)]);
+        fs::remove_dir_all(&directory).unwrap();
+        let (third, written) = journal.keep(route(3));
+        assert_eq!(written.unwrap_err().kind(), io::ErrorKind::NotFound);
+        assert!(journal.write(route(4)).is_err());
+        fs::create_dir(&directory).unwrap();
+        journal.close(third).unwrap();
+        assert_eq!(standing(), [route(1), route(2)]);
         fs::remove_dir_all(directory).unwrap();
     }
 

@@ -5,7 +5,7 @@ use std::fmt::Display;
 use std::io::{self, Write};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -50,6 +50,56 @@ enum Message {
 pub(crate) struct Remembered {
     pub(crate) time: String,
     pub(crate) text: String,
+}
+
+/// Writes a line to the standard error stream of a program; one that takes nothing (a full disk, a reader that has gone) stops
+/// nobody, as `eprintln!` would.
+pub(crate) fn complain(what: impl Display) {
+    let _ = writeln!(io::stderr(), "sekisho: {what}");
+}
+
+/// Where lines go, and how many it has not taken since it last took one.
+struct Sink<W> {
+    to: W,
+    lost: u64,
+    /// Half a line stands at its end.
+    is_torn: bool,
+}
+
+impl<W: Write> Sink<W> {
+    /// Writes whole lines. The error is given once: not again before a line was written.
+    fn write(&mut self, lines: &str) -> Option<io::Error> {
+        let mut text = String::new();
+        if self.lost > 0 {
+            let end = if self.is_torn { "\n" } else { "" };
+            text = format!("{end}{}: {} lines of the log could not be written\n", stamp(now()), self.lost);
+        }
+        let told = text.len();
+        text.push_str(lines);
+        let mut rest = text.as_bytes();
+        let error = loop {
+            if rest.is_empty() {
+                break None;
+            }
+            match self.to.write(rest) {
+                Ok(0) => break Some(io::ErrorKind::WriteZero.into()),
+                Ok(count) => rest = rest.get(count..).unwrap_or_default(),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => break Some(error),
+            }
+        };
+        let done = text.len() - rest.len();
+        let is_first = self.lost == 0 || done > told;
+        if done > 0 {
+            self.is_torn = text.as_bytes().get(done - 1) != Some(&b'\n');
+        }
+        if done >= told {
+            self.lost = 0;
+        }
+        let unwritten = text.as_bytes().get(done.max(told)..).unwrap_or_default();
+        self.lost += unwritten.iter().filter(|octet| **octet == b'\n').count() as u64;
+        error.filter(|_| is_first)
+    }
 }
 
 /// A line as it is kept: when it was told, and the octets of its text.
@@ -144,11 +194,13 @@ impl Log {
         Self::start_into(io::stderr()).map(|(log, _)| log)
     }
 
-    fn start_into(mut sink: impl Write + Send + 'static) -> io::Result<(Self, JoinHandle<()>)> {
+    fn start_into(to: impl Write + Send + 'static) -> io::Result<(Self, JoinHandle<()>)> {
         let (lines, waiting) = sync_channel(WAITING);
         let lost = Arc::new(AtomicU64::new(0));
         let memory = Arc::new(Mutex::new(Memory::new()));
         let log = Self { lines, lost: lost.clone(), memory, collector: Collector::start()? };
+        let (memory, collector) = (log.memory.clone(), log.collector.clone());
+        let mut sink = Sink { to, lost: 0, is_torn: false };
         let thread = std::thread::Builder::new().name("log".into()).spawn(move || {
             let mut lines = String::new();
             while let Ok(first) = waiting.recv() {
@@ -165,8 +217,11 @@ impl Log {
                         Message::Flush(done) => Some(done),
                     })
                     .collect();
-                // A reader that went away must not stop the server.
-                drop(sink.write_all(lines.as_bytes()));
+                // A full disk, or a reader that went away, must not stop the server.
+                if let Some(error) = sink.write(&lines) {
+                    let text = format!("the log cannot be written: {error}; 'show log' has its latest lines");
+                    tell(&mut lock(&memory), &collector, Level::Info, &text);
+                }
                 lines.clear();
                 lines.shrink_to(SMALL);
                 for done in flushed {
@@ -178,7 +233,7 @@ impl Log {
                         "{}: {lost} lines of the log were lost: they came faster than they could be written\n",
                         stamp(now())
                     );
-                    drop(sink.write_all(line.as_bytes()));
+                    drop(sink.write(&line));
                 }
             }
         })?;
@@ -200,21 +255,13 @@ impl Log {
     /// sent unless `syslog info off` is written.
     pub(crate) fn tell(&self, level: Level, what: impl Display) {
         let mut memory = self.memory();
-        let (kept, sent) = match level {
-            Level::Notice => (memory.settings.notice, memory.settings.notice),
-            Level::Info => (true, memory.settings.info),
-            Level::Debug => (memory.settings.debug, memory.settings.debug),
-        };
-        if !kept {
+        if !is_told(&memory.settings, level) {
             return;
         }
-        let (at, text) = (now(), one_line(&what.to_string()));
-        if sent && !memory.settings.hosts.is_empty() {
-            self.collector.send(level, &text);
-        }
-        let line = format!("{}: {text}\n", stamp(at));
-        memory.keep(at, &text);
+        let text = one_line(&what.to_string());
+        let at = tell(&mut memory, &self.collector, level, &text);
         drop(memory);
+        let line = format!("{}: {text}\n", stamp(at));
         if let Err(TrySendError::Full(_)) = self.lines.try_send(Message::Line(line)) {
             self.lost.fetch_add(1, Ordering::Relaxed);
         }
@@ -247,8 +294,8 @@ impl Log {
         memory.again = 0;
     }
 
-    fn memory(&self) -> std::sync::MutexGuard<'_, Memory> {
-        self.memory.lock().unwrap_or_else(PoisonError::into_inner)
+    fn memory(&self) -> MutexGuard<'_, Memory> {
+        lock(&self.memory)
     }
 
     /// Waits until everything so far has been written, or half a second.
@@ -258,6 +305,30 @@ impl Log {
             let _ = wait.recv_timeout(Duration::from_millis(500));
         }
     }
+}
+
+fn lock(memory: &Mutex<Memory>) -> MutexGuard<'_, Memory> {
+    memory.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Whether lines of a level are told at all.
+fn is_told(settings: &Syslog, level: Level) -> bool {
+    match level {
+        Level::Notice => settings.notice,
+        Level::Info => true,
+        Level::Debug => settings.debug,
+    }
+}
+
+/// Remembers a line, and sends it to other hosts where that is asked for; gives its time.
+fn tell(memory: &mut Memory, collector: &Collector, level: Level, text: &str) -> DateTime {
+    let at = now();
+    let sent = level != Level::Info || memory.settings.info;
+    if sent && !memory.settings.hosts.is_empty() {
+        collector.send(level, text);
+    }
+    memory.keep(at, text);
+    at
 }
 
 /// The local time.
@@ -282,9 +353,9 @@ mod tests {
     use std::sync::Mutex;
 
     #[derive(Clone, Default)]
-    struct Sink(Arc<Mutex<Vec<u8>>>);
+    struct Paper(Arc<Mutex<Vec<u8>>>);
 
-    impl Write for Sink {
+    impl Write for Paper {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
             self.0.lock().unwrap().extend(bytes);
             Ok(bytes.len())
@@ -296,7 +367,7 @@ mod tests {
 
     #[test]
     fn a_line_begins_with_the_time_and_is_one_line_whatever_a_peer_put_in() {
-        let sink = Sink::default();
+        let sink = Paper::default();
         let (log, thread) = Log::start_into(sink.clone()).unwrap();
         log.line("[L2TP] TUNNEL[1] user \"a\nb\x1b[31m\"");
         log.flush();
@@ -307,6 +378,51 @@ mod tests {
         assert_eq!(shape, "9999/99/99 99:99:99: ");
         drop(log);
         thread.join().unwrap();
+    }
+
+    /// Room for so many octets.
+    struct Disk {
+        room: usize,
+        octets: Vec<u8>,
+    }
+
+    impl Write for Disk {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            let count = bytes.len().min(self.room);
+            if count == 0 {
+                return Err(io::ErrorKind::StorageFull.into());
+            }
+            self.room -= count;
+            self.octets.extend(&bytes[..count]);
+            Ok(count)
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn lines_that_a_full_disk_did_not_take_were_lost_without_a_word() {
+        let mut sink = Sink { to: Disk { room: 7, octets: vec![] }, lost: 0, is_torn: false };
+        assert!(sink.write("one\ntwo\nthree\n").is_some_and(|error| error.kind() == io::ErrorKind::StorageFull));
+        assert!(sink.write("four\n").is_none(), "told once");
+        sink.to.room = 3;
+        assert!(sink.write("five\n").is_none());
+        assert_eq!(sink.lost, 4, "two, three, four, five");
+        sink.to.room = 1000;
+        assert!(sink.write("six\n").is_none());
+        assert!(sink.write("seven\n").is_none());
+        let text = String::from_utf8(sink.to.octets).unwrap();
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!((lines[0], lines[1]), ("one", "two"), "{text}");
+        assert!(lines[3].ends_with(": 4 lines of the log could not be written"), "{text}");
+        assert_eq!(lines[4..], ["six", "seven"]);
+        let mut full = Sink { to: Disk { room: 0, octets: vec![] }, lost: 0, is_torn: false };
+        assert!(full.write("one\n").is_some() && full.write("two\n").is_none());
+        full.to.room = 100;
+        assert!(full.write("three\n").is_none());
+        full.to.room = 0;
+        assert!(full.write("four\n").is_some(), "told again after a line was written");
     }
 
     #[test]
@@ -330,7 +446,7 @@ mod tests {
 
     #[test]
     fn what_connections_live_through_is_always_kept_and_the_rest_where_it_is_asked_for() {
-        let (log, _thread) = Log::start_into(Sink::default()).unwrap();
+        let (log, _thread) = Log::start_into(Paper::default()).unwrap();
         log.tell(Level::Info, "one");
         log.tell(Level::Debug, "two");
         log.configure(&Syslog { debug: true, info: false, ..Syslog::default() });
@@ -347,7 +463,7 @@ mod tests {
 
     #[test]
     fn a_reader_that_stalls_loses_lines_and_stalls_nobody() {
-        struct Stalled(std::sync::mpsc::Receiver<()>, Sink);
+        struct Stalled(std::sync::mpsc::Receiver<()>, Paper);
         impl Write for Stalled {
             fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
                 let _ = self.0.recv();
@@ -358,7 +474,7 @@ mod tests {
             }
         }
         let (go, gate) = std::sync::mpsc::channel();
-        let sink = Sink::default();
+        let sink = Paper::default();
         let (log, thread) = Log::start_into(Stalled(gate, sink.clone())).unwrap();
         // As many as wait, and as many again that the thread may have taken to write them together.
         for n in 0..2 * WAITING + 100 {

@@ -1,5 +1,7 @@
 //! Sekisho, an L2TP/IPsec remote-access VPN server: what was asked for, and who does it.
 
+#![cfg_attr(not(test), warn(clippy::print_stderr, clippy::print_stdout))]
+
 mod ahead;
 mod args;
 mod aside;
@@ -41,6 +43,7 @@ use std::process::ExitCode;
 
 use crate::args::Action;
 use crate::host::Host;
+use crate::log::complain;
 use crate::setup::{Failure, Setup};
 
 fn main() -> ExitCode {
@@ -48,7 +51,7 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             if !failure.sentence.is_empty() {
-                eprintln!("sekisho: {failure}");
+                complain(&failure);
             }
             failure.exit_code()
         }
@@ -82,7 +85,8 @@ fn say(text: &str) -> Result<(), Failure> {
 fn run(path: &Path, socket_path: PathBuf, confined: bool, workers: usize) -> Result<(), Failure> {
     let config_text = check::read(path)?;
     let (config, problems) = command::parse(&config_text);
-    eprint!("{}", check::describe(path, &problems));
+    // What is wrong is told in the log, too, but for a stream that takes nothing.
+    let _ = std::io::stderr().write_all(check::describe(path, &problems).as_bytes());
     let errors = check::errors(&problems);
     if errors > 0 {
         let them = if errors == 1 { "the error" } else { "the errors" };
@@ -92,7 +96,7 @@ fn run(path: &Path, socket_path: PathBuf, confined: bool, workers: usize) -> Res
     ports::check_tun()?;
     let mut host = Host::open(&host::run_dir())?;
     if let Some(told) = host.undo_leftovers() {
-        eprintln!("sekisho: {told}");
+        complain(told);
     }
     let interfaces = host.interfaces().map_err(|e| {
         Failure::new(format!(
@@ -105,10 +109,10 @@ fn run(path: &Path, socket_path: PathBuf, confined: bool, workers: usize) -> Res
     }
     ports::check_ports()?;
     if let Some(told) = check::leave_out_silent_resolver(&mut config.clone(), check::has_resolver) {
-        eprintln!("sekisho: {told}");
+        complain(told);
     }
     for notice in check::notices(&config).into_iter().chain(check::readable_by_others(path)) {
-        eprintln!("sekisho: {notice}");
+        complain(notice);
     }
     control::run(Setup {
         config,

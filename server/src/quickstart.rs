@@ -87,7 +87,7 @@ pub(crate) fn run(
     }
     let mut host = Host::open(&run_dir())?;
     if let Some(told) = host.undo_leftovers() {
-        eprintln!("sekisho: {told}");
+        crate::log::complain(told);
     }
     ports::check_ports()?;
     if changed {

@@ -12,7 +12,8 @@ use command::{Config, Language, Level, Part, PpRef, Problem, Request, Routes, Sc
 use engine::status::{Reply, Screen};
 
 use super::screens::{self, Past, Present};
-use super::{store, text_of};
+use super::store::{self, Unkept};
+use super::text_of;
 use crate::check;
 use crate::fastpath;
 use crate::log::Log;
@@ -183,11 +184,23 @@ impl Desk {
             ));
         }
         let (path, text) = (self.path.display().to_string(), config.show());
-        store::write(&self.path, &text).map_err(|error| {
-            Text::new(
+        store::write(&self.path, &text).map_err(|unkept| match unkept {
+            Unkept::Unwritten(error) if !self.path.exists() => Text::new(
+                format!(
+                    "cannot write {path}: {error}; there is no such file now, 'show config' prints what belongs into it"
+                ),
+                format!("{path}に書き込めません: {error}。ファイルはありません。内容はshow configで表示できます"),
+            ),
+            Unkept::Unwritten(error) => Text::new(
                 format!("cannot write {path}: {error}; the file is as it was"),
                 format!("{path}に書き込めません: {error}。ファイルは元のままです"),
-            )
+            ),
+            Unkept::Unsure(error) => Text::new(
+                format!("{path} is written, but may be lost if the power fails: {error}; save once more"),
+                format!(
+                    "{path}に書き込みましたが、電源断で失われるおそれがあります: {error}。もう一度saveしてください"
+                ),
+            ),
         })?;
         *lock(&self.saved) = text;
         self.log.line(format_args!("Configuration saved in \"{path}\" by {way}"));

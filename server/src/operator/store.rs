@@ -12,11 +12,27 @@ fn beside(path: &Path, end: &str) -> PathBuf {
     path.with_file_name(name)
 }
 
+/// Why a file is not kept.
+#[derive(Debug)]
+pub(crate) enum Unkept {
+    /// It was not written; what there was is as it was.
+    Unwritten(io::Error),
+    /// It was written, but whether it outlives a failure of power is not known.
+    Unsure(io::Error),
+}
+
 /// Writes the file in one step: nobody ever sees half of it, and after a crash it is either the old one or the new one.
 /// Readable for its owner alone, because passwords are in it. What it was before is kept as `FILE.bak`.
-pub(crate) fn write(path: &Path, text: &str) -> io::Result<()> {
+pub(crate) fn write(path: &Path, text: &str) -> Result<(), Unkept> {
     // A link stays one: what it points to is written.
     let path = &fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    replace(path, text).map_err(Unkept::Unwritten)?;
+    // The name itself must last as well.
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
+    File::open(folder).and_then(|folder| folder.sync_all()).map_err(Unkept::Unsure)
+}
+
+fn replace(path: &Path, text: &str) -> io::Result<()> {
     let (new, backup) = (beside(path, ".new"), beside(path, ".bak"));
     let _ = fs::remove_file(&new);
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&new)?;
@@ -28,9 +44,7 @@ pub(crate) fn write(path: &Path, text: &str) -> io::Result<()> {
             _ => Ok(()),
         },
     });
-    kept.and_then(|()| fs::rename(&new, path)).inspect_err(|_| drop(fs::remove_file(&new)))?;
-    // The name itself must last as well.
-    path.parent().map_or(Ok(()), |folder| File::open(folder)?.sync_all())
+    kept.and_then(|()| fs::rename(&new, path)).inspect_err(|_| drop(fs::remove_file(&new)))
 }
 
 #[cfg(test)]

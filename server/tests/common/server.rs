@@ -99,6 +99,20 @@ impl Room {
         self.spawn(place, &["run", "--unconfined", "--config", file.to_str().unwrap()]).wait_until_it_serves()
     }
 
+    /// Starts the server with a log that takes nothing, and waits until it serves.
+    pub(crate) fn serve_without_a_log(&self, place: &Namespace) -> Server {
+        let (printed, log) = (self.0.join("printed"), self.0.join("log"));
+        let mut command = self.command(&["run", "--config", self.configuration().to_str().unwrap()]);
+        command.stdout(File::create(&printed).unwrap()).stderr(File::options().write(true).open("/dev/full").unwrap());
+        let server = Server { child: place.enter(|| command.spawn()).unwrap(), printed, log };
+        let start = Instant::now();
+        while !self.sekisho(place, &["exec", "show log"]).out.contains("serves L2TP/IPsec") {
+            assert!(start.elapsed() < PATIENCE, "the server does not serve");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        server
+    }
+
     /// Starts `sekisho quickstart` and waits until it serves.
     pub(crate) fn quickstart(&self, place: &Namespace) -> Server {
         self.spawn(place, &["quickstart"]).wait_until_it_serves()

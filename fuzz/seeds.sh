@@ -9,12 +9,12 @@ put() {
     printf '%b' "$(sed 's/../\\x&/g' <<<"$3")" >"fuzz/seeds/$1/$2"
 }
 
-# ask NAME KIND ARGUMENT HEX: writes one input at the engine's door.
+# ask NAME KIND ARGUMENT HEX [TARGET]: writes one input at the engine's door.
 ask() {
-    put engine "$1" "$2$3$(printf '%04x' $((${#4} / 2)))$4"
+    put "${5:-engine}" "$1" "$2$3$(printf '%04x' $((${#4} / 2)))$4"
 }
 
-for target in isakmp l2tp ppp esp_ip legacy engine world; do
+for target in isakmp l2tp ppp esp_ip legacy legacy_door engine world; do
     rm -rf "fuzz/seeds/$target"
 done
 for file in fixtures/{windows,apple,android,linux}/*.hex; do
@@ -92,6 +92,28 @@ for argument in {0..15}; do
 done
 put engine operator "$asked"
 put engine day "$(printf '06%02x0000' {0..7} 7 7 7)"
+
+# The door of PPTP: messages of a stranger, or of the client itself, and its frames and packets.
+for seed in fuzz/seeds/legacy/* fuzz/seeds/ppp/*; do
+    hex=$(od -An -v -tx1 "$seed" | tr -d ' \n')
+    name=$(basename "$seed")
+    case "$seed:$hex" in
+    */legacy/start*) ask "$name" 00 01 "${hex:2}" legacy_door ;;
+    */legacy/*:00*) ask "$name" 00 00 "${hex:2}" legacy_door ;;
+    */legacy/gre-*) ask "$name" 04 00 "${hex:2}" legacy_door ;;
+    */legacy/*) ;;
+    */ppp/*) ask "$name" 02 00 "$hex" legacy_door ;;
+    esac
+done
+ask ccp 02 00 "80fd0101000a120601000060" legacy_door
+ask ccp-reset 02 00 "80fd0e050004" legacy_door
+ask encrypted 02 00 "00fd9001$(printf '5a%.0s' {1..40})" legacy_door
+asked=
+for argument in {0..7}; do
+    asked+=$(printf '07%02x000005020000' "$argument")
+done
+put legacy_door operator "$asked"
+put legacy_door day "$(printf '05%02x0000' {0..7} 7 7)"
 
 # Whole worlds: any octets choose one.
 for seed in fuzz/seeds/isakmp/{android-mm1-l2tp-5.1,apple-mm1,windows-mm1,linux-strongswan-mm4}; do

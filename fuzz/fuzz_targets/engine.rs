@@ -20,6 +20,16 @@ const SERVER: IpAddr = IpAddr::V4(sim::world::SERVER);
 /// Where strangers are; nobody else is in this network.
 const STRANGERS: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 0);
 
+/// What is served beside the usual: IPv6 inside, names by Aggressive Mode, filters.
+const SERVED: [&str; 6] = [
+    "ipsec ike remote name 1 client1 fqdn",
+    "ipv6 lan1 address 2001:db8:100::1/64",
+    "dns server 192.168.100.10 2001:db8:100::10",
+    "dns domain lan.test",
+    "ip filter 1 pass * * * * *",
+    "pp select anonymous\n ppp ipv6cp use on\n ipv6 pp remote prefix pool 2001:db8:200::/56\n ip pp secure filter in 1",
+];
+
 /// What operators say.
 const LINES: [&str; 16] = [
     "show status l2tp",
@@ -54,7 +64,7 @@ struct Start {
 fn start() -> &'static Start {
     static START: OnceLock<Start> = OnceLock::new();
     START.get_or_init(|| {
-        let config = sim::config(4, &[]);
+        let config = sim::config(4, &SERVED);
         let mut world = World::new(config.clone(), 1);
         let first = world.now();
         let one = world.add(Manner::default());

@@ -355,8 +355,10 @@ impl Dialer {
                 };
                 self.control(&Message::OutgoingCallRequest(call));
             }
+            Message::OutgoingCallReply(reply) if reply.result == 1 && reply.peer_call_id != self.manner.call_id => {
+                self.end("the answer to another's call");
+            }
             Message::OutgoingCallReply(reply) if reply.result == 1 => {
-                assert_eq!(reply.peer_call_id, self.manner.call_id);
                 self.call = Some((reply.peer_call_id, reply.call_id));
                 self.lcp.id = 1;
                 self.lcp.ours = vec![option(1, &1400_u16.to_be_bytes()), option(5, &self.rng.array::<4>())];

@@ -295,10 +295,14 @@ impl<'a> Packet<'a> {
 
     fn put_icv(&mut self, words: &[u32; 8]) {
         let octets = self.keys.digest.octets(words);
-        let icv = octets.get(..self.keys.digest.icv_len()).unwrap_or_default();
-        let covered = self.octets.len().saturating_sub(icv.len());
-        if let Some(to) = self.octets.get_mut(covered..).filter(|to| to.len() == icv.len()) {
-            to.copy_from_slice(icv);
+        // A copy whose length is known makes no call.
+        match (self.octets.last_chunk_mut::<12>(), octets.first_chunk::<12>(), self.keys.digest) {
+            (Some(icv), Some(octets), Digest::Md5 | Digest::Sha1) => *icv = *octets,
+            _ => {
+                if let (Some(icv), Some(octets)) = (self.octets.last_chunk_mut::<16>(), octets.first_chunk()) {
+                    *icv = *octets;
+                }
+            }
         }
     }
 }
@@ -473,26 +477,40 @@ fn authenticate<'a>(
     let first = |at: usize| if at < share { message(at) } else { None };
     match (units.avx512, units.avx2) {
         _ if share == 0 => {}
-        (Some(avx512), _) => hmac::authenticate(digest, first, wide, |chains, at, blocks| {
-            avx512.hash(digest, chains, at, blocks);
-        }),
-        (None, Some(avx2)) => hmac::authenticate(digest, first, wide, |chains, at, blocks| {
-            avx2.hash(digest, chains, at, blocks);
-        }),
+        (Some(avx512), _) => {
+            hmac::authenticate(digest, first, wide, |chains, work| avx512.hash(digest, chains, work));
+        }
+        (None, Some(avx2)) => {
+            hmac::authenticate(digest, first, wide, |chains, work| avx2.hash(digest, chains, work));
+        }
         (None, None) => {}
     }
     let last = |at: usize| message(share + at);
-    match (units.narrow(digest), narrow.len()) {
-        (_, 0) => {}
-        (Some(sha), 1) => hmac::authenticate::<1>(digest, last, narrow, |chains, at, blocks| {
-            sha.hash(digest, chains, at, blocks);
-        }),
-        (Some(sha), _) => hmac::authenticate::<2>(digest, last, narrow, |chains, at, blocks| {
-            sha.hash(digest, chains, at, blocks);
-        }),
-        (None, _) => hmac::authenticate(digest, last, narrow, |chains, at, blocks| {
-            hmac::plain(digest, chains, at, blocks);
-        }),
+    match units.narrow(digest) {
+        _ if narrow.is_empty() => {}
+        Some(sha) => authenticate_narrow(sha, digest, last, narrow),
+        None => hmac::authenticate(digest, last, narrow, |chains, work| hmac::plain(digest, chains, work)),
+    }
+}
+
+/// Computes authenticators in ones and twos.
+fn authenticate_narrow<'a>(
+    sha: ShaNi,
+    digest: Digest,
+    message: impl Fn(usize) -> Option<Message<'a>>,
+    out: &mut [[u32; 8]],
+) {
+    let (mut done, mut left) = (0, out);
+    while !left.is_empty() {
+        let rest = |at: usize| message(done + at);
+        let count = if left.len() > 1 && hmac::alike(rest, 2) { 2 } else { 1 };
+        let (some, others) = left.split_at_mut(count);
+        if count == 2 {
+            hmac::together::<2>(digest, rest, some, |chains, work| sha.hash(digest, chains, work));
+        } else {
+            hmac::together::<1>(digest, rest, some, |chains, work| sha.hash(digest, chains, work));
+        }
+        (done, left) = (done + count, others);
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::Digest;
 use super::cbc::{self, Lanes, Rounds, Schedule, Table};
-use super::hmac::{Block, Chains};
+use super::hmac::{Chains, Work};
 use super::stitch::Lane;
 
 macro_rules! unit {
@@ -41,12 +41,12 @@ unit!(Vaes512 {
 });
 unit!(ShaNi {
     knows(Digest) -> bool;
-    hash[K](Digest, &mut Chains<K>, &[&[Block]; K], usize);
+    hash[K](Digest, &mut Chains<K>, &Work<'_, K>);
     stitch[K](Digest, Rounds, &mut [Lane<'_>; K]);
 });
 unit!(Avx2 {
-    hash(Digest, &mut Chains<8>, &[&[Block]; 8], usize);
+    hash(Digest, &mut Chains<8>, &Work<'_, 8>);
 });
 unit!(Avx512 {
-    hash(Digest, &mut Chains<16>, &[&[Block]; 16], usize);
+    hash(Digest, &mut Chains<16>, &Work<'_, 16>);
 });

@@ -1,12 +1,10 @@
 //! Sealing of one or two packets, or of as many as a vector has elements: each is hashed while the octets that follow
 //! are encrypted.
 
-use zeroize::Zeroize;
-
 use super::cbc::{self, Schedule, Table};
 use super::hmac::{self, Message};
 use super::units::{AesNi, ShaNi};
-use super::{Digest, HEADER, IV, Packet, Units, encrypt_jobs};
+use super::{Digest, HEADER, IV, Packet, Units, authenticate, authenticate_narrow, encrypt_jobs};
 
 /// Blocks that are encrypted before the first 64 octets are hashed: these end in the last of the blocks.
 const NEAR: usize = 3;
@@ -119,9 +117,7 @@ pub(super) fn seal<const K: usize>(aes: AesNi, sha: ShaNi, digest: Digest, packe
         lane.encrypt(aes, usize::MAX);
     }
     let message = |at: usize| lanes.get(at).zip(outers.get(at)).and_then(|(lane, outer)| left(lane, outer));
-    hmac::authenticate::<K>(digest, message, &mut digests, |chains, at, blocks| {
-        sha.hash(digest, chains, at, blocks);
-    });
+    authenticate_narrow(sha, digest, message, &mut digests);
     for (packet, digest) in packets.iter_mut().zip(&digests) {
         packet.put_icv(digest);
     }
@@ -158,14 +154,14 @@ pub(super) fn seal_many<const L: usize>(
     }
     let mut lanes = packets.each_mut().map(Lane::new);
     kernel(rounds, &table, &mut lanes);
-    table.0.as_flattened_mut().iter_mut().take(L * (rounds.count() + 1)).for_each(Zeroize::zeroize);
+    table.wipe(rounds.count() + 1);
     if lanes.iter().any(|lane| lane.blocks_left() > 0) {
         let mut ivs = [[0; 16]; L];
         encrypt_jobs(units, rounds, L, lanes.iter_mut().zip(&mut ivs).map(|(lane, iv)| lane.job(iv)));
     }
     let mut digests = [[0; 8]; L];
     let message = |at: usize| lanes.get(at).zip(outers.get(at)).and_then(|(lane, outer)| left(lane, outer));
-    super::authenticate(units, Digest::Sha1, message, &mut digests);
+    authenticate(units, Digest::Sha1, message, &mut digests);
     for (packet, digest) in packets.iter_mut().zip(&digests) {
         packet.put_icv(digest);
     }

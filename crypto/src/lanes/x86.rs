@@ -15,7 +15,7 @@ use core::arch::x86_64::__m128i;
 
 use super::Digest;
 use super::cbc::{self, Lanes, Rounds, Schedule, Table};
-use super::hmac::{Block, Chains};
+use super::hmac::{Chains, Work};
 use super::stitch::Lane;
 
 /// The blocks that idle lanes share: enough for a kernel to run through, and to stay in the cache.
@@ -324,19 +324,13 @@ impl ShaNi {
         }
     }
 
-    pub(super) fn hash<const K: usize>(
-        self,
-        digest: Digest,
-        chains: &mut Chains<K>,
-        at: &[&[Block]; K],
-        blocks: usize,
-    ) {
+    pub(super) fn hash<const K: usize>(self, digest: Digest, chains: &mut Chains<K>, work: &Work<'_, K>) {
         // SAFETY: the processor has the instructions, as `self` proves.
         unsafe {
             match digest {
                 Digest::Md5 => {}
-                Digest::Sha1 => shani::sha1(chains, at, blocks),
-                Digest::Sha256 => shani::sha256(chains, at, blocks),
+                Digest::Sha1 => shani::sha1(chains, work),
+                Digest::Sha256 => shani::sha256(chains, work),
             }
         }
     }
@@ -368,13 +362,13 @@ impl Avx2 {
         is_x86_feature_detected!("avx2").then_some(Self(()))
     }
 
-    pub(super) fn hash(self, digest: Digest, chains: &mut Chains<8>, at: &[&[Block]; 8], blocks: usize) {
+    pub(super) fn hash(self, digest: Digest, chains: &mut Chains<8>, work: &Work<'_, 8>) {
         // SAFETY: the processor has the instructions, as `self` proves.
         unsafe {
             match digest {
-                Digest::Md5 => avx2::md5(chains, at, blocks),
-                Digest::Sha1 => avx2::sha1(chains, at, blocks),
-                Digest::Sha256 => avx2::sha256(chains, at, blocks),
+                Digest::Md5 => avx2::md5(chains, work),
+                Digest::Sha1 => avx2::sha1(chains, work),
+                Digest::Sha256 => avx2::sha256(chains, work),
             }
         }
     }
@@ -389,13 +383,13 @@ impl Avx512 {
         (is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512bw")).then_some(Self(()))
     }
 
-    pub(super) fn hash(self, digest: Digest, chains: &mut Chains<16>, at: &[&[Block]; 16], blocks: usize) {
+    pub(super) fn hash(self, digest: Digest, chains: &mut Chains<16>, work: &Work<'_, 16>) {
         // SAFETY: the processor has the instructions, as `self` proves.
         unsafe {
             match digest {
-                Digest::Md5 => avx512::md5(chains, at, blocks),
-                Digest::Sha1 => avx512::sha1(chains, at, blocks),
-                Digest::Sha256 => avx512::sha256(chains, at, blocks),
+                Digest::Md5 => avx512::md5(chains, work),
+                Digest::Sha1 => avx512::sha1(chains, work),
+                Digest::Sha256 => avx512::sha256(chains, work),
             }
         }
     }

@@ -4,7 +4,7 @@
 use core::arch::x86_64::*;
 
 use super::super::cbc::{self, Lanes, Schedule, Table};
-use super::super::hmac::{Block, Chains};
+use super::super::hmac::{Block, Chains, Work};
 use super::super::stitch::{AHEAD, Lane};
 use super::wide::{
     self, kernels, md5_four, md5_round, md5_sixteen, nothing, sha1_eighty, sha1_five, sha1_round, sha1_twenty,

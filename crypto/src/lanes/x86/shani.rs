@@ -8,7 +8,7 @@ use core::arch::x86_64::*;
 
 use super::super::HEADER;
 use super::super::cbc::{self, Schedule};
-use super::super::hmac::{Block, Chains};
+use super::super::hmac::{Block, Chains, Work};
 use super::super::stitch::Lane;
 use super::wide::SHA256;
 use super::{number, vector};
@@ -231,37 +231,60 @@ fn sha256_out(a: __m128i, e: __m128i) -> [u32; 8] {
     [a, b, c, d, e, f, g, h]
 }
 
+/// The words of the block that closes a digest of SHA-1 after the block of a padded key: mark, zeros, length in bits.
+#[inline]
+#[target_feature(enable = "sse4.1")]
+fn sha1_closed(a: __m128i, e: __m128i) -> [__m128i; 4] {
+    let marked = _mm_or_si128(e, four(0, 0x8000_0000, 0, 0));
+    [a, marked, _mm_setzero_si128(), four(0, 0, 0, (64 + 20) * 8)]
+}
+
+/// The same for SHA-256.
+#[inline]
+#[target_feature(enable = "sse4.1")]
+fn sha256_closed(a: __m128i, e: __m128i) -> [__m128i; 4] {
+    let first = _mm_shuffle_epi32::<0xb1>(_mm_unpackhi_epi64(a, e));
+    let last = _mm_shuffle_epi32::<0xb1>(_mm_unpacklo_epi64(a, e));
+    [first, last, four(0, 0, 0, 0x8000_0000), four((64 + 32) * 8, 0, 0, 0)]
+}
+
 /// Where a lane without blocks reads.
 static ZEROS: Block = [0; 64];
 
 macro_rules! hash {
-    ($(#[$doc:meta])* $name:ident, $block:ident, $order:ident, $words_in:ident, $words_out:ident) => {
+    ($(#[$doc:meta])* $name:ident, $block:ident, $order:ident, $words_in:ident, $closed:ident, $words_out:ident) => {
         $(#[$doc])*
         #[target_feature(enable = "sha,sse4.1")]
-        pub(super) fn $name<const K: usize>(chains: &mut Chains<K>, at: &[&[Block]; K], blocks: usize) {
+        pub(super) fn $name<const K: usize>(chains: &mut Chains<K>, work: &Work<'_, K>) {
             let (mut a, mut e) = ([_mm_setzero_si128(); K], [_mm_setzero_si128(); K]);
             for i in 0..K {
-                let mut words = [0; 8];
-                for (word, row) in words.iter_mut().zip(&chains.0) {
-                    *word = row[i];
-                }
-                (a[i], e[i]) = $words_in(&words);
+                (a[i], e[i]) = $words_in(&chains.get(i));
             }
-            for block in 0..blocks {
+            let blocks = work.blocks + work.ends;
+            for block in 0..blocks + usize::from(work.outer.is_some()) {
                 let mut words = [[_mm_setzero_si128(); K]; 4];
-                for i in 0..K {
-                    let text = at[i].get(block).unwrap_or(&ZEROS);
-                    words[0][i] = _mm_shuffle_epi8(load::<0>(text), $order());
-                    words[1][i] = _mm_shuffle_epi8(load::<16>(text), $order());
-                    words[2][i] = _mm_shuffle_epi8(load::<32>(text), $order());
-                    words[3][i] = _mm_shuffle_epi8(load::<48>(text), $order());
+                match work.outer {
+                    Some(outer) if block == blocks => {
+                        for i in 0..K {
+                            [words[0][i], words[1][i], words[2][i], words[3][i]] = $closed(a[i], e[i]);
+                            (a[i], e[i]) = $words_in(&outer.get(i));
+                        }
+                    }
+                    _ => {
+                        let (at, block) = work.block(block);
+                        for i in 0..K {
+                            let text = at[i].get(block).unwrap_or(&ZEROS);
+                            words[0][i] = _mm_shuffle_epi8(load::<0>(text), $order());
+                            words[1][i] = _mm_shuffle_epi8(load::<16>(text), $order());
+                            words[2][i] = _mm_shuffle_epi8(load::<32>(text), $order());
+                            words[3][i] = _mm_shuffle_epi8(load::<48>(text), $order());
+                        }
+                    }
                 }
                 $block!(words, nothing, a, e);
             }
             for i in 0..K {
-                for (word, row) in $words_out(a[i], e[i]).iter().zip(&mut chains.0) {
-                    row[i] = *word;
-                }
+                chains.set(i, &$words_out(a[i], e[i]));
             }
         }
     };
@@ -269,11 +292,11 @@ macro_rules! hash {
 
 hash!(
     /// SHA-1 of `K` messages.
-    sha1, sha1_block, sha1_order, sha1_in, sha1_out
+    sha1, sha1_block, sha1_order, sha1_in, sha1_closed, sha1_out
 );
 hash!(
     /// SHA-256 of `K` messages.
-    sha256, sha256_block, sha256_order, sha256_in, sha256_out
+    sha256, sha256_block, sha256_order, sha256_in, sha256_closed, sha256_out
 );
 
 /// Encryption and hash of `K` packets: a step hashes 64 octets, and encrypts 64 that come later. The two chains of work

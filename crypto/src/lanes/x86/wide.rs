@@ -166,14 +166,55 @@ pub(super) fn align_stack() {
 /// The three kernels for so many lanes; a lane without blocks is fed zeros.
 macro_rules! kernels {
     ($features:literal, $lanes:literal) => {
+        /// The words of a block of every lane.
+        #[inline]
+        #[target_feature(enable = $features)]
+        fn text_words(work: &Work<'_, $lanes>, block: usize) -> [Vector; 16] {
+            let (at, block) = work.block(block);
+            words(at, block)
+        }
+
+        /// The same for a hash that reads the higher octets first.
+        #[inline]
+        #[target_feature(enable = $features)]
+        fn number_words(work: &Work<'_, $lanes>, block: usize) -> [Vector; 16] {
+            let mut w = text_words(work, block);
+            for word in &mut w {
+                *word = swap_octets(*word);
+            }
+            w
+        }
+
+        /// The words of a block that holds a digest, after the block of a padded key: mark, zeros, length in bits.
+        #[inline]
+        #[target_feature(enable = $features)]
+        fn closed<const N: usize>(digest: [Vector; N], mark: u32) -> [Vector; 16] {
+            let mut w = [splat(0); 16];
+            w[..N].copy_from_slice(&digest);
+            w[N] = splat(mark);
+            w[15] = splat((64 + 4 * N as u32) * 8);
+            w
+        }
+
         /// MD5.
         #[target_feature(enable = $features)]
-        pub(super) fn md5(chains: &mut Chains<$lanes>, at: &[&[Block]; $lanes], blocks: usize) {
+        pub(super) fn md5(chains: &mut Chains<$lanes>, work: &Work<'_, $lanes>) {
             wide::align_stack();
             let [h0, h1, h2, h3, ..] = &mut chains.0;
             let (mut a, mut b, mut c, mut d) = (load(h0), load(h1), load(h2), load(h3));
-            for block in 0..blocks {
-                let w = words(at, block);
+            let blocks = work.blocks + work.ends;
+            for block in 0..blocks + usize::from(work.outer.is_some()) {
+                let w = match work.outer {
+                    Some(outer) if block == blocks => {
+                        let [h0, h1, h2, h3, ..] = &outer.0;
+                        // The length lies in the last word but one, its lower half first.
+                        let mut w = closed([a, b, c, d], 0x80);
+                        w.swap(14, 15);
+                        (a, b, c, d) = (load(h0), load(h1), load(h2), load(h3));
+                        w
+                    }
+                    _ => text_words(work, block),
+                };
                 let before = (a, b, c, d);
                 md5_sixteen!(0, choose, 1, 0, w, [7 25, 12 20, 17 15, 22 10], a b c d);
                 md5_sixteen!(16, choose_by_last, 5, 1, w, [5 27, 9 23, 14 18, 20 12], a b c d);
@@ -192,15 +233,21 @@ macro_rules! kernels {
 
         /// SHA-1.
         #[target_feature(enable = $features)]
-        pub(super) fn sha1(chains: &mut Chains<$lanes>, at: &[&[Block]; $lanes], blocks: usize) {
+        pub(super) fn sha1(chains: &mut Chains<$lanes>, work: &Work<'_, $lanes>) {
             wide::align_stack();
             let [h0, h1, h2, h3, h4, ..] = &mut chains.0;
             let (mut a, mut b, mut c, mut d, mut e) = (load(h0), load(h1), load(h2), load(h3), load(h4));
-            for block in 0..blocks {
-                let mut w = words(at, block);
-                for word in &mut w {
-                    *word = swap_octets(*word);
-                }
+            let blocks = work.blocks + work.ends;
+            for block in 0..blocks + usize::from(work.outer.is_some()) {
+                let mut w = match work.outer {
+                    Some(outer) if block == blocks => {
+                        let [h0, h1, h2, h3, h4, ..] = &outer.0;
+                        let w = closed([a, b, c, d, e], 0x8000_0000);
+                        (a, b, c, d, e) = (load(h0), load(h1), load(h2), load(h3), load(h4));
+                        w
+                    }
+                    _ => number_words(work, block),
+                };
                 sha1_eighty!(nothing, w, a b c d e);
             }
             store(h0, a);
@@ -212,16 +259,23 @@ macro_rules! kernels {
 
         /// SHA-256.
         #[target_feature(enable = $features)]
-        pub(super) fn sha256(chains: &mut Chains<$lanes>, at: &[&[Block]; $lanes], blocks: usize) {
+        pub(super) fn sha256(chains: &mut Chains<$lanes>, work: &Work<'_, $lanes>) {
             wide::align_stack();
             let [h0, h1, h2, h3, h4, h5, h6, h7] = &mut chains.0;
             let (mut a, mut b, mut c, mut d) = (load(h0), load(h1), load(h2), load(h3));
             let (mut e, mut f, mut g, mut h) = (load(h4), load(h5), load(h6), load(h7));
-            for block in 0..blocks {
-                let mut w = words(at, block);
-                for word in &mut w {
-                    *word = swap_octets(*word);
-                }
+            let blocks = work.blocks + work.ends;
+            for block in 0..blocks + usize::from(work.outer.is_some()) {
+                let mut w = match work.outer {
+                    Some(outer) if block == blocks => {
+                        let [h0, h1, h2, h3, h4, h5, h6, h7] = &outer.0;
+                        let w = closed([a, b, c, d, e, f, g, h], 0x8000_0000);
+                        (a, b, c, d) = (load(h0), load(h1), load(h2), load(h3));
+                        (e, f, g, h) = (load(h4), load(h5), load(h6), load(h7));
+                        w
+                    }
+                    _ => number_words(work, block),
+                };
                 let before = (a, b, c, d, e, f, g, h);
                 sha256_eight!(0, w, a b c d e f g h);
                 sha256_eight!(8, w, a b c d e f g h);

@@ -15,12 +15,15 @@ for word in "$@"; do
     before=$word
 done
 
+# A template is for two at least.
+tunnels=$((clients > 2 ? clients : 2))
+
 room=$(mktemp -d)
 trap 'rm -rf "$room"' EXIT
 cat >"$room/load.conf" <<END
 ip lan1 address 192.168.100.1/24
 pp select anonymous
- pp bind tunnel1-tunnel$clients
+ pp bind tunnel1-tunnel$tunnels
  pp auth request mschap-v2
  pp auth username vpnuser vpn-Passw0rd
  ppp ipcp ipaddress on
@@ -30,7 +33,7 @@ pp select anonymous
  ip pp mtu 1400
  pp enable anonymous
 tunnel select 1
- tunnel template 2-$clients
+ tunnel template 2-$tunnels
  tunnel encapsulation l2tp
  ipsec tunnel 1
   ipsec sa policy 1 1 esp aes-cbc sha-hmac
@@ -44,7 +47,7 @@ tunnel select 1
  ip tunnel tcp mss limit auto
  tunnel enable 1
 ipsec transport 1 1 udp 1701
-ipsec transport template 1 2-$clients
+ipsec transport template 1 2-$tunnels
 dns server 192.168.100.10
 dns notice order msext server
 l2tp service on
@@ -88,6 +91,14 @@ inside ip tuntap add dev bare0 mode tun vnet_hdr
 inside ip link set bare0 up txqueuelen 1000
 inside ip route add 10.65.0.0/16 dev bare0
 ip route add 10.65.0.0/16 via 192.168.100.1
+# For --bursts, a host behind the server that hands over super-packets.
+ip tuntap add dev feed0 mode tun vnet_hdr
+ip link set feed0 up
+ip address add 10.96.0.1/24 dev feed0
+sysctl -qw net.ipv4.ip_forward=1
+inside ip route add 10.96.0.0/24 via 192.168.100.10
+# It counts packets on the wire, so that the kernel has to split what is sent in one piece.
+case " $* " in *" --bursts "*) inside ethtool -K wan0 tx-udp-segmentation off ;; esac
 export SEKISHO_RUN_DIR=$room/run
 nsenter --net=/proc/$holder/ns/net "$server" run --config "$room/load.conf" 2>"$room/log" &
 pid=$!

@@ -18,7 +18,7 @@ use std::thread::JoinHandle;
 /// Where it listens.
 pub(crate) const PORT: u16 = 4600;
 /// The device that `sim/load.sh` has made, and the network that it routes to it.
-const DEVICE: &[u8] = b"bare0";
+const DEVICE: &str = "bare0";
 const INSIDE: Ipv4Addr = Ipv4Addr::new(10, 65, 0, 1);
 /// What a packet in ESP is longer by than the packet in it: AES-CBC and HMAC-SHA-1, UDP, L2TP and PPP.
 const OVERHEAD: usize = 64;
@@ -105,7 +105,7 @@ impl Forwarder {
         let socket = UdpSocket::bind(("198.18.0.1", PORT)).expect("nobody else has the port");
         socket.set_nonblocking(true).unwrap();
         rustix::net::sockopt::set_socket_recv_buffer_size_force(&socket, 8 << 20).unwrap();
-        let tun = open_tun();
+        let tun = open_tun(DEVICE);
         let epoll = epoll::create(epoll::CreateFlags::CLOEXEC).unwrap();
         for (number, fd) in [(0, socket.as_fd()), (1, tun.as_fd())] {
             epoll::add(&epoll, fd, epoll::EventData::new_u64(number), epoll::EventFlags::IN).unwrap();
@@ -197,17 +197,18 @@ fn headers(iovecs: &mut [libc::iovec; BATCH]) -> Vec<libc::mmsghdr> {
     iovecs.iter_mut().map(of).collect()
 }
 
-fn open_tun() -> File {
+/// A TUN device that `sim/load.sh` has made: packets behind a header of virtio.
+pub(crate) fn open_tun(device: &str) -> File {
     let mut options = OpenOptions::new();
     let tun = options.read(true).write(true).custom_flags(libc::O_NONBLOCK).open("/dev/net/tun").expect("TUN devices");
     // SAFETY: ifreq is characters, integers and addresses, for all of which zero is a value.
     let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
-    for (to, from) in request.ifr_name.iter_mut().zip(DEVICE) {
+    for (to, from) in request.ifr_name.iter_mut().zip(device.as_bytes()) {
         *to = *from as libc::c_char;
     }
     request.ifr_ifru.ifru_flags = (libc::IFF_TUN | libc::IFF_NO_PI | libc::IFF_VNET_HDR) as _;
     // SAFETY: the kernel reads and writes one ifreq.
     let done = unsafe { libc::ioctl(tun.as_raw_fd(), libc::TUNSETIFF as _, &mut request) };
-    assert_eq!(done, 0, "sim/load.sh has made {DEVICE:?}");
+    assert_eq!(done, 0, "sim/load.sh has made {device}");
     tun
 }

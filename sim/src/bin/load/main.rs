@@ -13,6 +13,7 @@
 
 mod bad;
 mod bare;
+mod bursts;
 mod flood;
 mod losses;
 mod report;
@@ -53,6 +54,8 @@ load: many L2TP/IPsec clients at once, from one process
                         leave and come again, so that there are three rounds of both
   --share RATE:TALKERS:SECONDS   datagrams a second by one session, as many in all by so many, and by these through a bare
                         loop of the same calls into the kernel, which sim/load.sh has made a device for; in five rounds
+  --bursts ROUNDS:N     what the data thread needs for each packet of TCP in each direction when nothing else goes on:
+                        the first client's, N super-packets of 46 at once
   --size OCTETS         of each datagram's IP packet (200)
   --storm               all vanish without a word and return at once, but the first tenth, which stays and talks
   --flood RATE:SECONDS  so many packets a second from addresses that nobody has, while half of the clients go and come
@@ -89,6 +92,7 @@ struct Wanted {
     traffic: Option<(u64, usize, Duration)>,
     alone: Option<Duration>,
     share: Option<(u64, usize, Duration)>,
+    bursts: Option<(u32, usize)>,
     size: usize,
     storm: bool,
     flood: Option<(u64, Duration)>,
@@ -115,6 +119,7 @@ fn wanted() -> Result<Wanted, String> {
         traffic: None,
         alone: None,
         share: None,
+        bursts: None,
         size: 200,
         storm: false,
         flood: None,
@@ -165,6 +170,11 @@ fn wanted() -> Result<Wanted, String> {
             }
             "--soak" => wanted.soak = Some(seconds(&value)? * 60),
             "--later" => wanted.later = seconds(&value)?,
+            "--bursts" => {
+                let (rounds, supers) = value.split_once(':').ok_or_else(wrong)?;
+                let supers = supers.parse().ok().filter(|supers| (1..=20).contains(supers)).ok_or_else(wrong)?;
+                wanted.bursts = Some((rounds.parse().map_err(|_| wrong())?, supers));
+            }
             "--size" => wanted.size = value.parse().map_err(|_| wrong())?,
             "--server-pid" => wanted.server_pid = Some(value.parse().map_err(|_| wrong())?),
             "--server-binary" => wanted.server_binary = Some(value),
@@ -694,7 +704,7 @@ fn main() -> std::process::ExitCode {
     };
     let (idle, traffic, storm, flight) = (wanted.idle, wanted.traffic, wanted.storm, wanted.flight);
     let (flooded, alone, share, soak) = (wanted.flood, wanted.alone, wanted.share, wanted.soak);
-    let later = wanted.later;
+    let (later, bursts) = (wanted.later, wanted.bursts);
     let mut crowd = Crowd::new(wanted);
     let mut told = Vec::new();
     let mut alone = alone.map(|time| {
@@ -750,6 +760,11 @@ fn main() -> std::process::ExitCode {
         told.push(format!("\"traffic\": {}", talked.json()));
     }
     let mut all = up == total;
+    if let Some((rounds, supers)) = bursts {
+        let costs = crowd.bursts(rounds, supers);
+        all &= costs.is_well();
+        told.push(format!("\"bursts\": {}", costs.json()));
+    }
     if storm {
         let connected = crowd.storm();
         all &= connected.took.len() == connected.total;

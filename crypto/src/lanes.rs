@@ -10,6 +10,7 @@ mod hmac;
 #[cfg(not(target_arch = "x86_64"))]
 mod other;
 mod stitch;
+mod sum;
 #[cfg(target_arch = "x86_64")]
 mod x86;
 
@@ -22,6 +23,7 @@ use self::cbc::{Rounds, Schedule};
 use self::hmac::Message;
 #[cfg(not(target_arch = "x86_64"))]
 use self::other as units;
+pub use self::sum::{sum_copied, sum_of};
 use self::units::{AesNi, Avx2, Avx512, ShaNi, Vaes256, Vaes512};
 #[cfg(target_arch = "x86_64")]
 use self::x86 as units;

@@ -109,7 +109,7 @@ fn serve(setup: Setup, steering: Option<Steering>, log: &Log, signals: Signals) 
     let Setup { config, config_path, mut host, socket_path, quickstart_screen, workers, confined: _ } = setup;
     log.configure(&config.syslog);
     let ike = bind(IKE_PORT, Udp::bind)?;
-    let Group { firsts, control: nat, seconds } = bind(NAT_PORT, |port| Udp::bind_group(port, workers))?;
+    let Group { firsts, control: nat, seconds, outs } = bind(NAT_PORT, |port| Udp::bind_group(port, workers))?;
     let _deaf = bind(L2TP_PORT, Udp::deaf)?;
     let raws = open_raw(workers)?;
     // Without IPv6 on this host there is nothing to receive.
@@ -142,7 +142,7 @@ fn serve(setup: Setup, steering: Option<Steering>, log: &Log, signals: Signals) 
     let other = aside::start(&config, tun, &to_control, &bell, seed()?, &alarm)?;
     let (aside, aside_thread) = other.unzip();
     let ends = Ends { reports: to_control, bell: bell.clone(), aside: aside.clone() };
-    let links = (tuns, firsts, seconds, raws, raws6);
+    let links = (tuns, (firsts, seconds, outs), raws, raws6);
     let (crew, workers) = start_workers(links, ends, signposts, &alarm)?;
     let (done, computed) = channel();
     let ring = bell.clone();
@@ -221,11 +221,11 @@ struct Ends {
 }
 
 /// What each data thread reads and writes, in the order of their numbers.
-type Sockets = (Vec<Tun>, Vec<Udp>, Vec<Udp>, Vec<RawEsp>, Vec<RawEsp>);
+type Sockets = (Vec<Tun>, (Vec<Udp>, Vec<Udp>, Vec<Udp>), Vec<RawEsp>, Vec<RawEsp>);
 
 /// Starts a data thread for each queue of the device.
 fn start_workers(
-    (tuns, firsts, seconds, raws, raws6): Sockets,
+    (tuns, (firsts, seconds, outs), raws, raws6): Sockets,
     ends: Ends,
     signposts: Option<Signposts>,
     alarm: &Alarm,
@@ -240,8 +240,8 @@ fn start_workers(
     let (mut hands, mut threads) = (Vec::new(), Vec::new());
     let mut raws6 = raws6.into_iter();
     let lists = crowd::lists(tuns.len());
-    let sockets = tuns.into_iter().zip(firsts).zip(seconds).zip(raws).zip(boxes).enumerate();
-    for (number, ((((tun, udp), second), raw), handed)) in sockets {
+    let sockets = tuns.into_iter().zip(firsts).zip(seconds).zip(outs).zip(raws).zip(boxes).enumerate();
+    for (number, (((((tun, udp), second), out), raw), handed)) in sockets {
         let Some(bell) = mates.get(number).map(|mate| mate.bell.clone()) else { break };
         let (orders, from_control) = sync_channel(worker::ORDERS);
         let links = Links {
@@ -250,6 +250,7 @@ fn start_workers(
             handed,
             udp,
             crowd: Crowd::new(number, second, lists.clone()),
+            out,
             raw,
             raw6: raws6.next(),
             tun,

@@ -203,7 +203,7 @@ mod tests {
     impl Scene {
         fn new() -> Self {
             let port = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-            let Group { mut firsts, control: _control, mut seconds } = Udp::bind_group(port, 1).unwrap();
+            let Group { mut firsts, control: _control, mut seconds, outs: _ } = Udp::bind_group(port, 1).unwrap();
             let (first, second) = (firsts.remove(0), seconds.remove(0));
             let client = UdpSocket::bind("127.0.0.1:0").unwrap();
             let crowd = Crowd::new(0, second, lists(1));

@@ -1,7 +1,7 @@
 //! The raw socket for ESP without UDP (IP protocol 50), for clients that no NAT stands before.
 
 use crate::steer::only_of;
-use crate::udp::{Datagram, Family, Inbox, attach_filter, grow_buffers, set_int, tell_addresses};
+use crate::udp::{Datagram, Family, Inbox, attach_filter, fragment, grow_buffers, set_int, tell_addresses};
 use std::io;
 use std::net::{IpAddr, Ipv4Addr};
 use std::num::NonZeroU32;
@@ -52,8 +52,9 @@ impl RawEsp {
         match family {
             // The header that comes with each packet tells the address.
             Family::V4 => set_int(fd.as_fd(), libc::IPPROTO_IP, libc::IP_MTU_DISCOVER, libc::IP_PMTUDISC_DONT)?,
-            Family::V6 => tell_addresses(fd.as_fd(), family)?,
+            Family::V6 => tell_addresses(fd.as_fd(), family, true)?,
         }
+        fragment(fd.as_fd(), family)?;
         grow_buffers(fd.as_fd());
         Ok(Self { fd, family })
     }

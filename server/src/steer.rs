@@ -264,9 +264,9 @@ mod tests {
             group.control.tell_apart(&mut by_spi_in_udp(3, spis)).unwrap();
             for (datagram, wanted) in datagrams {
                 client.send_to(datagram, ("127.0.0.1", port)).unwrap();
-                let all = group.firsts.iter().chain([&group.control]).chain(&group.seconds);
+                let all = group.firsts.iter().chain([&group.control]).chain(&group.seconds).chain(&group.outs);
                 let got: Vec<usize> = all.map(|socket| inbox.receive(socket.as_fd()).unwrap()).collect();
-                let expected: Vec<usize> = (0..7).map(|number| usize::from(number == *wanted)).collect();
+                let expected: Vec<usize> = (0..10).map(|number| usize::from(number == *wanted)).collect();
                 assert_eq!(got, expected, "{datagram:?}");
             }
         }

@@ -43,8 +43,7 @@ pub(crate) enum Family {
     V6,
 }
 
-/// A bound UDP socket that tells to which address each datagram came: of IPv6 and IPv4, or of IPv4 where the host knows
-/// no IPv6.
+/// A bound UDP socket of IPv6 and IPv4, or of IPv4 where the host knows no IPv6.
 #[derive(Debug)]
 pub(crate) struct Udp {
     fd: OwnedFd,
@@ -52,9 +51,12 @@ pub(crate) struct Udp {
 }
 
 impl Udp {
-    /// Binds a socket of its own (no address or port reuse, so that a second server cannot slip in beside this one).
+    /// Binds a socket of its own (no address or port reuse, so that a second server cannot slip in beside this one), which
+    /// tells to which address each datagram came.
     pub(crate) fn bind(port: u16) -> io::Result<Self> {
-        Self::bind_as(port, false)
+        let socket = Self::bind_as(port, false)?;
+        socket.tell_addresses(true)?;
+        Ok(socket)
     }
 
     /// Binds the sockets that share one port.
@@ -64,14 +66,33 @@ impl Udp {
         drop(Self::bind(port)?);
         let some = |count| (0..count).map(|_| Self::bind_as(port, true)).collect::<io::Result<Vec<_>>>();
         // The kernel numbers them in this order.
-        let group = Group { firsts: some(workers)?, control: Self::bind_as(port, true)?, seconds: some(workers)? };
+        let group = Group {
+            firsts: some(workers)?,
+            control: Self::bind_as(port, true)?,
+            seconds: some(workers)?,
+            outs: some(workers)?,
+        };
+        group.control.tell_addresses(true)?;
+        group.outs.iter().try_for_each(Self::deafen)?;
         group.control.tell_apart(&mut by_spi_in_udp(workers, &[]))?;
         Ok(group)
     }
 
-    /// Makes the kernel hand over equal datagrams that follow each other as one, or no longer.
+    /// Makes the kernel hand over equal datagrams that follow each other as one, and tell to which address they came; or
+    /// neither.
     pub(crate) fn merge(&self, on: bool) -> io::Result<()> {
-        set_int(self.fd.as_fd(), libc::SOL_UDP, libc::UDP_GRO, on.into())
+        set_int(self.fd.as_fd(), libc::SOL_UDP, libc::UDP_GRO, on.into())?;
+        self.tell_addresses(on)
+    }
+
+    fn tell_addresses(&self, on: bool) -> io::Result<()> {
+        tell_addresses(self.fd.as_fd(), self.family, on)
+    }
+
+    /// Nothing is heard on it from here on.
+    fn deafen(&self) -> io::Result<()> {
+        let mut reject = [libc::sock_filter { code: (libc::BPF_RET | libc::BPF_K) as u16, jt: 0, jf: 0, k: 0 }];
+        attach_filter(self.fd.as_fd(), libc::SO_ATTACH_FILTER, &mut reject)
     }
 
     /// Gives the kernel the program that says which socket of the group a datagram is for.
@@ -98,9 +119,9 @@ impl Udp {
         if shared {
             set_int(fd.as_fd(), libc::SOL_SOCKET, libc::SO_REUSEPORT, 1)?;
         }
-        tell_addresses(fd.as_fd(), family)?;
         // The outer packet may be fragmented: a tunnel does not pass the path's MTU on to the packets inside.
         set_int(fd.as_fd(), libc::IPPROTO_IP, libc::IP_MTU_DISCOVER, libc::IP_PMTUDISC_DONT)?;
+        fragment(fd.as_fd(), family)?;
         grow_buffers(fd.as_fd());
         rustix::net::bind(&fd, &any(family, port))?;
         Ok(Self { fd, family })
@@ -114,15 +135,16 @@ impl Udp {
     /// Binds a socket whose filter drops everything: the port is taken, and nobody gets an answer, not even ICMP.
     pub(crate) fn deaf(port: u16) -> io::Result<Self> {
         let (fd, family) = socket()?;
-        let mut reject = [libc::sock_filter { code: (libc::BPF_RET | libc::BPF_K) as u16, jt: 0, jf: 0, k: 0 }];
-        attach_filter(fd.as_fd(), libc::SO_ATTACH_FILTER, &mut reject)?;
-        rustix::net::bind(&fd, &any(family, port))?;
-        Ok(Self { fd, family })
+        let socket = Self { fd, family };
+        socket.deafen()?;
+        rustix::net::bind(&socket, &any(family, port))?;
+        Ok(socket)
     }
 }
 
 /// Sockets that share a port: of each data thread, and of the control thread. As long as one is read, all stay open: the
-/// kernel numbers those that there are.
+/// kernel numbers those that there are. Only the control thread's tells to which address a datagram came: where ESP comes
+/// to is where its IKE came to, and telling costs something for each.
 #[derive(Debug)]
 pub(crate) struct Group {
     /// One for each data thread: ESP with its SPIs.
@@ -131,6 +153,9 @@ pub(crate) struct Group {
     pub(crate) control: Udp,
     /// One more for each data thread: ESP of SAs that are apart (see [`crate::crowd`]).
     pub(crate) seconds: Vec<Udp>,
+    /// What each data thread sends on, and nothing comes to. Nobody waits for it: of a socket that is waited for, the kernel
+    /// tells the waiting of every packet that has left.
+    pub(crate) outs: Vec<Udp>,
 }
 
 /// What waits at a socket.
@@ -176,14 +201,19 @@ fn any(family: Family, port: u16) -> SocketAddr {
     }
 }
 
-/// Makes the kernel tell to which address each packet came, and fragment those that leave over IPv6.
-pub(crate) fn tell_addresses(fd: BorrowedFd<'_>, family: Family) -> io::Result<()> {
+/// Makes the kernel tell to which address each packet came, or no longer.
+pub(crate) fn tell_addresses(fd: BorrowedFd<'_>, family: Family, on: bool) -> io::Result<()> {
     match family {
-        Family::V4 => set_int(fd, libc::IPPROTO_IP, libc::IP_PKTINFO, 1),
-        Family::V6 => {
-            set_int(fd, libc::IPPROTO_IPV6, libc::IPV6_RECVPKTINFO, 1)?;
-            set_int(fd, libc::IPPROTO_IPV6, libc::IPV6_MTU_DISCOVER, libc::IPV6_PMTUDISC_DONT)
-        }
+        Family::V4 => set_int(fd, libc::IPPROTO_IP, libc::IP_PKTINFO, on.into()),
+        Family::V6 => set_int(fd, libc::IPPROTO_IPV6, libc::IPV6_RECVPKTINFO, on.into()),
+    }
+}
+
+/// Makes the kernel fragment packets that leave over IPv6.
+pub(crate) fn fragment(fd: BorrowedFd<'_>, family: Family) -> io::Result<()> {
+    match family {
+        Family::V4 => Ok(()),
+        Family::V6 => set_int(fd, libc::IPPROTO_IPV6, libc::IPV6_MTU_DISCOVER, libc::IPV6_PMTUDISC_DONT),
     }
 }
 
@@ -262,7 +292,7 @@ pub(crate) struct Datagram<'a> {
     pub(crate) bytes: &'a mut [u8],
     /// Who sent it.
     pub(crate) peer: SocketAddr,
-    /// To which of our addresses it came, where the socket tells (see [`Udp::bind`]).
+    /// To which of our addresses it came, where the socket tells (see [`Udp::bind`] and [`Group`]).
     pub(crate) local: Option<IpAddr>,
 }
 

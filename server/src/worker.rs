@@ -100,8 +100,8 @@ pub(crate) enum Handed {
     Esp {
         /// The packet.
         bytes: Vec<u8>,
-        /// Who sent it, and to which address of ours.
-        place: (SocketAddr, IpAddr),
+        /// Who sent it, and to which address of ours, where that is told.
+        place: (SocketAddr, Option<IpAddr>),
         /// How it came.
         encap: Encap,
     },
@@ -123,9 +123,10 @@ pub(crate) struct Links {
     pub(crate) mates: Vec<Mate>,
     /// What the others hand to it.
     pub(crate) handed: Receiver<Handed>,
-    /// ESP on port 4500, and that of clients who send too much.
+    /// ESP on port 4500, and that of clients who send too much; and what it is sent on.
     pub(crate) udp: Udp,
     pub(crate) crowd: Crowd,
+    pub(crate) out: Udp,
     /// ESP without UDP, over IPv4 and, where the host has it, over IPv6.
     pub(crate) raw: RawEsp,
     pub(crate) raw6: Option<RawEsp>,
@@ -579,7 +580,7 @@ impl DataThread {
                 self.worker.found_elsewhere(found);
             }
             let of = |link| departures.iter().filter_map(move |departure| outgoing(departure, link));
-            self.udp_sender.send(self.links.udp.as_fd(), of(Link::Udp), now.0);
+            self.udp_sender.send(self.links.out.as_fd(), of(Link::Udp), now.0);
             self.raw_sender.send(self.links.raw.as_fd(), of(Link::Raw), now.0);
             if let Some(raw6) = &self.links.raw6 {
                 self.raw6_sender.send(raw6.as_fd(), of(Link::Raw6), now.0);
@@ -604,7 +605,7 @@ impl DataThread {
             let ours = self.sealed.iter().filter(move |packet| Link::of(packet.encap, packet.peer) == link);
             ours.map(move |packet| packet_to(&packet.bytes, packet.peer, packet.local, link))
         };
-        self.udp_sender.send(self.links.udp.as_fd(), packets(Link::Udp), now.0);
+        self.udp_sender.send(self.links.out.as_fd(), packets(Link::Udp), now.0);
         self.raw_sender.send(self.links.raw.as_fd(), packets(Link::Raw), now.0);
         if let Some(raw6) = &self.links.raw6 {
             self.raw6_sender.send(raw6.as_fd(), packets(Link::Raw6), now.0);
@@ -670,8 +671,7 @@ impl Link {
 }
 
 fn arrival<'a>(datagram: Datagram<'a>, encap: Encap) -> Arrival<'a> {
-    let local = datagram.local.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
-    Arrival::new(datagram.bytes, datagram.peer, local, encap)
+    Arrival::new(datagram.bytes, datagram.peer, datagram.local, encap)
 }
 
 fn outgoing<'a>(departure: &'a Departure<'_>, wanted: Link) -> Option<Outgoing<'a>> {
@@ -857,13 +857,14 @@ mod tests {
         let (to_control, reports) = sync_channel(REPORTS);
         let (bell, control_bell) = (Arc::new(Wake::new().unwrap()), Arc::new(Wake::new().unwrap()));
         let alarm = Alarm::new(control_bell.clone());
-        let Group { mut firsts, control, mut seconds } = Udp::bind_group(4500, 1).unwrap();
+        let Group { mut firsts, control, mut seconds, mut outs } = Udp::bind_group(4500, 1).unwrap();
         let links = Links {
             number: 0,
             mates: Vec::new(),
             handed: sync_channel(1).1,
             udp: firsts.remove(0),
             crowd: Crowd::new(0, seconds.remove(0), crowd::lists(1)),
+            out: outs.remove(0),
             raw: RawEsp::open(Family::V4).unwrap(),
             raw6: None,
             tun,
@@ -1098,7 +1099,7 @@ mod tests {
         batch.push(Arrival::new(
             &mut octets,
             "192.0.2.1:4500".parse().unwrap(),
-            Ipv4Addr::LOCALHOST.into(),
+            IpAddr::from(Ipv4Addr::LOCALHOST),
             Encap::Udp,
         ));
         batch.clear();

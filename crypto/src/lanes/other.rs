@@ -4,6 +4,7 @@ use super::Digest;
 use super::cbc::{self, Lanes, Rounds, Schedule, Table};
 use super::hmac::{Chains, Work};
 use super::stitch::Lane;
+use super::sum::Line;
 
 macro_rules! unit {
     ($name:ident { $($method:ident $([$k:ident])? ($($argument:ty),*) $(-> $output:ty)?;)* }) => {
@@ -46,7 +47,11 @@ unit!(ShaNi {
 });
 unit!(Avx2 {
     hash(Digest, &mut Chains<8>, &Work<'_, 8>);
+    sum_of(&[Line]) -> u64;
+    sum_copied(&mut [Line], &[Line]) -> u64;
 });
 unit!(Avx512 {
     hash(Digest, &mut Chains<16>, &Work<'_, 16>);
+    sum_of(&[Line]) -> u64;
+    sum_copied(&mut [Line], &[Line]) -> u64;
 });

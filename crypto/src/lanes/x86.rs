@@ -17,6 +17,7 @@ use super::Digest;
 use super::cbc::{self, Lanes, Rounds, Schedule, Table};
 use super::hmac::{Chains, Work};
 use super::stitch::Lane;
+use super::sum::Line;
 
 /// The blocks that idle lanes share: enough for a kernel to run through, and to stay in the cache.
 const SPARE: usize = 16;
@@ -58,6 +59,47 @@ fn starts<const L: usize>(
         }
     }
     (at, count)
+}
+
+/// Sums of 16-bit words; plain loops, which the compiler puts into vectors.
+macro_rules! sums {
+    ($features:literal) => {
+        #[inline]
+        #[target_feature(enable = $features)]
+        fn add_line(sums: &mut [u32; 16], line: &Line) {
+            let (words, _) = line.as_chunks::<4>();
+            for at in 0..16 {
+                let word = u32::from_ne_bytes(words[at]);
+                sums[at] += (word & 0xffff) + (word >> 16);
+            }
+        }
+
+        #[target_feature(enable = $features)]
+        pub(super) fn sum_of(lines: &[Line]) -> u64 {
+            debug_assert!(lines.len() <= MOST);
+            let mut sums = [0; 16];
+            for line in lines {
+                add_line(&mut sums, line);
+            }
+            total(&sums)
+        }
+
+        #[target_feature(enable = $features)]
+        pub(super) fn sum_copied(to: &mut [Line], from: &[Line]) -> u64 {
+            debug_assert!(from.len() <= MOST);
+            let mut sums = [0; 16];
+            for (to, from) in to.iter_mut().zip(from) {
+                *to = *from;
+                add_line(&mut sums, from);
+            }
+            total(&sums)
+        }
+    };
+}
+use sums;
+
+fn total(sums: &[u32; 16]) -> u64 {
+    sums.iter().map(|sum| u64::from(*sum)).sum()
 }
 
 macro_rules! rounds {
@@ -372,6 +414,18 @@ impl Avx2 {
             }
         }
     }
+
+    /// The sum of words; see [`super::sum`].
+    pub(super) fn sum_of(self, lines: &[Line]) -> u64 {
+        // SAFETY: the processor has the instructions, as `self` proves.
+        unsafe { avx2::sum_of(lines) }
+    }
+
+    /// The same while they are copied.
+    pub(super) fn sum_copied(self, to: &mut [Line], from: &[Line]) -> u64 {
+        // SAFETY: the processor has the instructions, as `self` proves.
+        unsafe { avx2::sum_copied(to, from) }
+    }
 }
 
 /// AVX-512 with octets and words.
@@ -392,5 +446,17 @@ impl Avx512 {
                 Digest::Sha256 => avx512::sha256(chains, work),
             }
         }
+    }
+
+    /// The sum of words; see [`super::sum`].
+    pub(super) fn sum_of(self, lines: &[Line]) -> u64 {
+        // SAFETY: the processor has the instructions, as `self` proves.
+        unsafe { avx512::sum_of(lines) }
+    }
+
+    /// The same while they are copied.
+    pub(super) fn sum_copied(self, to: &mut [Line], from: &[Line]) -> u64 {
+        // SAFETY: the processor has the instructions, as `self` proves.
+        unsafe { avx512::sum_copied(to, from) }
     }
 }

@@ -21,7 +21,7 @@ struct Packet {
     spi: Spi,
     bytes: Vec<u8>,
     peer: SocketAddr,
-    local: IpAddr,
+    local: Option<IpAddr>,
     encap: Encap,
 }
 

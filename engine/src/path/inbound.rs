@@ -33,8 +33,8 @@ pub struct Arrival<'a> {
     pub bytes: &'a mut [u8],
     /// Where it came from; with [`Encap::Raw`] the port means nothing.
     pub peer: SocketAddr,
-    /// Our address that it was sent to.
-    pub local: IpAddr,
+    /// Our address that it was sent to, where the socket tells: else the one that its client's IKE comes to.
+    pub local: Option<IpAddr>,
     /// How it came.
     pub encap: Encap,
     /// What became of it.
@@ -56,8 +56,8 @@ pub enum Verdict {
 
 impl<'a> Arrival<'a> {
     /// A packet that has just come.
-    pub fn new(bytes: &'a mut [u8], peer: SocketAddr, local: IpAddr, encap: Encap) -> Self {
-        Self { bytes, peer, local, encap, verdict: Verdict::NotTried }
+    pub fn new(bytes: &'a mut [u8], peer: SocketAddr, local: impl Into<Option<IpAddr>>, encap: Encap) -> Self {
+        Self { bytes, peer, local: local.into(), encap, verdict: Verdict::NotTried }
     }
 
     /// The IP packet for the TUN, if it is one.
@@ -228,7 +228,9 @@ impl Worker {
             return Err(Drop::WrongSession);
         }
         let spi = Spi(long_at(arrival.bytes, 0));
-        self.stray(client, (spi, (arrival.peer, arrival.local)), ids, frame, now)
+        let endpoint = self.table.clients.get(client).and_then(|client| client.endpoint);
+        let local = arrival.local.or_else(|| Some(endpoint?.local)).ok_or(Drop::UnknownSpi)?;
+        self.stray(client, (spi, (arrival.peer, local)), ids, frame, now)
     }
 
     /// The packet is the client's own: counts it, and draws what follows from its SA, number and source.
@@ -249,7 +251,8 @@ impl Worker {
             && endpoint.encap == arrival.encap
             && !same_place(endpoint.peer, arrival.peer, arrival.encap)
             && now.reached(client.moved_due)
-            && self.notes.tell(Note::Moved { client: id, peer: arrival.peer, local: arrival.local })
+            && let local = arrival.local.unwrap_or(endpoint.local)
+            && self.notes.tell(Note::Moved { client: id, peer: arrival.peer, local })
         {
             client.moved_due = now.after(NOTE_EVERY);
         }

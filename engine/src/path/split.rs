@@ -1,6 +1,7 @@
 //! Packets read from the TUN behind a virtio-net header: super-packets are cut into single ones, checksums are completed.
 
 use super::sum::{Sum, long_at, pseudo_ipv4, pseudo_ipv6, put, word_at};
+use core::ops::Range;
 
 /// The length of the virtio-net header before each packet of the TUN, in octets.
 pub const VNET_LEN: usize = 10;
@@ -66,7 +67,37 @@ pub struct Segment<'a> {
 enum Work {
     Nothing,
     Checksum { start: usize, offset: usize },
-    Cut { tcp: bool, transport: usize, index: usize, at: usize, last: bool },
+    Cut { of: Whole, index: usize, at: usize, last: bool },
+}
+
+/// What the segments of one super-packet have in common.
+#[derive(Clone, Copy)]
+struct Whole {
+    v4: bool,
+    tcp: bool,
+    /// Where the transport header is.
+    transport: usize,
+    /// The sums of the IPv4 header, and of pseudo-header and transport header, without what each segment has of its own. The
+    /// finished headers are not read again: what has just been written in small pieces is slow to read in large ones.
+    sums: (Sum, Sum),
+}
+
+impl Whole {
+    fn new(headers: &[u8], v4: bool, tcp: bool, transport: usize) -> Self {
+        let of = |bytes: &[u8], pieces: &[Range<usize>]| {
+            let pieces = pieces.iter().map(|piece| bytes.get(piece.clone()).unwrap_or_default());
+            pieces.fold(Sum::default(), Sum::bytes)
+        };
+        // Length, identification and checksum are each segment's own.
+        let ip = of(headers, &[0..2, 6..10, 12..transport]);
+        let segment = headers.get(transport..).unwrap_or_default();
+        // So are sequence number, flags and checksum, or length and checksum.
+        let own: &[Range<usize>] = if tcp { &[0..4, 8..12, 14..16, 18..segment.len()] } else { &[0..4, 4..4] };
+        let shared = of(segment, own);
+        let protocol = if tcp { TCP } else { UDP };
+        let pseudo = if v4 { pseudo_ipv4(headers, protocol, 0) } else { pseudo_ipv6(headers, protocol, 0) };
+        Self { v4, tcp, transport, sums: (ip, pseudo.and(shared)) }
+    }
 }
 
 impl Segment<'_> {
@@ -89,16 +120,22 @@ impl Segment<'_> {
             return false;
         }
         let (headers, payload) = out.split_at_mut(self.headers.len());
-        headers.copy_from_slice(self.headers);
-        payload.copy_from_slice(self.payload);
         match self.work {
-            Work::Nothing => {}
+            // All of it is headers, here and in the next.
+            Work::Nothing => headers.copy_from_slice(self.headers),
             Work::Checksum { start, offset } => {
-                let sum = Sum::default().bytes(out.get(start..).unwrap_or_default());
+                let at = start.min(headers.len());
+                let ((before, after), (from, rest)) = (headers.split_at_mut(at), self.headers.split_at(at));
+                before.copy_from_slice(from);
+                let sum = Sum::default().copied(after, rest);
                 let checksum = if offset == 6 { never_zero(sum.checksum()) } else { sum.checksum() };
                 put(out, start + offset, checksum);
             }
-            Work::Cut { tcp, transport, index, at, last } => finish_cut(out, tcp, transport, (index, at, last)),
+            Work::Cut { of, index, at, last } => {
+                headers.copy_from_slice(self.headers);
+                let sum = Sum::default().copied(payload, self.payload);
+                finish_cut(headers, &of, (index, at, last), (payload.len(), sum));
+            }
         }
         true
     }
@@ -113,41 +150,40 @@ fn version(packet: &[u8]) -> u8 {
     packet.first().map_or(0, |octet| octet >> 4)
 }
 
-/// Makes a copy of the super-packet's headers into those of its segment `index`, whose payload began `at` so many octets.
-fn finish_cut(out: &mut [u8], tcp: bool, transport: usize, (index, at, last): (usize, usize, bool)) {
-    let len = out.len();
-    let v4 = version(out) == 4;
-    if v4 {
-        put(out, 2, (len as u16).to_be_bytes());
-        let id = word_at(out, 4).wrapping_add(index as u16);
-        put(out, 4, id.to_be_bytes());
-        put(out, 10, [0, 0]);
-        let checksum = Sum::default().bytes(out.get(..transport).unwrap_or_default()).checksum();
-        put(out, 10, checksum);
+/// Makes a copy of the super-packet's headers into those of its segment `index`, whose payload began `at` so many octets, and
+/// has this length and comes to this sum.
+fn finish_cut(
+    headers: &mut [u8],
+    whole: &Whole,
+    (index, at, last): (usize, usize, bool),
+    (payload_len, payload): (usize, Sum),
+) {
+    let len = headers.len() + payload_len;
+    let (ip, transport) = whole.sums;
+    if whole.v4 {
+        let id = word_at(headers, 4).wrapping_add(index as u16);
+        put(headers, 2, (len as u16).to_be_bytes());
+        put(headers, 4, id.to_be_bytes());
+        put(headers, 10, ip.word(len as u16).word(id).checksum());
     } else {
-        put(out, 4, (len.saturating_sub(40) as u16).to_be_bytes());
+        put(headers, 4, (len.saturating_sub(40) as u16).to_be_bytes());
     }
-    let length = len.saturating_sub(transport);
-    let protocol = if tcp { TCP } else { UDP };
-    let sum = if v4 { pseudo_ipv4(out, protocol, length) } else { pseudo_ipv6(out, protocol, length) };
-    let Some(segment) = out.get_mut(transport..) else {
+    let length = len.saturating_sub(whole.transport);
+    let sum = transport.and(payload).word((length >> 16) as u16).word(length as u16);
+    let Some(segment) = headers.get_mut(whole.transport..) else {
         return;
     };
-    let field = if tcp {
+    if whole.tcp {
         let sequence = long_at(segment, 4).wrapping_add(at as u32);
+        let kept = if last { !0 } else { !u16::from(FIN_PSH) } & if index == 0 { !0 } else { !u16::from(CWR) };
+        let flags = word_at(segment, 12) & kept;
         put(segment, 4, sequence.to_be_bytes());
-        if let Some(flags) = segment.get_mut(13) {
-            *flags &= if last { !0 } else { !FIN_PSH };
-            *flags &= if index == 0 { !0 } else { !CWR };
-        }
-        16
+        put(segment, 12, flags.to_be_bytes());
+        put(segment, 16, sum.word((sequence >> 16) as u16).word(sequence as u16).word(flags).checksum());
     } else {
         put(segment, 4, (length as u16).to_be_bytes());
-        6
-    };
-    put(segment, field, [0, 0]);
-    let checksum = sum.bytes(segment).checksum();
-    put(segment, field, if tcp { checksum } else { never_zero(checksum) });
+        put(segment, 6, never_zero(sum.word(length as u16).checksum()));
+    }
 }
 
 impl Splitter {
@@ -228,12 +264,13 @@ fn cut(read: &[u8], each: &mut dyn FnMut(Segment<'_>)) -> Result<bool, SplitErro
     if size == 0 || payload.len().div_ceil(size) > MAX_SEGMENTS || headers.len() + size > usize::from(u16::MAX) {
         return Err(SplitError::BadSegments);
     }
+    let of = Whole::new(headers, v4, tcp, transport);
     let count = payload.len().div_ceil(size).max(1);
     for index in 0..count {
         let at = index * size;
         let last = index + 1 == count;
         let part = payload.get(at..(at + size).min(payload.len())).unwrap_or_default();
-        each(Segment { headers, payload: part, work: Work::Cut { tcp, transport, index, at, last } });
+        each(Segment { headers, payload: part, work: Work::Cut { of, index, at, last } });
     }
     Ok(true)
 }

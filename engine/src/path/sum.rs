@@ -10,34 +10,21 @@ pub(super) struct Sum(u64);
 impl Sum {
     /// Adds octets; an odd last one counts as if a zero followed.
     #[must_use]
+    #[inline]
     pub(super) fn bytes(self, bytes: &[u8]) -> Self {
-        let (lines, rest) = bytes.as_chunks::<64>();
-        // Two sums of carries that do not wait for each other; a carry out of the highest bit counts as one.
-        let mut sums = [0u64; 2];
-        for line in lines {
-            let (halves, _) = line.as_chunks::<32>();
-            for (sum, half) in sums.iter_mut().zip(halves) {
-                let mut carry = false;
-                for word in half.as_chunks::<8>().0 {
-                    (*sum, carry) = sum.carrying_add(u64::from_ne_bytes(*word), carry);
-                }
-                let (whole, over) = sum.overflowing_add(u64::from(carry));
-                *sum = whole + u64::from(over);
-            }
-        }
-        let (words, rest) = rest.as_chunks::<4>();
-        let mut sum = self.0;
-        for part in sums {
-            sum += (part & 0xffff_ffff) + (part >> 32);
-        }
-        for word in words {
-            sum += u64::from(u32::from_ne_bytes(*word));
-        }
-        let mut last = [0u8; 4];
-        for (to, from) in last.iter_mut().zip(rest) {
-            *to = *from;
-        }
-        Self(sum + u64::from(u32::from_ne_bytes(last)))
+        Self(self.0 + crypto::lanes::sum_of(bytes))
+    }
+
+    /// Adds octets while they are copied to a place of the same length.
+    #[must_use]
+    pub(super) fn copied(self, to: &mut [u8], from: &[u8]) -> Self {
+        Self(self.0 + crypto::lanes::sum_copied(to, from))
+    }
+
+    /// Adds what another sum has come to, over an even number of octets before it.
+    #[must_use]
+    pub(super) fn and(self, other: Self) -> Self {
+        Self(self.0 + other.0)
     }
 
     /// Adds a number that would stand in network order.

@@ -24,6 +24,8 @@ const SINK: Ipv4Addr = Ipv4Addr::new(192, 168, 100, 10);
 /// A packet's octets, those of its headers, and what it carries.
 const PACKET: usize = 1400;
 const HEADERS: usize = 40;
+/// Of the link, before them.
+const ETHERNET: usize = 14;
 const CARRIED: usize = PACKET - HEADERS;
 /// Packets that one super-packet stands for.
 const SEGMENTS: usize = 46;
@@ -198,32 +200,31 @@ fn order(policy: libc::c_int, sched_priority: libc::c_int) {
     assert_eq!(done, 0, "root may order threads");
 }
 
-/// Counts all that arrives at a device, and drops it.
-struct Sink;
+/// Drops all that arrives at a device, which has counted it before.
+struct Sink {
+    device: &'static str,
+    before: (u64, u64),
+}
 
 impl Sink {
-    fn new(device: &str) -> Self {
+    fn new(device: &'static str) -> Self {
         nft(&format!(
-            "table netdev sink {{ counter seen {{ }}
-                chain in {{ type filter hook ingress device {device} priority 0; counter name seen drop; }}; }}"
+            "table netdev sink {{
+                chain in {{ type filter hook ingress device {device} priority 0; policy drop; }}; }}"
         ));
-        Self
+        Self { device, before: received(device) }
     }
 
-    /// The octets of what was to be counted: of the packets inside (`clear`), as super-packets or one by one, or of those
+    /// The octets of what has arrived: of the packets inside (`clear`), as super-packets or one by one, or of those
     /// around them, each taken for one inside.
     fn end(self, clear: bool) -> u64 {
         std::thread::sleep(ENOUGH);
-        let told = nft("list counter netdev sink seen");
+        let now = received(self.device);
         nft("delete table netdev sink");
-        let number = |word: &str| {
-            let mut words = told.split_whitespace().skip_while(|w| *w != word);
-            words.nth(1).and_then(|number| number.parse::<u64>().ok()).expect("nft tells what it has counted")
-        };
-        let (packets, octets) = (number("packets"), number("bytes"));
+        let (packets, octets) = (now.0 - self.before.0, now.1 - self.before.1);
         if clear {
             // Of each packet that went into a larger one, the headers are gone.
-            let carried = octets.saturating_sub(packets * HEADERS as u64);
+            let carried = octets.saturating_sub(packets * (ETHERNET + HEADERS) as u64);
             carried / CARRIED as u64 * PACKET as u64
         } else {
             packets * PACKET as u64
@@ -231,10 +232,18 @@ impl Sink {
     }
 }
 
-fn nft(words: &str) -> String {
+/// The packets and octets that a device has received, headers of Ethernet among them.
+fn received(device: &str) -> (u64, u64) {
+    let told = fs::read_to_string("/proc/net/dev").expect("the kernel tells of its devices");
+    let line = told.lines().find_map(|line| line.trim().strip_prefix(device)?.strip_prefix(':'));
+    let mut numbers = line.expect("the device is there").split_whitespace().map_while(|word| word.parse().ok());
+    let octets = numbers.next().expect("it counts octets");
+    (numbers.next().expect("and packets"), octets)
+}
+
+fn nft(words: &str) {
     let output = Command::new("nft").arg(words).output().expect("nft is installed");
     assert!(output.status.success(), "nft: {}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
 /// A segment's header (RFC 9293 §3.1), its checksum open.

@@ -4,6 +4,7 @@
     reason = "the big numbers come from a C library; `power` and what is in `fixed` are the only doors to it"
 )]
 
+pub(crate) mod digits;
 mod fixed;
 mod primes;
 
@@ -15,6 +16,7 @@ use std::sync::OnceLock;
 use aws_lc_sys as sys;
 use serde::{Deserialize, Serialize};
 
+use self::digits::Powers;
 use self::fixed::Fixed;
 use crate::Secret;
 use crate::ecp::{self, Curve, X25519_LEN};
@@ -144,6 +146,20 @@ impl Group {
         KEPT.get(at).map(|kept| Fixed::of(kept, prime, self.exponent_len()))
     }
 
+    /// The same arithmetic by this processor's own means, where there are any for the prime.
+    fn powers(self) -> Option<&'static Powers> {
+        static KEPT: [OnceLock<Option<Powers>>; 3] = [const { OnceLock::new() }; 3];
+        let Kind::Modp(prime) = self.kind() else { return None };
+        let at = match self {
+            Self::Modp1024 => 0,
+            Self::Modp1536 => 1,
+            Self::Modp2048 => 2,
+            _ => return None,
+        };
+        let power_of_two = |exponent: u16| power(&[2], &exponent.to_be_bytes(), prime, None);
+        KEPT.get(at)?.get_or_init(|| Powers::new(prime, self.exponent_len(), power_of_two)).as_ref()
+    }
+
     /// The length of an exponent or scalar, in octets. With a prime it is within the sizes of RFC 3526 §8, which names
     /// twice the group's strength; on a curve it is that of the order.
     const fn exponent_len(self) -> usize {
@@ -203,9 +219,12 @@ impl KeyPair {
                 if let Some(highest) = exponent.expose_mut().first_mut() {
                     *highest |= 0x80;
                 }
-                let public = match group.fixed() {
-                    Some(fixed) => fixed.power(exponent.expose()),
-                    None => power(&[2], exponent.expose(), prime, None),
+                let public = if let Some(powers) = group.powers() {
+                    powers.power_of_two(exponent.expose())
+                } else if let Some(fixed) = group.fixed() {
+                    fixed.power(exponent.expose())
+                } else {
+                    power(&[2], exponent.expose(), prime, None)
                 };
                 (exponent, public)
             }
@@ -255,7 +274,11 @@ impl KeyPair {
         if !is_between(prime, peer) {
             return Err(BadPublic::Range);
         }
-        Ok(Secret::new(power(peer, self.exponent.expose(), prime, self.group.fixed())))
+        let exponent = self.exponent.expose();
+        Ok(Secret::new(match self.group.powers() {
+            Some(powers) => powers.power(peer, exponent),
+            None => power(peer, exponent, prime, self.group.fixed()),
+        }))
     }
 }
 
@@ -459,6 +482,59 @@ mod tests {
                 let expected = power(&[2], &exponent, prime, None);
                 assert_eq!(fixed.power(&exponent), expected, "{group:?} {exponent:02x?}");
                 assert_eq!(power(&[2], &exponent, prime, Some(fixed)), expected, "{group:?} {exponent:02x?}");
+            }
+        }
+    }
+
+    /// Numbers whose digits are all zero but one, or all ones, are where a carry goes furthest.
+    #[test]
+    fn powers_by_long_digits_come_out_as_by_the_library() {
+        for group in [Group::Modp1024, Group::Modp1536, Group::Modp2048] {
+            let Some(powers) = group.powers() else { continue };
+            let (prime, len) = (prime(group), group.exponent_len());
+            let mut exponents = vec![vec![0; len], vec![0xff; len], vec![0x80; len], vec![1; len]];
+            exponents.extend((0..8 * len).step_by(7).map(|bit| {
+                let mut exponent = vec![0; len];
+                exponent[bit / 8] = 1 << (bit % 8);
+                exponent
+            }));
+            let small = |last: u8| [vec![0; prime.len() - 1], vec![last]].concat();
+            let near = |less: u8| [&prime[..prime.len() - 1], &[prime[prime.len() - 1] - less]].concat();
+            let mut bases =
+                vec![small(1), small(2), near(1), near(2), [vec![0x7f], vec![0xff; prime.len() - 1]].concat()];
+            bases.extend((0..8 * prime.len() - 64).step_by(52).map(|bit| {
+                let mut base = vec![0; prime.len()];
+                base[prime.len() - 1 - bit / 8] = 1 << (bit % 8);
+                base
+            }));
+            // Numbers of no pattern, each made of the one before.
+            let mut state = vec![group.to_ike() as u8; 32];
+            let mut chance = |octets: usize| -> Vec<u8> {
+                let blocks = (0..octets.div_ceil(32)).flat_map(|_| {
+                    state = Hash::Sha256.digest(&[&state]);
+                    state.clone()
+                });
+                blocks.take(octets).collect()
+            };
+            for _ in 0..200 {
+                exponents.push(chance(len));
+                let mut base = chance(prime.len());
+                base[0] &= 0x7f;
+                bases.push(base);
+            }
+            for (at, exponent) in exponents.iter().enumerate() {
+                let expected = power(&[2], exponent, prime, None);
+                assert_eq!(powers.power_of_two(exponent), expected, "{group:?} {exponent:02x?}");
+                let base = &bases[at % bases.len()];
+                let expected = power(base, exponent, prime, None);
+                assert_eq!(powers.power(base, exponent), expected, "{group:?} {base:02x?} {exponent:02x?}");
+            }
+            let first_power = [vec![0; len - 1], vec![1]].concat();
+            for base in &bases {
+                assert_eq!(powers.power(base, &first_power), *base, "{group:?}");
+                let exponent = &exponents[exponents.len() - 1];
+                let expected = power(base, exponent, prime, None);
+                assert_eq!(powers.power(base, exponent), expected, "{group:?} {base:02x?}");
             }
         }
     }

@@ -24,9 +24,10 @@ use self::hmac::Message;
 #[cfg(not(target_arch = "x86_64"))]
 use self::other as units;
 pub use self::sum::{sum_copied, sum_of};
-use self::units::{AesNi, Avx2, Avx512, ShaNi, Vaes256, Vaes512};
+use self::units::{AesNi, Avx2, Avx512, Ifma, ShaNi, Vaes256, Vaes512};
 #[cfg(target_arch = "x86_64")]
 use self::x86 as units;
+use crate::dh::digits::{Digits, Modulus};
 
 /// The octets of SPI and sequence number.
 const HEADER: usize = 8;
@@ -132,6 +133,27 @@ impl Units {
         };
         let over = messages % lanes;
         if over < worth { messages - over } else { messages }
+    }
+}
+
+/// The unit that multiplies long numbers, eight of their digits at a time.
+#[derive(Copy, Clone, Debug)]
+pub(crate) struct LongDigits(Ifma);
+
+impl LongDigits {
+    /// The processor's, if it has one and this process uses it.
+    pub(crate) fn in_use() -> Option<Self> {
+        if Units::in_use().level() == Level::Avx512 { Ifma::detect().map(Self) } else { None }
+    }
+
+    /// `to = to * by / 2^(416 N)` modulo the prime, or the square of `to` for want of another factor.
+    pub(crate) fn multiply<const N: usize>(self, to: &mut Digits<N>, by: Option<&Digits<N>>, modulus: &Modulus) {
+        self.0.multiply(to, by, modulus);
+    }
+
+    /// Copies one number of a table in a time that does not depend on which.
+    pub(crate) fn choose<const N: usize>(self, to: &mut Digits<N>, table: &[Digits<N>], number: u64) {
+        self.0.choose(to, table, number);
     }
 }
 

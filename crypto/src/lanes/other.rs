@@ -5,6 +5,7 @@ use super::cbc::{self, Lanes, Rounds, Schedule, Table};
 use super::hmac::{Chains, Work};
 use super::stitch::Lane;
 use super::sum::Line;
+use crate::dh::digits::{Digits, Modulus};
 
 macro_rules! unit {
     ($name:ident { $($method:ident $([$k:ident])? ($($argument:ty),*) $(-> $output:ty)?;)* }) => {
@@ -54,4 +55,8 @@ unit!(Avx512 {
     hash(Digest, &mut Chains<16>, &Work<'_, 16>);
     sum_of(&[Line]) -> u64;
     sum_copied(&mut [Line], &[Line]) -> u64;
+});
+unit!(Ifma {
+    multiply[N](&mut Digits<N>, Option<&Digits<N>>, &Modulus);
+    choose[N](&mut Digits<N>, &[Digits<N>], u64);
 });

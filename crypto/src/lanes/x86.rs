@@ -8,16 +8,19 @@ mod avx2;
 #[allow(clippy::needless_range_loop, reason = "iterators would hide the unrolling that registers need")]
 mod avx512;
 #[allow(clippy::needless_range_loop, reason = "iterators would hide the unrolling that registers need")]
+mod ifma;
+#[allow(clippy::needless_range_loop, reason = "iterators would hide the unrolling that registers need")]
 mod shani;
 mod wide;
 
-use core::arch::x86_64::__m128i;
+use core::arch::x86_64::{__m128i, __m512i, _mm512_loadu_si512, _mm512_storeu_si512};
 
 use super::Digest;
 use super::cbc::{self, Lanes, Rounds, Schedule, Table};
 use super::hmac::{Chains, Work};
 use super::stitch::Lane;
 use super::sum::Line;
+use crate::dh::digits::{Digits, Modulus};
 
 /// The blocks that idle lanes share: enough for a kernel to run through, and to stay in the cache.
 const SPARE: usize = 16;
@@ -34,6 +37,20 @@ const fn vector(number: u128) -> __m128i {
 const fn number(vector: __m128i) -> u128 {
     // SAFETY: both types are 16 octets, of which any value is valid.
     unsafe { core::mem::transmute(vector) }
+}
+
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn load_digits(digits: &[u64; 8]) -> __m512i {
+    // SAFETY: 64 octets may be read there, and the instruction asks for no alignment.
+    unsafe { _mm512_loadu_si512(digits.as_ptr().cast()) }
+}
+
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn store_digits(digits: &mut [u64; 8], vector: __m512i) {
+    // SAFETY: 64 octets may be written there, and the instruction asks for no alignment.
+    unsafe { _mm512_storeu_si512(digits.as_mut_ptr().cast(), vector) }
 }
 
 /// Where each lane goes on after `done` blocks, and how many blocks lie at each of these places: no more than are left.
@@ -458,5 +475,25 @@ impl Avx512 {
     pub(super) fn sum_copied(self, to: &mut [Line], from: &[Line]) -> u64 {
         // SAFETY: the processor has the instructions, as `self` proves.
         unsafe { avx512::sum_copied(to, from) }
+    }
+}
+
+/// AVX-512 with products of digits of 52 bits.
+#[derive(Copy, Clone, Debug)]
+pub(super) struct Ifma(());
+
+impl Ifma {
+    pub(super) fn detect() -> Option<Self> {
+        (is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512ifma")).then_some(Self(()))
+    }
+
+    pub(super) fn multiply<const N: usize>(self, to: &mut Digits<N>, by: Option<&Digits<N>>, modulus: &Modulus) {
+        // SAFETY: the processor has the instructions, as `self` proves.
+        unsafe { ifma::multiply(to, by, modulus) }
+    }
+
+    pub(super) fn choose<const N: usize>(self, to: &mut Digits<N>, table: &[Digits<N>], number: u64) {
+        // SAFETY: the processor has the instructions, as `self` proves.
+        unsafe { ifma::choose(to, table, number) }
     }
 }

@@ -953,6 +953,34 @@ mod tests {
     }
 
     #[test]
+    fn of_the_sockets_of_a_port_that_for_ike_tells_the_address_asked_and_those_that_merge() {
+        let port = port(&Udp::bind(0).unwrap());
+        let Group { firsts, control, seconds, outs } = Udp::bind_group(port, 1).unwrap();
+        let client = Udp::bind(0).unwrap();
+        let mut sender = Sender::new(Segmentation::Never, client.family());
+        let asked = IpAddr::from([127, 0, 0, 7]);
+        let mut ask = |bytes: &[u8], socket: &Udp| {
+            let packet = Outgoing { peer: SocketAddr::new(asked, port), local: LOOPBACK, bytes };
+            sender.send(client.as_fd(), [packet], 0);
+            let got = receive_all(socket);
+            let [(_, local, _)] = &got[..] else { panic!("{got:?}") };
+            *local
+        };
+        let (esp, ike) = ([1, 2, 3, 4, 5], [0, 0, 0, 0, 5]);
+        assert_eq!((ask(&esp, &firsts[0]), ask(&ike, &control)), (None, Some(asked)));
+        firsts[0].merge(true).unwrap();
+        assert_eq!(ask(&esp, &firsts[0]), Some(asked));
+        firsts[0].merge(false).unwrap();
+        assert_eq!(ask(&esp, &firsts[0]), None);
+        assert!([&seconds[0], &outs[0]].into_iter().all(|socket| receive_all(socket).is_empty()));
+        // What is sent on the last one comes from the port that was asked.
+        let answer = Outgoing { peer: SocketAddr::new(LOOPBACK, self::port(&client)), local: asked, bytes: b"answer" };
+        sender.send(outs[0].as_fd(), [answer], 0);
+        let got = receive_all(&client);
+        assert_eq!(got.iter().map(|(from, ..)| *from).collect::<Vec<_>>(), [SocketAddr::new(asked, port)]);
+    }
+
+    #[test]
     fn the_control_message_of_one_packet_took_memory_of_the_kernel_for_each() {
         for (family, most) in [(Family::V4, 28), (Family::V6, 36)] {
             let (mut header, mut control) = (empty_header().msg_hdr, Control([0; 64]));

@@ -1036,11 +1036,23 @@ mod tests {
             let client = UdpSocket::bind("127.0.0.2:0").unwrap();
             let from = client.local_addr().unwrap();
             let (orders, bell, reports, thread, control) = data_thread(from, Encap::Udp, BATCH);
-            let (done, wait) = sync_channel(1);
-            assert!(orders.send(Order::Barrier(done)).is_ok());
-            bell.ring();
-            wait.recv().unwrap();
+            let done_so_far = || {
+                let (told, wait) = sync_channel(1);
+                assert!(orders.send(Order::Tell(told)).is_ok());
+                bell.ring();
+                wait.recv().unwrap()
+            };
+            let until = |there: &dyn Fn(Done) -> bool| {
+                for _ in 0..500 {
+                    if there(done_so_far()) {
+                        return true;
+                    }
+                    std::thread::sleep(Duration::from_millis(10));
+                }
+                false
+            };
             // A full batch has been waiting, so that the socket merges; each burst is what one merged datagram may hold.
+            assert!(until(&|done| done.merges));
             let mut sender = Sender::new(Segmentation::Offload, Family::V4);
             for burst in 0..20 {
                 let mut packets: Vec<Vec<u8>> = (1..=40).map(|n| sealed(burst * 40 + n, 9, &[0; 900])).collect();
@@ -1048,15 +1060,7 @@ mod tests {
                 let to = |bytes| Outgoing { peer: "127.0.0.1:4500".parse().unwrap(), local: from.ip(), bytes };
                 sender.send(client.as_fd(), packets.iter().map(|packet| to(packet)), 0);
             }
-            for _ in 0..500 {
-                let (told, wait) = sync_channel(1);
-                assert!(orders.send(Order::Tell(told)).is_ok());
-                bell.ring();
-                if wait.recv().unwrap().totals.ip.in_packets == 800 {
-                    break;
-                }
-                std::thread::sleep(Duration::from_millis(10));
-            }
+            until(&|done| done.totals.ip.in_packets == 800);
             assert!(orders.send(Order::Stop).is_ok());
             bell.ring();
             let done = thread.join().unwrap();

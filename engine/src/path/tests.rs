@@ -524,6 +524,22 @@ fn an_sa_that_is_not_trusted_moves_nobody_and_proves_no_life() {
 }
 
 #[test]
+fn a_packet_whose_address_of_ours_is_not_told_came_to_where_its_ike_comes_to() {
+    let (mut worker, mut mirror) = worker();
+    let mut packet = mirror.send_ip(&udp4(&[7; 30]));
+    worker.inbound(&mut [Arrival::new(&mut packet, place(9999), None, Encap::Udp)], NOW);
+    let mut new = Mirror::install(&mut worker, FIRST, AES_SHA1, 9, false);
+    let mut packet = new.send_ppp(&[0xff, 3, 0xc0, 0x21, 9, 1, 0, 4]);
+    worker.apply(Update::Distrust { spi: Spi(new.spi) }, NOW);
+    worker.inbound(&mut [Arrival::new(&mut packet, place(777), None, Encap::Udp)], NOW);
+    let notes: Vec<Note> = std::iter::from_fn(|| worker.poll_note()).collect();
+    let moved = Note::Moved { client: FIRST, peer: place(9999), local: local() };
+    assert!(notes.contains(&moved), "{notes:?}");
+    let stray = |note: &Note| matches!(note, Note::Stray { place: from, .. } if *from == (place(777), local()));
+    assert!(notes.iter().any(stray), "{notes:?}");
+}
+
+#[test]
 fn adopted_sas_carry_the_session_of_their_new_owner_only() {
     let (mut worker, _) = worker();
     let mut new = Mirror::install(&mut worker, ClientId(2), AES_SHA1, 9, true);

@@ -78,46 +78,54 @@ fn starts<const L: usize>(
     (at, count)
 }
 
-/// Sums of 16-bit words; plain loops, which the compiler puts into vectors.
+/// Sums of 16-bit words by an instruction that multiplies words with a sign and adds two and two: by one, and with their
+/// highest bit turned, which takes 2^15 from each.
 macro_rules! sums {
-    ($features:literal) => {
+    ($features:literal, $per_line:literal, $load:ident, $store:ident, $set16:ident, $xor:ident, $madd:ident, $add32:ident, $zero:ident) => {
         #[inline]
         #[target_feature(enable = $features)]
-        fn add_line(sums: &mut [u32; 16], line: &Line) {
-            let (words, _) = line.as_chunks::<4>();
-            for at in 0..16 {
-                let word = u32::from_ne_bytes(words[at]);
-                sums[at] += (word & 0xffff) + (word >> 16);
+        fn add_line(sums: &mut [Vector; $per_line], line: &Line) {
+            let (one, turned) = ($set16(1), $set16(i16::MIN));
+            for at in 0..$per_line {
+                // SAFETY: so many vectors fill the line, and the instruction asks for no alignment.
+                let words = unsafe { $load(line.as_ptr().cast::<Vector>().add(at).cast()) };
+                sums[at] = $add32(sums[at], $madd($xor(words, turned), one));
             }
+        }
+
+        #[inline]
+        #[target_feature(enable = $features)]
+        fn total(sums: [Vector; $per_line], lines: usize) -> u64 {
+            let mut all = [[0i32; 16 / $per_line]; $per_line];
+            for at in 0..$per_line {
+                // SAFETY: the array is as long as the vector, and the instruction asks for no alignment.
+                unsafe { $store(all[at].as_mut_ptr().cast(), sums[at]) };
+            }
+            let sum: i64 = all.as_flattened().iter().map(|sum| i64::from(*sum)).sum();
+            (sum + ((lines as i64 * 32) << 15)).cast_unsigned()
         }
 
         #[target_feature(enable = $features)]
         pub(super) fn sum_of(lines: &[Line]) -> u64 {
-            debug_assert!(lines.len() <= MOST);
-            let mut sums = [0; 16];
+            let mut sums = [$zero(); $per_line];
             for line in lines {
                 add_line(&mut sums, line);
             }
-            total(&sums)
+            total(sums, lines.len())
         }
 
         #[target_feature(enable = $features)]
         pub(super) fn sum_copied(to: &mut [Line], from: &[Line]) -> u64 {
-            debug_assert!(from.len() <= MOST);
-            let mut sums = [0; 16];
+            let mut sums = [$zero(); $per_line];
             for (to, from) in to.iter_mut().zip(from) {
                 *to = *from;
                 add_line(&mut sums, from);
             }
-            total(&sums)
+            total(sums, to.len().min(from.len()))
         }
     };
 }
 use sums;
-
-fn total(sums: &[u32; 16]) -> u64 {
-    sums.iter().map(|sum| u64::from(*sum)).sum()
-}
 
 macro_rules! rounds {
     ($rounds:expr, $call:ident($($argument:expr),*)) => {

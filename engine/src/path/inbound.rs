@@ -6,7 +6,7 @@ use super::sum::{long_at, word_at};
 use super::table::Seen as Traffic;
 use super::{ClientId, Drop, Encap, L2TP_PORT, NOTE_EVERY, Note, Seen, Spi, Unveiled, Worker};
 use crate::time::Instant;
-use core::net::{IpAddr, Ipv4Addr, SocketAddr};
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use core::ops::Range;
 use core::time::Duration;
 use crypto::esp::{Open, OpenError, Opened};
@@ -229,7 +229,11 @@ impl Worker {
         }
         let spi = Spi(long_at(arrival.bytes, 0));
         let endpoint = self.table.clients.get(client).and_then(|client| client.endpoint);
-        let local = arrival.local.or_else(|| Some(endpoint?.local)).ok_or(Drop::UnknownSpi)?;
+        let nothing_told = match arrival.peer {
+            SocketAddr::V4(_) => IpAddr::from(Ipv4Addr::UNSPECIFIED),
+            SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
+        };
+        let local = arrival.local.or_else(|| Some(endpoint?.local)).unwrap_or(nothing_told);
         self.stray(client, (spi, (arrival.peer, local)), ids, frame, now)
     }
 

@@ -6,17 +6,27 @@ use core::arch::x86_64::*;
 use super::super::cbc::{self, Lanes, Schedule, Table};
 use super::super::hmac::{Block, Chains, Work};
 use super::super::stitch::{AHEAD, Lane};
-use super::super::sum::{Line, MOST};
+use super::super::sum::Line;
 use super::wide::{
     self, kernels, md5_four, md5_round, md5_sixteen, nothing, sha1_eighty, sha1_five, sha1_round, sha1_twenty,
     sha256_eight, sha256_round,
 };
-use super::{SPARE, starts, stitch_many, sums, total};
+use super::{SPARE, starts, stitch_many, sums};
 
 type Vector = __m256i;
 
 kernels!("avx2", 8);
-sums!("avx2");
+sums!(
+    "avx2",
+    2,
+    _mm256_loadu_si256,
+    _mm256_storeu_si256,
+    _mm256_set1_epi16,
+    _mm256_xor_si256,
+    _mm256_madd_epi16,
+    _mm256_add_epi32,
+    _mm256_setzero_si256
+);
 stitch_many!("avx2,vaes", 8);
 
 #[inline]

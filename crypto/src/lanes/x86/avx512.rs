@@ -5,17 +5,27 @@ use core::arch::x86_64::*;
 use super::super::cbc::{self, Lanes, Schedule, Table};
 use super::super::hmac::{Block, Chains, Work};
 use super::super::stitch::{AHEAD, Lane};
-use super::super::sum::{Line, MOST};
+use super::super::sum::Line;
 use super::wide::{
     self, kernels, md5_four, md5_round, md5_sixteen, nothing, sha1_eighty, sha1_five, sha1_round, sha1_twenty,
     sha256_eight, sha256_round,
 };
-use super::{SPARE, starts, stitch_many, sums, total};
+use super::{SPARE, starts, stitch_many, sums};
 
 type Vector = __m512i;
 
 kernels!("avx512f,avx512bw", 16);
-sums!("avx512f,avx512bw");
+sums!(
+    "avx512f,avx512bw",
+    1,
+    _mm512_loadu_si512,
+    _mm512_storeu_si512,
+    _mm512_set1_epi16,
+    _mm512_xor_si512,
+    _mm512_madd_epi16,
+    _mm512_add_epi32,
+    _mm512_setzero_si512
+);
 stitch_many!("avx512f,avx512bw,avx512vl,vaes", 16);
 
 #[inline]

@@ -81,7 +81,10 @@ fn starts<const L: usize>(
 /// Sums of 16-bit words by an instruction that multiplies words with a sign and adds two and two: by one, and with their
 /// highest bit turned, which takes 2^15 from each.
 macro_rules! sums {
-    ($features:literal, $per_line:literal, $load:ident, $store:ident, $set16:ident, $xor:ident, $madd:ident, $add32:ident, $zero:ident) => {
+    (
+        $features:literal, $per_line:literal, $load:ident, $store:ident, $set16:ident, $xor:ident, $madd:ident,
+        $add32:ident, $zero:ident
+    ) => {
         #[inline]
         #[target_feature(enable = $features)]
         fn add_line(sums: &mut [Vector; $per_line], line: &Line) {

@@ -175,8 +175,9 @@ fn finish_cut(
     };
     if whole.tcp {
         let sequence = long_at(segment, 4).wrapping_add(at as u32);
-        let kept = if last { !0 } else { !u16::from(FIN_PSH) } & if index == 0 { !0 } else { !u16::from(CWR) };
-        let flags = word_at(segment, 12) & kept;
+        let only_last = if last { 0 } else { FIN_PSH };
+        let only_first = if index == 0 { 0 } else { CWR };
+        let flags = word_at(segment, 12) & !u16::from(only_last | only_first);
         put(segment, 4, sequence.to_be_bytes());
         put(segment, 12, flags.to_be_bytes());
         put(segment, 16, sum.word((sequence >> 16) as u16).word(sequence as u16).word(flags).checksum());

@@ -100,14 +100,18 @@ inside ip route add 10.96.0.0/24 via 192.168.100.10
 # It counts packets on the wire, so that the kernel has to split what is sent in one piece.
 case " $* " in *" --bursts "*) inside ethtool -K wan0 tx-udp-segmentation off ;; esac
 export SEKISHO_RUN_DIR=$room/run
-nsenter --net=/proc/$holder/ns/net "$server" run --config "$room/load.conf" 2>"$room/log" &
+# For --share, server and bare loop have the last processor and the clients the others: which of them the kernel puts where
+# made half as much again of either.
+held= others= last=$(($(nproc) - 1))
+case " $* " in *" --share "*) [ $last -lt 1 ] || { held="taskset -c $last" others="taskset -c 0-$((last - 1))"; } ;; esac
+nsenter --net=/proc/$holder/ns/net $held "$server" run --config "$room/load.conf" 2>"$room/log" &
 pid=$!
 for _ in $(seq 300); do
     if grep -q "serves L2TP/IPsec" "$room/log"; then break; fi
     kill -0 $pid 2>/dev/null || { cat "$room/log" >&2; exit 1; }
     sleep 0.1
 done
-if ! "$load" --server-pid $pid --server-binary "$server" --echo 192.168.100.10:7007 "$@"; then
+if ! $others "$load" --server-pid $pid --server-binary "$server" --echo 192.168.100.10:7007 "$@"; then
     echo "the server log ends:" >&2
     tail -n 20 "$room/log" >&2
     exit 1

@@ -1,5 +1,6 @@
 //! The screen `show status fastpath`: what carries packets here, how many at a time, and what went no further.
 
+use crate::moderation::REST;
 use crate::udp::Sent;
 use crate::worker::Done;
 use command::Language;
@@ -102,6 +103,7 @@ pub(crate) fn json(done: &Done) -> serde_json::Value {
         "tun_segments_udp": done.segments_udp,
         "udp_segmentation_refused": done.udp.unsegmented,
         "udp_merged": done.merges,
+        "moderated": done.moderates,
         "received_in_udp": batches(done.received_udp),
         "received_as_esp": batches(done.received_raw),
         "written_to_tun": batches(done.written),
@@ -149,6 +151,14 @@ pub(crate) fn screen(done: &Done, language: Language) -> String {
         pick("none: little comes in, or it has no UDP checksums", "なし(受信が少ないか、UDPチェックサムがない)")
     };
     line(pick("UDP merging", "UDPの結合"), merging);
+    let wake_ups = match (done.moderates, language, REST.as_micros()) {
+        (false, ..) => pick("as packets come", "パケットの到着ごと").to_owned(),
+        (true, Language::English, rest) => format!("moderated: packets gather for {rest} µs, since many come alone"),
+        (true, Language::Japanese, rest) => {
+            format!("抑制中(単独のパケットが多く届くため{rest}マイクロ秒ごとにまとめる)")
+        }
+    };
+    line(pick("Wake-ups", "起動"), &wake_ups);
     for (english, japanese, batches) in [
         ("Received in UDP", "UDPで受信", done.received_udp),
         ("Received as ESP", "ESPで受信", done.received_raw),
@@ -213,11 +223,13 @@ mod tests {
         assert!(english.contains("           3  on port 4500, neither ESP nor IKE\n"), "{english}");
         assert!(!english.contains("not authentic"), "{english}");
         assert!(english.contains("UDP merging: none: little comes in, or it has no UDP checksums\n"), "{english}");
-        (done.udp.unsegmented, done.merges) = (2, true);
+        assert!(english.contains("Wake-ups: as packets come\n"), "{english}");
+        (done.udp.unsegmented, done.merges, done.moderates) = (2, true, true);
         let japanese = screen(&done, Language::Japanese);
         assert!(japanese.contains("UDPで受信: 75パケット / 3回 (1回に平均25.0、最大64パケット)\n"), "{japanese}");
         assert!(japanese.contains("UDPの分割: カーネルが行う(GSO)、2回拒否され個別に送信\n"), "{japanese}");
         assert!(japanese.contains("UDPの結合: カーネルが行う(GRO)\n"), "{japanese}");
+        assert!(japanese.contains("200マイクロ秒ごとにまとめる"), "{japanese}");
         let json = json(&done);
         assert_eq!((&json["received_in_udp"]["packets"], &json["dropped"]["junk"]), (&75.into(), &3.into()));
         assert!(screen(&Done::default(), Language::English).ends_with("Dropped: nothing\n"));

@@ -22,6 +22,7 @@ mod legacy;
 mod log;
 mod memory;
 mod merge;
+mod moderation;
 mod netlink;
 mod operator;
 mod ports;

@@ -9,6 +9,7 @@ use crate::crew::Whose;
 use crate::crowd::Crowd;
 use crate::fastpath::Batches;
 use crate::merge::Merging;
+use crate::moderation::{self, Moderation};
 use crate::raw::RawEsp;
 use crate::steer::shard;
 use crate::tun::{LARGEST_READ, Tun};
@@ -26,6 +27,7 @@ use rustix::event::{Timespec, epoll};
 use std::collections::BTreeMap;
 use std::io::{self, IoSlice};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::num::NonZeroU64;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError};
@@ -50,6 +52,8 @@ const READS: usize = 64;
 const LINE: usize = 64;
 /// Most pieces of one write to the TUN, and the headers before them.
 const PIECES: usize = 66;
+/// How much later than asked for the kernel may end a rest, nanoseconds.
+const SLACK: u64 = 10_000;
 /// Longest nap while the control thread has no room for reports.
 const NAP: Duration = Duration::from_millis(1);
 
@@ -168,6 +172,8 @@ pub(crate) struct Done {
     pub(crate) segments_udp: bool,
     /// Whether a socket of port 4500 merges, on any thread.
     pub(crate) merges: bool,
+    /// Whether a thread lets packets gather.
+    pub(crate) moderates: bool,
     /// Datagrams received on port 4500.
     pub(crate) received_udp: Batches,
     /// Packets received as IP protocol 50.
@@ -191,6 +197,7 @@ impl Done {
         self.unwritten += other.unwritten;
         self.segments_udp |= other.segments_udp;
         self.merges |= other.merges;
+        self.moderates |= other.moderates;
         for (batches, more) in [
             (&mut self.received_udp, other.received_udp),
             (&mut self.received_raw, other.received_raw),
@@ -238,6 +245,9 @@ struct DataThread {
     inbox: Inbox,
     /// Of the first socket of port 4500, and of the second.
     merging: [Merging; 2],
+    moderation: Moderation,
+    /// Packets of this turn so far.
+    moved: usize,
     udp_sender: Sender,
     raw_sender: Sender,
     raw6_sender: Sender,
@@ -274,6 +284,8 @@ impl DataThread {
             epoll,
             inbox: Inbox::new(BATCH, DATAGRAM),
             merging: Default::default(),
+            moderation: Moderation::default(),
+            moved: 0,
             udp_sender: Sender::new(Segmentation::Offload, family),
             raw_sender: Sender::new(Segmentation::Never, Family::V4),
             raw6_sender: Sender::new(Segmentation::Never, Family::V6),
@@ -293,10 +305,13 @@ impl DataThread {
 
     /// Each turn gives every link one batch, so that none starves the others.
     fn run(mut self) -> Done {
+        // With the kernel's own slack, rests are only longer.
+        let _ = rustix::thread::set_current_timer_slack(NonZeroU64::new(SLACK));
         let mut next = Next::GoOn;
         while next == Next::GoOn {
             let ready = self.wait();
             let now = clock::now();
+            self.moved = 0;
             if ready.bell {
                 self.links.bell.hush();
                 next = self.obey(now);
@@ -320,6 +335,7 @@ impl DataThread {
             }
             self.write_replies();
             self.report_notes();
+            self.moderation.had(self.moved, now);
         }
         self.done_so_far()
     }
@@ -334,6 +350,7 @@ impl DataThread {
             raw6: self.raw6_sender.sent(),
             segments_udp: self.links.tun.segments_udp(),
             merges: self.merging.iter().any(Merging::is_on),
+            moderates: self.moderation.is_on(),
             crowded_out: [&self.links.udp, self.links.crowd.second()]
                 .into_iter()
                 .filter_map(Udp::waiting)
@@ -344,6 +361,9 @@ impl DataThread {
     }
 
     fn wait(&self) -> Ready {
+        if self.moderation.rests() {
+            std::thread::sleep(moderation::REST);
+        }
         let longest = self.worker.poll_timeout().map(|due| due.since(clock::now()));
         let longest = if self.waiting.is_some() { Some(longest.unwrap_or(NAP).min(NAP)) } else { longest };
         let timeout = longest.map(|longest| Timespec {
@@ -514,6 +534,7 @@ impl DataThread {
                 }
             }
         }
+        self.moved += received.packets;
         if !self.elsewhere.is_empty() {
             hand_over(&mut arrivals, &self.elsewhere, &self.links.mates);
         }
@@ -573,6 +594,7 @@ impl DataThread {
             });
             self.done.read.add(split.unwrap_or(0));
         }
+        self.moved += departures.len();
         if !departures.is_empty() {
             self.worker.outbound(&mut departures, now);
             let found = self.links.hand_on(&departures, &self.handed);

@@ -61,6 +61,10 @@ impl Bare {
                 Some(rustix::thread::LinkNameSpaceType::Network),
             )
             .expect("root may go there");
+            // Where the server runs.
+            let server = i32::try_from(server_pid).ok().and_then(rustix::thread::Pid::from_raw);
+            let processors = rustix::thread::sched_getaffinity(server).expect("the server lives");
+            rustix::thread::sched_setaffinity(None, &processors).expect("those are its processors");
             let mut forwarder = Forwarder::new(first);
             own.store(rustix::thread::gettid().as_raw_nonzero().get().unsigned_abs(), Ordering::Release);
             while !told.load(Ordering::Relaxed) {

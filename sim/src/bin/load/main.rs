@@ -219,9 +219,20 @@ struct Crowd {
     arrived: Arc<AtomicU64>,
     /// Packets that this machine would not send.
     unsent: u64,
+    /// While it is `Some`, packets wait here until all of a burst are made.
+    burst: Option<Vec<Parcel>>,
     /// How many of those that connect were up when this much memory was resident, kB: what the server needs once is
     /// needed by then.
     after_some: Option<(usize, u64)>,
+}
+
+/// A packet that a client's socket is to send.
+struct Parcel {
+    client: usize,
+    /// From port 4500, not 500.
+    floated: bool,
+    to: SocketAddr,
+    bytes: Vec<u8>,
 }
 
 /// Datagrams of which nothing is heard for so long are lost.
@@ -283,6 +294,7 @@ impl Crowd {
             answered: 0,
             arrived,
             unsent: 0,
+            burst: None,
             after_some: None,
         };
         for n in 0..crowd.wanted.clients {
@@ -339,12 +351,9 @@ impl Crowd {
 
     /// Sends what a client has to send and notes when it wants to be called.
     fn after(&mut self, n: usize) {
-        let client = &mut self.clients[n];
-        while let Some(packet) = client.peer.poll_transmit() {
-            // What cannot be sent is lost like anything on a network.
-            if let Some(socket) = &client.sockets[usize::from(packet.from.port() == 4500)] {
-                self.unsent += u64::from(socket.send_to(&packet.bytes, packet.to).is_err());
-            }
+        while let Some(packet) = self.clients[n].peer.poll_transmit() {
+            let floated = packet.from.port() == 4500;
+            self.send(Parcel { client: n, floated, to: packet.to, bytes: packet.bytes });
         }
         while let Some(inner) = self.clients[n].peer.poll_inner() {
             self.hear(&inner);
@@ -356,6 +365,25 @@ impl Crowd {
         {
             client.due = Some(due);
             self.agenda.push(Reverse((due, n)));
+        }
+    }
+
+    fn send(&mut self, parcel: Parcel) {
+        if let Some(burst) = &mut self.burst {
+            burst.push(parcel);
+        } else if let Some(socket) = &self.clients[parcel.client].sockets[usize::from(parcel.floated)] {
+            // What cannot be sent is lost like anything on a network.
+            self.unsent += u64::from(socket.send_to(&parcel.bytes, parcel.to).is_err());
+        }
+    }
+
+    /// Does something for which packets are sent, and sends them one right behind the other when it is done: how they
+    /// arrive does not depend on how long each takes to make.
+    fn burst(&mut self, make: impl FnOnce(&mut Self)) {
+        self.burst = Some(Vec::new());
+        make(self);
+        for parcel in self.burst.take().unwrap_or_default() {
+            self.send(parcel);
         }
     }
 
@@ -547,10 +575,9 @@ impl Crowd {
             let due = (start.elapsed().as_secs_f64() * rate as f64) as u64;
             let due = due.saturating_sub(self.sent - sent);
             // A millisecond's worth at once: how many are handled together must not hang on who is how fast.
-            for _ in 0..if due < rate / 1000 { 0 } else { due.min(64) } {
-                ask(self, up[turn % up.len()]);
-                turn += 1;
-            }
+            let count = if due < rate / 1000 { 0 } else { due.min(64) as usize };
+            self.burst(|crowd| (turn..turn + count).for_each(|at| ask(crowd, up[at % up.len()])));
+            turn += count;
             self.turn(Duration::from_millis(1));
         }
         let seconds = start.elapsed();
@@ -619,9 +646,7 @@ impl Crowd {
         let Some(echo) = self.wanted.echo else { return };
         let datagram = self.question((bare::inside(n), 4000), echo);
         let to = SocketAddr::from((self.wanted.server, bare::PORT));
-        if let Some(socket) = &self.clients[n].sockets[1] {
-            self.unsent += u64::from(socket.send_to(&bare::wrapped(&datagram), to).is_err());
-        }
+        self.send(Parcel { client: n, floated: true, to, bytes: bare::wrapped(&datagram) });
     }
 
     /// All but the first tenth vanish without a word and return at once.

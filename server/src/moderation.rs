@@ -19,6 +19,9 @@ const OFTEN: Duration = Duration::from_micros(150);
 const SELDOM: Duration = Duration::from_micros(400);
 /// Fewer packets in a turn after a rest, in the mean, are not worth it.
 const WORTH: usize = 2;
+/// After so many looks at a thread that rests it does without for one: what comes in larger batches by itself, as a transfer
+/// to a client does, would be cut into smaller ones for ever.
+const LOOKS: u32 = 16;
 /// After a turn with so many packets the next ones are there already.
 const MANY: usize = BATCH / 2;
 
@@ -32,6 +35,8 @@ pub(crate) struct Moderation {
     since: Instant,
     turns: u32,
     packets: usize,
+    /// How often it was looked at while it rested.
+    looks: u32,
 }
 
 impl Moderation {
@@ -56,7 +61,8 @@ impl Moderation {
         if self.turns == TURNS {
             let apart = now.since(self.since) / TURNS;
             let is_worth_it = self.packets >= WORTH * TURNS as usize;
-            self.on = if self.on { apart <= SELDOM && is_worth_it } else { apart <= OFTEN };
+            self.looks = if self.on { self.looks + 1 } else { 0 };
+            self.on = if self.on { apart <= SELDOM && is_worth_it && self.looks < LOOKS } else { apart <= OFTEN };
             (self.since, self.turns, self.packets) = (now, 0, 0);
         }
     }
@@ -68,10 +74,12 @@ mod tests {
 
     /// Turns with so many packets each, so many microseconds apart.
     fn turns(moderation: &mut Moderation, now: &mut Instant, packets: usize, apart: u64) {
-        for _ in 0..2 * TURNS {
-            *now = now.after(Duration::from_micros(apart));
-            moderation.had(packets, *now);
-        }
+        (0..2 * TURNS).for_each(|_| turn(moderation, now, packets, apart));
+    }
+
+    fn turn(moderation: &mut Moderation, now: &mut Instant, packets: usize, apart: u64) {
+        *now = now.after(Duration::from_micros(apart));
+        moderation.had(packets, *now);
     }
 
     #[test]
@@ -86,6 +94,29 @@ mod tests {
         // One by one after rests, too: the next look but one is without rests.
         turns(&mut moderation, &mut now, 1, 260);
         assert!(!moderation.is_on());
+    }
+
+    #[test]
+    fn a_thread_that_rests_tries_now_and_then_whether_packets_come_together_without() {
+        let (mut moderation, mut now) = (Moderation::default(), Instant(1_000_000_000));
+        turns(&mut moderation, &mut now, 2, 60);
+        let rested = (0..100_000)
+            .filter(|_| {
+                let apart = if moderation.rests() { 260 } else { 60 };
+                turn(&mut moderation, &mut now, 9, apart);
+                moderation.is_on()
+            })
+            .count();
+        assert!((90_000..99_000).contains(&rested), "{rested}");
+        // With rests that would look as if they were worth it.
+        let rested = (0..100_000)
+            .filter(|_| {
+                let (packets, apart) = if moderation.rests() { (9, 260) } else { (25, 700) };
+                turn(&mut moderation, &mut now, packets, apart);
+                moderation.is_on()
+            })
+            .count();
+        assert!(rested < 2000, "{rested}");
     }
 
     #[test]

@@ -482,7 +482,9 @@ impl Client {
         if trusted {
             self.idle_since = cx.now;
         }
-        cx.event(Event::RespondIpsec { peer: self.endpoint.peer.ip(), algorithms: agreed.terms.words.clone() });
+        if !agreed.initiated {
+            cx.event(Event::RespondIpsec { peer: self.endpoint.peer.ip(), algorithms: agreed.terms.words.clone() });
+        }
         if first {
             cx.event(Event::TunnelUp { tunnel });
             self.keepalive_due = self.nat_keepalive(cx).map(|i| cx.now.after(i));
@@ -1297,6 +1299,7 @@ impl Client {
         cx.tickets.wait(ticket, Waiting::Renewal(self.id), self.endpoint.peer.ip(), cx.now);
         cx.out.push(Output::Compute(job));
         self.renewal = Some(Box::new(renewal));
+        cx.event(Event::InitiateIsakmp { peer: self.endpoint.peer.ip(), local: self.endpoint.local.ip() });
     }
 
     /// Starts a Quick Mode in the newest ISAKMP SA.
@@ -1309,6 +1312,7 @@ impl Client {
         let cookies = sa.cookies();
         cx.path(Update::Await { spi: Spi(spi) });
         cx.ike.extend(outputs.into_iter().map(|o| (cookies, o)));
+        cx.event(Event::InitiateIpsec { peer: self.endpoint.peer.ip() });
     }
 
     /// Repeats what of a renewal is due.

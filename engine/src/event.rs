@@ -112,6 +112,18 @@ pub enum Event {
         /// The algorithms, in words.
         algorithms: String,
     },
+    /// We renew a client's phase 1.
+    InitiateIsakmp {
+        /// The client's outer address.
+        peer: IpAddr,
+        /// Our address.
+        local: IpAddr,
+    },
+    /// We renew a client's phase 2.
+    InitiateIpsec {
+        /// The client's outer address.
+        peer: IpAddr,
+    },
     /// A client uses algorithms that should be given up.
     Weak {
         /// The client's outer address.
@@ -324,6 +336,8 @@ impl Event {
             | Self::PortClosed
             | Self::RespondIsakmp { .. }
             | Self::RespondIpsec { .. }
+            | Self::InitiateIsakmp { .. }
+            | Self::InitiateIpsec { .. }
             | Self::IkeRefused { .. }
             | Self::Halted { .. }
             | Self::NoGateway { .. }
@@ -355,6 +369,10 @@ impl fmt::Display for Event {
             Self::PortClosed => f.write_str("[L2TP] closed port 1701/udp"),
             Self::RespondIsakmp { peer } => write!(f, "[IKE] respond ISAKMP phase to {peer}"),
             Self::RespondIpsec { peer, .. } => write!(f, "[IKE] respond IPsec phase to {peer}"),
+            Self::InitiateIsakmp { peer, local } => {
+                write!(f, "[IKE] initiate ISAKMP phase to {peer} (local address {local})")
+            }
+            Self::InitiateIpsec { peer } => write!(f, "[IKE] initiate IPsec phase to {peer}"),
             Self::Weak { peer, words } => write!(
                 f,
                 "[IKE] {peer} uses weak algorithms ({words}); if no client needs them: ipsec ike refuse {words}",

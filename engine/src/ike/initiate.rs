@@ -595,6 +595,7 @@ impl Start {
         let len = suite.key_material_len();
         let keys = within.keys;
         let agreed = Agreed {
+            initiated: true,
             inbound: self.inbound,
             outbound: answered.outbound,
             suite,

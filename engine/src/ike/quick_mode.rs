@@ -31,6 +31,8 @@ const L2TP: u16 = 1701;
 /// A pair of ESP SAs that was agreed on.
 #[derive(Clone, Debug)]
 pub struct Agreed {
+    /// We have begun the exchange.
+    pub initiated: bool,
     /// Our SPI: of packets that come in.
     pub inbound: u32,
     /// The client's SPI: of packets that go out.
@@ -385,6 +387,7 @@ impl Exchange {
         let nonces = (self.nonces.0.as_slice(), self.nonces.1.as_slice());
         let len = self.chosen.suite.key_material_len();
         Agreed {
+            initiated: false,
             inbound: self.inbound,
             outbound: self.chosen.spi,
             suite: self.chosen.suite,

@@ -16,6 +16,9 @@ const MOST_ALIVE: usize = 6;
 /// Things that happen in one run.
 const ACTIONS: u64 = 30;
 
+/// A session of a client whose SAs have ended is gone after this.
+const LINGER: Duration = Duration::from_secs(60);
+
 /// Packets that somebody on the way remembers.
 const MOST_SEEN: usize = 8;
 
@@ -27,6 +30,8 @@ pub struct Swarm {
     diary: Vec<String>,
     /// The clients have the manners of real ones.
     real: bool,
+    /// They leave it to the server to renew their SAs.
+    lazy: bool,
     /// Somebody on the way: packets that were seen last. Nobody is there in the run of a number.
     seen: Option<Rc<RefCell<VecDeque<Outer>>>>,
 }
@@ -47,7 +52,7 @@ impl Swarm {
         let mut world = World::new(configuration(tunnels, pool, rng.below(5)), seed);
         world.faults = faults(&mut rng);
         let nats = (0..rng.below(3)).map(|_| world.add_nat()).collect();
-        Self { world, rng, nats, diary: vec![], real: false, seen: None }
+        Self { world, rng, nats, diary: vec![], real: false, lazy: false, seen: None }
     }
 
     /// A run whose topology, manners, faults and happenings these octets choose, as long as there are some; with somebody
@@ -56,7 +61,7 @@ impl Swarm {
         let mut rng = Rng::of_octets(octets);
         let seed = rng.below(256);
         let real = rng.below(2) == 1;
-        let mut this = Self { real, ..Self::of(rng, seed) };
+        let mut this = Self { real, lazy: seed % 4 == 3, ..Self::of(rng, seed) };
         let seen = Rc::new(RefCell::new(VecDeque::new()));
         this.seen = Some(seen.clone());
         this.world.filter = Some(Box::new(move |way, packet| {
@@ -75,15 +80,22 @@ impl Swarm {
         Self { real: true, ..Self::new(seed) }
     }
 
+    /// The same world among clients that leave it to the server to renew their SAs.
+    pub fn of_lazy_clients(seed: u64) -> Self {
+        Self { lazy: true, ..Self::new(seed) }
+    }
+
     /// A client like any, or one with the manners of a real one.
     fn manner(&mut self) -> Manner {
-        let any = manner(&mut self.rng);
+        let mut any = manner(&mut self.rng);
+        any.renews &= !self.lazy;
         if !self.real {
             return any;
         }
         let mut all = manners::all();
         let real = all.swap_remove(self.rng.below(all.len() as u64) as usize);
         Manner {
+            renews: real.renews && any.renews,
             user: any.user,
             password: any.password,
             psk: any.psk,
@@ -264,6 +276,11 @@ impl Swarm {
                 .collect();
             // One that said INITIAL-CONTACT in the middle of its session may still think that the address is its own.
             let served = all.iter().any(|n| self.world.peers[*n].is_up() && self.world.reaches(*n));
+            // A client that has deleted its phase 1 and leaves it to the server to renew what it cannot: its SAs end, and
+            // a little later the server's.
+            if !served && self.lazy {
+                self.world.run_for(LINGER);
+            }
             // Time passes meanwhile, and the session may have come to its end in it.
             let served = served || !self.world.routes.contains(&address);
             let stories = || all.iter().map(|n| format!("client {n}\n{}", self.world.story(*n))).collect::<Vec<_>>();

@@ -158,7 +158,7 @@ pub(crate) fn screen(done: &Done, language: Language) -> String {
             format!("抑制中(単独のパケットが多く届くため{rest}マイクロ秒ごとにまとめる)")
         }
     };
-    line(pick("Wake-ups", "起動"), &wake_ups);
+    line(pick("Wake-ups", "スレッドの起床"), &wake_ups);
     for (english, japanese, batches) in [
         ("Received in UDP", "UDPで受信", done.received_udp),
         ("Received as ESP", "ESPで受信", done.received_raw),

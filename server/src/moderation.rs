@@ -91,7 +91,7 @@ mod tests {
         assert!(moderation.rests());
         turns(&mut moderation, &mut now, 9, 260);
         assert!(moderation.rests());
-        // One by one after rests, too: the next look but one is without rests.
+        // What comes one by one after rests, too, is not worth them.
         turns(&mut moderation, &mut now, 1, 260);
         assert!(!moderation.is_on());
     }

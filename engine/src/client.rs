@@ -96,6 +96,8 @@ pub(crate) struct Pair {
     ike: Cookies,
     /// It carries the tunnel.
     trusted: bool,
+    /// The client has confirmed it, or has used it.
+    confirmed: bool,
 }
 
 impl Pair {
@@ -478,6 +480,7 @@ impl Client {
             ids: agreed.ids.clone(),
             ike,
             trusted,
+            confirmed: false,
         });
         if trusted {
             self.idle_since = cx.now;
@@ -512,6 +515,7 @@ impl Client {
     /// The client confirmed a pair, or has used it: send on it from here on.
     pub(crate) fn confirmed(&mut self, inbound: u32, cx: &mut Context<'_>) {
         if let Some(p) = self.pairs.iter_mut().find(|p| p.inbound == inbound) {
+            p.confirmed = true;
             p.expires = p.born.after(p.terms.life).after(PAIR_GRACE);
             let (trusted, outbound) = (p.trusted, p.outbound);
             if trusted {
@@ -757,7 +761,7 @@ impl Client {
 
     /// When a client that is no use any more is given up.
     fn patience(&self) -> Option<Instant> {
-        let is_stranded = self.l2tp.is_some() && !self.carries();
+        let is_stranded = self.l2tp.is_some() && (!self.carries() || self.has_left_its_pairs());
         if self.carrier.is_aside() || self.is_further() {
             None
         } else if self.pairs.is_empty() || is_stranded {

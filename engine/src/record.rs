@@ -8,7 +8,7 @@ use crate::time::Instant;
 use serde::{Deserialize, Serialize};
 
 /// The version of the records that are written. A record of another version is refused, never guessed at.
-pub const VERSION: u16 = 10;
+pub const VERSION: u16 = 11;
 
 /// More packets than can have left on one SA between the writing of a record and its use: the restored SA skips so many
 /// sequence numbers, because none may be used twice under one key (RFC 4303 §2.2).

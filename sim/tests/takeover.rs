@@ -237,6 +237,37 @@ fn a_delete_that_was_lost_long_ago_kept_a_session_by_pap_that_nobody_could_use()
 }
 
 #[test]
+fn a_pair_that_was_given_up_with_its_isakmp_sa_kept_a_session_by_pap_that_nobody_could_use() {
+    let mut given_up = 0;
+    for at in 0..80 {
+        let (mut w, _, c) = connected(13, &[PAP]);
+        // A Quick Mode in the old ISAKMP SA and one in the new: the client goes on with the second alone.
+        w.act(c, |p, now| p.rekey_ike(now));
+        w.run_for(Duration::from_millis(at));
+        w.act(c, |p, now| p.rekey_esp(now));
+        w.run_for(Duration::from_secs(1));
+        given_up += usize::from(w.lines("respond IPsec phase").len() > 2);
+        assert!(w.routes.is_empty() && w.told("Disconnected"), "{at} ms: {}", w.story(c));
+    }
+    assert!(given_up > 0);
+}
+
+#[test]
+fn a_session_by_pap_goes_on_with_a_pair_whose_confirmation_was_lost_with_its_isakmp_sa() {
+    for n in 1..12 {
+        let (mut w, _, c) = connected(14, &[PAP]);
+        w.peers[c].manner_mut().phase1_alone = true;
+        w.act(c, |p, now| p.rekey_ike(now));
+        w.run_for(Duration::from_millis(40));
+        w.lose(n);
+        w.act(c, |p, now| p.rekey_esp(now));
+        w.run_for(SOON);
+        assert!(w.peers[c].is_up() && !w.told("Disconnected"), "packet {n}: {}", w.story(c));
+        assert!(w.reaches(c) || w.reaches(c), "packet {n}: {}", w.story(c));
+    }
+}
+
+#[test]
 fn the_ids_of_a_session_do_not_survive_it() {
     let (mut w, _, c) = connected(9, &[]);
     let thief = w.add(Manner { stops_at_esp: true, ..Manner::default() });

@@ -276,6 +276,13 @@ impl Client {
         self.call.as_ref().is_some_and(|call| call.link.came_by_pap())
     }
 
+    /// A client by PAP has gone on with a pair that cannot carry the call, and of those that could it has confirmed none
+    /// and given up the ISAKMP SAs in which it might yet: it holds none of them.
+    pub(super) fn has_left_its_pairs(&self) -> bool {
+        let may_be_taken = |p: &Pair| p.confirmed || self.ikes.iter().any(|sa| sa.cookies() == p.ike);
+        self.cannot_be_asked() && !self.refused.is_empty() && !self.pairs.iter().any(|p| p.trusted && may_be_taken(p))
+    }
+
     /// Nobody answered for this pair of ours: it is taken down, and the client is told.
     pub(crate) fn drop_pair(&mut self, spi: u32, cx: &mut Context<'_>) {
         let (gone, kept): (Vec<_>, Vec<_>) =

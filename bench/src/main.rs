@@ -1,5 +1,6 @@
 //! What the data path costs, each figure beside its control in the same run: `cargo run --release -p bench -- esp`.
 
+mod bare;
 mod esp;
 mod handshake;
 mod keys;
@@ -20,6 +21,9 @@ bench own [keep]    the data path's own work in instructions, against what is ke
 bench keys          the responder's arithmetic of Main Mode
 bench handshake ADDRESS PROCESS GROUP EXCHANGES
                     Main Mode with a responder at ADDRESS: what each exchange costs PROCESS
+bench bare up|down DEVICE PORT SOURCE SINK:PORT SIZE LENGTH
+                    forwards constant bytes between a port and a TUN device, until it is ended: the bare limit of the
+                    lab, for 'bare-up' and 'bare-down' of interop/run.py
 bench write         all that needs nothing else, into the tables of docs/performance.md
 Each prints a line a figure; with BENCH_JSON=FILE the figures go into that file as well.";
 
@@ -34,6 +38,7 @@ fn main() -> ExitCode {
         ["own", "keep"] => own::measure(true),
         ["keys"] => Ok(keys::measure()),
         ["handshake", address, process, group, exchanges] => handshake::measure(address, process, group, exchanges),
+        ["bare", ref words @ ..] => bare::run(words),
         ["write"] => table::write(),
         // What callgrind counts; of no use by hand.
         ["work", part, batches] => Ok(Value::from(batches.parse().map_or(0, |batches| own::work(part, batches)))),

@@ -602,6 +602,13 @@ impl Check<'_> {
                 );
                 self.tell(Severity::Warning, service, "l2tp service", message);
             }
+            (None, false) if !self.config.tunnels.values().any(|tunnel| tunnel.enabled) => {
+                let message = Text::new(
+                    "no tunnel is enabled, so nobody can connect; add tunnel select 1, tunnel encapsulation l2tp and tunnel enable 1, or use sekisho quickstart, which needs no file",
+                    "有効なトンネルがないため誰も接続できません。tunnel select 1、tunnel encapsulation l2tp、tunnel enable 1を加えるか、設定ファイルの要らないsekisho quickstartを使ってください",
+                );
+                self.tell(Severity::Warning, (0, 1), "tunnel enable", message);
+            }
             (Some(_), true) | (None, false) => {}
         }
         if !self.config.ipsec_use {
@@ -883,6 +890,10 @@ mod tests {
                 "line 15, column 2: Warning: tunnels 1-8 are cut after 60 seconds",
             ),
             (&[("l2tp service on\n", "")], "Warning: L2TP is not served; write l2tp service on"),
+            (
+                &[(" tunnel enable 1\n", ""), ("l2tp service on\n", "")],
+                "Warning: no tunnel is enabled, so nobody can connect",
+            ),
             (&[("l2tp service on", "l2tp service off")], "line 34, column 1: Warning: L2TP is not served"),
             (&[("l2tp service on", "l2tp service on l2tpv3")], "L2TPv3 is not spoken"),
             (

@@ -56,6 +56,9 @@ const ISAKMP_SLOT: usize = 8192;
 const ISAKMP_BATCH: usize = 16;
 /// Reports of the data thread handled before other inputs have their turn.
 const REPORTS: usize = 256;
+/// Timers are not looked at again for so long: what many clients want within it leaves in one go, which with ten thousand
+/// of them saves hundreds of wake-ups a second. Who waits alone waits no longer than its timer says.
+const GATHER: Duration = Duration::from_millis(50);
 /// How long clients may take to say goodbye when the server stops.
 const GOODBYE: Duration = Duration::from_millis(300);
 /// Errands of operators that may wait.
@@ -187,6 +190,7 @@ fn serve(setup: Setup, steering: Option<Steering>, log: &Log, signals: Signals) 
         leave_at: None,
         memory: Memory::default(),
         overload_told: None,
+        next_timers: clock::now(),
     };
     log.line(format_args!(
         "Sekisho {} serves L2TP/IPsec on UDP {IKE_PORT} and {NAT_PORT} and on ESP, by the device {tun_name}",
@@ -299,6 +303,8 @@ struct Control {
     leave_at: Option<Instant>,
     memory: Memory,
     overload_told: Option<Instant>,
+    /// Timers are looked at from here on.
+    next_timers: Instant,
 }
 
 impl Control {
@@ -321,6 +327,7 @@ impl Control {
                 return Ok(());
             }
             self.memory.note(self.engine.clients() + self.engine.half_open(), now);
+            let due = due.map(|at| at.max(self.next_timers));
             let wake_up = engine::time::earliest(due, engine::time::earliest(self.leave_at, self.memory.due()));
             let ready = self.wait(wake_up.map(|at| at.since(now)));
             let now = clock::now();
@@ -352,7 +359,9 @@ impl Control {
                 self.leave_at = Some(now.after(GOODBYE));
                 self.input(Input::Shutdown, now);
             }
-            if self.engine.poll_timeout().is_some_and(|(at, _reason)| now.reached(at)) {
+            if now.reached(self.next_timers) && self.engine.poll_timeout().is_some_and(|(at, _reason)| now.reached(at))
+            {
+                self.next_timers = now.after(GATHER);
                 self.input(Input::Timeout, now);
             }
         }

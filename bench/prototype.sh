@@ -15,7 +15,7 @@ trap 'rm -f "$results"' EXIT
 for _ in $(seq "$turns"); do
     MS=40 ROUNDS=5 "$prototype/run-dp.sh" | awk -F, '$2 ~ /^D9 /{ print "prototype down", $3 } $2 ~ /^U7 /{ print "prototype up", $3 }' >>"$results"
     # A turn in which something was lost does not count.
-    if told=$(sim/load.sh --clients 1 --bursts "5:${SUPERS:-8}" 2>/dev/null); then
+    if told=$(sim/load.sh --clients 1 --bursts "5:${SUPERS:-4}" 2>/dev/null); then
         sed -n 's/.*"bursts": {"down": {"median_ns": \([0-9]*\),.*"up": {"median_ns": \([0-9]*\),.*/sekisho down \1\nsekisho up \2/p' <<<"$told" >>"$results"
     else
         echo "a turn of ours does not count" >&2

@@ -92,7 +92,7 @@ impl Bare {
             let mut count = self.receive()?;
             while count > 0 {
                 let segments = count.min((LARGEST / self.payload.max(1)).min(BATCH));
-                self.write(segments)?;
+                self.write(segments);
                 count -= segments;
             }
         }
@@ -121,23 +121,22 @@ impl Bare {
     }
 
     /// Hands the kernel so many packets as one.
-    fn write(&mut self, segments: usize) -> io::Result<()> {
+    fn write(&mut self, segments: usize) {
         let udp = 8 + segments * self.payload;
         let (total, length) = ((20 + udp) as u16, udp as u16);
         self.packet[0] = 1;
         self.packet[1] = if segments > 1 { GSO_UDP } else { 0 };
         self.packet[VNET + 2..VNET + 4].copy_from_slice(&total.to_be_bytes());
         self.packet[VNET + 10..VNET + 12].fill(0);
-        let checksum = !sum(&self.packet[VNET..VNET + 20]);
+        let checksum = wire::ip::checksum(&self.packet[VNET..VNET + 20]);
         self.packet[VNET + 10..VNET + 12].copy_from_slice(&checksum.to_be_bytes());
         self.packet[VNET + 24..VNET + 26].copy_from_slice(&length.to_be_bytes());
         // Of the pseudo header alone: the kernel adds the rest.
         let pseudo = [&self.packet[VNET + 12..VNET + 20], &[0, 17], &length.to_be_bytes()].concat();
-        self.packet[VNET + 26..VNET + 28].copy_from_slice(&sum(&pseudo).to_be_bytes());
+        self.packet[VNET + 26..VNET + 28].copy_from_slice(&(!wire::ip::checksum(&pseudo)).to_be_bytes());
         let whole = VNET + usize::from(total);
         // What cannot be written is lost like anything on a network.
         let _ = (&self.tun).write(&self.packet[..whole]);
-        Ok(())
     }
 
     fn down(&mut self, job: &Job) -> io::Result<Value> {
@@ -212,16 +211,6 @@ fn super_packet(job: &Job, payload: usize) -> Vec<u8> {
     ip[20..22].copy_from_slice(&5000_u16.to_be_bytes());
     ip[22..24].copy_from_slice(&sink.port().to_be_bytes());
     packet
-}
-
-/// The sum of RFC 1071.
-fn sum(octets: &[u8]) -> u16 {
-    let mut sum: u32 =
-        octets.chunks(2).map(|two| u32::from(two[0]) << 8 | two.get(1).map_or(0, |b| u32::from(*b))).sum();
-    while sum > 0xffff {
-        sum = (sum & 0xffff) + (sum >> 16);
-    }
-    sum as u16
 }
 
 fn empty_header() -> libc::mmsghdr {

@@ -29,7 +29,9 @@ pub fn parse(text: &str) -> (Config, Vec<Problem>) {
     }
     let config = reader.script.config();
     let mut problems = reader.problems;
-    problems.extend(check::all(&config));
+    // What a file seems to lack may be in a line that has an error.
+    let is_whole = problems.iter().all(|problem| problem.severity != Severity::Error);
+    problems.extend(check::all(&config).into_iter().filter(|problem| is_whole || problem.line > 0));
     problems.sort_by_key(|problem| (problem.line, problem.column));
     (config, problems)
 }
@@ -822,6 +824,13 @@ mod tests {
         let line = |length: usize| format!("{:x<length$}", "l2tp service on #");
         assert!(good(&line(4095)).l2tp_service);
         assert!(error(&line(4096)).message.english.contains("longer than 4095"));
+    }
+
+    #[test]
+    fn a_mistyped_line_is_told_of_and_not_that_it_is_missing() {
+        let (_, problems) = parse("tunnel selct 1\n");
+        assert_eq!(problems.len(), 1, "{problems:?}");
+        assert_eq!((problems[0].line, problems[0].severity), (1, Severity::Error));
     }
 
     #[test]

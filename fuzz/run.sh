@@ -46,8 +46,8 @@ RUSTFLAGS=$flags "${cargo[@]}" build --quiet --release --target "$host" "${bins[
 # pack FOLDER TARGET: the smallest inputs become the corpus; who replays it has little time.
 pack() {
     local most=1500
-    [ "$2" != world ] || most=400
-    (cd "$1" && find . -type f -printf '%s %P\n' | sort -n | head -n $most | awk '$1 > 0 && (n += $1) < 262144 { print $2 }' | sort |
+    [ "$2" != world ] || most=1000
+    (cd "$1" && find . -type f -printf '%s %P\n' | sort -n | awk -v most=$most '$1 > 0 && ++k <= most && (n += $1) < 262144 { print $2 }' | sort |
         tar --sort=name --owner=0 --group=0 --numeric-owner --mtime=@0 -cf - -T -) | gzip -9n >"corpora/$2.tar.gz"
 }
 

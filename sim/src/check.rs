@@ -1,7 +1,7 @@
 //! What must hold, after every step and at the end.
 
 use crate::packet;
-use crate::world::{MARK, World};
+use crate::world::{MARK, World, echo_head};
 use core::time::Duration;
 use engine::path::{ClientId, Spi, Update};
 use std::collections::BTreeSet;
@@ -60,9 +60,23 @@ impl World {
         };
         let Some(rest) = payload.strip_prefix(MARK) else { return };
         let number = |at: usize| rest.get(at..at + 8).and_then(|b| b.try_into().ok()).map(u64::from_be_bytes);
-        if let (Some(n), Some(whose)) = (number(0), number(8)) {
+        if let (Some(n), Some(whose)) = (number(0), number(8))
+            && rest.starts_with(&echo_head(n, whose))
+        {
             assert!(self.heard.insert((whose, n)), "echo {n} of client {whose} came out of ESP twice");
         }
+    }
+
+    /// What comes out of a tunnel comes from the address, or the prefix, of a client that is up.
+    pub(crate) fn watch_source(&self, ip: &[u8]) {
+        let lent = match (wire::ip::Ipv4::new(ip), wire::ip::Ipv6::new(ip)) {
+            (Some(ip), _) => self.routes.contains(&ip.source()),
+            (None, Some(ip)) => {
+                self.prefixes.iter().any(|prefix| (prefix.to_bits() ^ ip.source().to_bits()) >> 64 == 0)
+            }
+            (None, None) => false,
+        };
+        assert!(lent, "the host is given what no client may send: {ip:02x?}");
     }
 
     /// What must hold after every step.

@@ -1,5 +1,6 @@
 //! The DHCP server of the LAN behind the server, as well and as badly behaved as a scene wants it.
 
+use crate::rng::Rng;
 use core::net::Ipv4Addr;
 use core::time::Duration;
 use engine::time::Instant;
@@ -19,6 +20,8 @@ pub enum Temper {
     Offering(Ipv4Addr),
     /// It refuses to prolong.
     Stingy,
+    /// Octets of its answers are not what they should be.
+    Garbling,
 }
 
 /// What a server has heard: what for, from whom, and which address it was about.
@@ -35,6 +38,8 @@ pub struct DhcpServer {
     free: VecDeque<Ipv4Addr>,
     /// Who has what, and until when.
     pub lent: BTreeMap<[u8; 16], (Ipv4Addr, Instant)>,
+    /// Nobody can be held to what it has said since it garbled.
+    has_garbled: bool,
     /// Who had what.
     remembered: BTreeMap<[u8; 16], Ipv4Addr>,
     /// All that it has heard.
@@ -50,6 +55,7 @@ impl DhcpServer {
             seconds: 3600,
             free: addresses.iter().copied().collect(),
             lent: BTreeMap::new(),
+            has_garbled: false,
             remembered: BTreeMap::new(),
             heard: vec![],
         }
@@ -66,6 +72,15 @@ impl DhcpServer {
     ///
     /// If the message is not what a client may send.
     pub fn handle(&mut self, bytes: &[u8], now: Instant) -> Option<Vec<u8>> {
+        let mut answer = self.answered(bytes, now)?;
+        if self.temper == Temper::Garbling {
+            self.has_garbled = true;
+            crate::mutated(&mut Rng::new(self.heard.len() as u64), &mut answer);
+        }
+        Some(answer)
+    }
+
+    fn answered(&mut self, bytes: &[u8], now: Instant) -> Option<Vec<u8>> {
         let asked = Message::decode(bytes).expect("a DHCP message");
         let kind = asked.message_type().expect("a type");
         assert_eq!((asked.op, asked.htype, asked.hlen, asked.hops), (Op::Request, 1, 6, 0));
@@ -91,7 +106,7 @@ impl DhcpServer {
                 let refuses = match self.temper {
                     Temper::Fickle => new,
                     Temper::Stingy => !new,
-                    Temper::Willing | Temper::Silent | Temper::Offering(_) => false,
+                    Temper::Willing | Temper::Silent | Temper::Offering(_) | Temper::Garbling => false,
                 };
                 let others = self.lent.iter().any(|(who, (address, _))| *who != asked.chaddr && *address == wanted);
                 let stranger = !new && !self.lent.contains_key(&asked.chaddr);
@@ -105,9 +120,9 @@ impl DhcpServer {
                 Some(self.answer(&asked, MessageType::Ack, wanted))
             }
             MessageType::Release => {
-                assert_eq!(server, Some(self.address), "given back to whoever lent it");
+                assert!(server == Some(self.address) || self.has_garbled, "given back to whoever lent it");
                 if let Some((address, _)) = self.lent.remove(&asked.chaddr) {
-                    assert_eq!(address, asked.ciaddr);
+                    assert!(address == asked.ciaddr || self.has_garbled, "{address} is given back as {}", asked.ciaddr);
                     self.free.push_back(address);
                 }
                 None

@@ -4,7 +4,7 @@ use crate::net::Faults;
 use crate::packet;
 use crate::peer::legacy::{Dialer, Manner, Out};
 use crate::rng::Rng;
-use crate::world::{ECHO, HOST, MARK, SERVER, World};
+use crate::world::{ECHO, HOST, MARK, SERVER, World, echo_head};
 use core::net::{IpAddr, Ipv4Addr, SocketAddr};
 use core::time::Duration;
 use engine::carrier::{StreamEvent, StreamId};
@@ -297,7 +297,7 @@ impl Exchange {
         self.asked += 1;
         let number = self.asked;
         let Some(inside) = self.clients[who].inside() else { return number };
-        let payload = [MARK, &number.to_be_bytes(), &(who as u64).to_be_bytes(), &[0x55; 400]].concat();
+        let payload = [MARK, &echo_head(number, who as u64), &[0x55; 400]].concat();
         let ip = packet::udp((inside, 9), (HOST, ECHO), &payload);
         self.act(who, |client, now| client.send_ip(&ip, now));
         number

@@ -14,6 +14,7 @@ mod configuration;
 pub mod fixture;
 pub mod lan;
 pub mod legacy;
+mod mischief;
 pub mod net;
 pub mod packet;
 mod pairs;
@@ -25,6 +26,7 @@ pub mod swarm;
 pub mod world;
 
 pub use configuration::config;
+pub use mischief::mutated;
 pub use net::{Faults, Nat};
 pub use pairs::cheap_pairs;
 pub use peer::{Alphabet, Carrier, Layer, Manner, Outer, Peer, Stage, manners};

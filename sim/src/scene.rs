@@ -1,7 +1,7 @@
 //! The verbs of scenes: what a test does with the world and asks of it.
 
 use crate::packet;
-use crate::world::{Delivery, ECHO, Echoes, HOST, MARK, World, seed32};
+use crate::world::{Delivery, ECHO, Echoes, HOST, MARK, World, echo_head, seed32};
 use command::Typed;
 use core::time::Duration;
 use engine::path::{self, ClientId, Worker};
@@ -31,7 +31,7 @@ impl World {
         let n = e.next;
         e.next += 1;
         e.asked.insert(n, self.now);
-        let mut payload = [MARK, &n.to_be_bytes()[..], &(who as u64).to_be_bytes()[..]].concat();
+        let mut payload = [MARK, &echo_head(n, who as u64)].concat();
         payload.resize(size.max(payload.len()), 0x55);
         let ip = packet::udp((inside, 9), (HOST, ECHO), &payload);
         self.act(who, |p, now| p.send_ip(&ip, now));
@@ -120,6 +120,13 @@ impl World {
             }
         };
         Ok(answer)
+    }
+
+    /// The operator has another configuration followed.
+    pub fn configure(&mut self, config: command::Config) {
+        self.selected = command::Scope::Global;
+        self.config = config.clone();
+        self.input(Input::Configure(Box::new(config)));
     }
 
     /// The last answer in English.

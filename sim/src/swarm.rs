@@ -1,8 +1,10 @@
 //! The swarm: a number becomes a topology, faults and a series of things that happen; what must hold is looked at after each.
 
 use crate::configuration::config;
+use crate::lan::{DhcpServer, Temper};
+use crate::mischief;
 use crate::net::Faults;
-use crate::peer::{Carrier, Manner, Outer, Stage, manners};
+use crate::peer::{Carrier, Layer, Manner, Outer, Stage, manners};
 use crate::rng::Rng;
 use crate::world::{SERVER, Way, World};
 use core::cell::RefCell;
@@ -10,6 +12,7 @@ use core::net::Ipv4Addr;
 use core::time::Duration;
 use std::collections::VecDeque;
 use std::rc::Rc;
+use wire::ppp::{Opt, Protocol};
 
 /// Clients that are alive at once, at most.
 const MOST_ALIVE: usize = 6;
@@ -22,6 +25,9 @@ const LINGER: Duration = Duration::from_secs(60);
 /// Packets that somebody on the way remembers.
 const MOST_SEEN: usize = 8;
 
+/// The DHCP server of the LAN, in some worlds.
+const DHCP: Ipv4Addr = Ipv4Addr::new(192, 168, 100, 2);
+
 /// One run, named by its number.
 pub struct Swarm {
     world: World,
@@ -32,8 +38,12 @@ pub struct Swarm {
     real: bool,
     /// They leave it to the server to renew their SAs.
     lazy: bool,
+    /// Some clients are of bad will, hosts send what they like, and the operator changes things.
+    hostile: bool,
     /// Somebody on the way: packets that were seen last. Nobody is there in the run of a number.
     seen: Option<Rc<RefCell<VecDeque<Outer>>>>,
+    /// The configuration that the operator goes back to.
+    first: Option<Box<command::Config>>,
 }
 
 fn milliseconds(n: u64) -> Duration {
@@ -43,16 +53,27 @@ fn milliseconds(n: u64) -> Duration {
 impl Swarm {
     /// The run of this number.
     pub fn new(seed: u64) -> Self {
-        Self::of(Rng::new(seed ^ 0x0073_7761_726d), seed)
+        Self::of(Rng::new(seed ^ 0x0073_7761_726d), seed, false)
     }
 
-    fn of(mut rng: Rng, seed: u64) -> Self {
+    fn of(mut rng: Rng, seed: u64, hostile: bool) -> Self {
         let tunnels = 2 + rng.below(8) as u32;
         let pool = 1 + rng.below(8);
-        let mut world = World::new(configuration(tunnels, pool, rng.below(5)), seed);
+        let authentication = rng.below(5);
+        let mut world = World::new(configuration(tunnels, pool, authentication, hostile), seed);
+        if hostile && rng.happens(250) {
+            world.command("pp select anonymous");
+            world.command("ip pp remote address pool dhcpc lan1");
+            let addresses: Vec<Ipv4Addr> = (0..pool as u8).map(|n| [192, 168, 100, 200 + n].into()).collect();
+            // A lease whose release is not heard ends before the last client comes.
+            let mut dhcp = DhcpServer::new(DHCP, &addresses);
+            dhcp.seconds = 600;
+            world.dhcp = Some(dhcp);
+        }
+        let first = hostile.then(|| Box::new(world.config.clone()));
         world.faults = faults(&mut rng);
         let nats = (0..rng.below(3)).map(|_| world.add_nat()).collect();
-        Self { world, rng, nats, diary: vec![], real: false, lazy: false, seen: None }
+        Self { world, rng, nats, diary: vec![], real: false, lazy: false, hostile, seen: None, first }
     }
 
     /// A run whose topology, manners, faults and happenings these octets choose, as long as there are some; with somebody
@@ -60,8 +81,8 @@ impl Swarm {
     pub fn of_octets(octets: &[u8]) -> Self {
         let mut rng = Rng::of_octets(octets);
         let seed = rng.below(256);
-        let real = rng.below(2) == 1;
-        let mut this = Self { real, lazy: seed % 4 == 3, ..Self::of(rng, seed) };
+        let (real, hostile) = (rng.below(2) == 1, rng.below(2) == 1);
+        let mut this = Self { real, lazy: seed % 4 == 3, ..Self::of(rng, seed, hostile) };
         let seen = Rc::new(RefCell::new(VecDeque::new()));
         this.seen = Some(seen.clone());
         this.world.filter = Some(Box::new(move |way, packet| {
@@ -85,10 +106,19 @@ impl Swarm {
         Self { lazy: true, ..Self::new(seed) }
     }
 
+    /// The same world with clients of bad will among the others, hosts that send what they like, and an operator who
+    /// changes things.
+    pub fn of_hostile_clients(seed: u64) -> Self {
+        Self { real: seed % 2 == 1, ..Self::of(Rng::new(seed ^ 0x0068_6f73_7469_6c65), seed, true) }
+    }
+
     /// A client like any, or one with the manners of a real one.
     fn manner(&mut self) -> Manner {
         let mut any = manner(&mut self.rng);
         any.renews &= !self.lazy;
+        if self.hostile && self.rng.happens(500) {
+            any.others = vec![(Protocol::Ipv6cp, vec![Opt { kind: 1, data: 9_u64.to_be_bytes().to_vec() }])];
+        }
         if !self.real {
             return any;
         }
@@ -163,7 +193,13 @@ impl Swarm {
         let up = |w: &World, n: usize| w.is_there(n) && w.peers[n].is_up();
         let ended = |w: &World, n: usize| w.is_there(n) && matches!(w.peers[n].stage(), Stage::Ended(_));
         let alive = (0..self.world.peers.len()).filter(|n| self.world.is_there(*n)).count();
-        let what = self.rng.below(if self.seen.is_some() { 32 } else { 24 });
+        let what = self.rng.below(if self.hostile {
+            44
+        } else if self.seen.is_some() {
+            32
+        } else {
+            24
+        });
         match what {
             0..=4 if alive < MOST_ALIVE => {
                 let manner = self.manner();
@@ -173,6 +209,9 @@ impl Swarm {
                 };
                 let kind = self.world.peers[n].manner_mut().name;
                 self.note(&format!("a client ({kind}) dials"), Some(n));
+                if self.hostile && self.rng.happens(300) {
+                    self.turn_bad(n);
+                }
                 self.world.dial(n);
             }
             5 => self.with("hangs up", up, |p, now| p.hang_up(now)),
@@ -223,7 +262,8 @@ impl Swarm {
                 self.world.faults = faults(&mut self.rng);
                 self.note(&format!("the network changes: {:?}", self.world.faults), None);
             }
-            24.. => self.attack(),
+            24..=31 if self.seen.is_some() || what < 28 => self.attack(),
+            24.. => self.mischief(),
             _ => {
                 for line in ["show status l2tp", "show status pp anonymous", "show ipsec sa"] {
                     self.world.command(line);
@@ -255,6 +295,87 @@ impl Swarm {
         self.world.inject(packet);
     }
 
+    /// The DHCP server of the LAN, where there is one, behaves like this from here on.
+    fn temper(&mut self, temper: Temper) {
+        if let Some(dhcp) = &mut self.world.dhcp {
+            dhcp.temper = temper;
+            self.note(&format!("the DHCP server: {temper:?}"), None);
+        }
+    }
+
+    /// From here on, a client changes some of what it sends before it is protected.
+    fn turn_bad(&mut self, n: usize) {
+        let layers = [Layer::Isakmp, Layer::Payloads, Layer::Datagram, Layer::L2tp, Layer::Frame];
+        let (layer, often) = (layers[self.rng.below(5) as usize], [0, 50, 300][self.rng.below(3) as usize]);
+        self.note(&format!("is of bad will: {often} per mille of its {layer:?}"), Some(n));
+        let mut rng = Rng::new(self.rng.below(256));
+        self.world.peers[n].set_tamper(Some(Box::new(move |at, octets| {
+            if at == layer && rng.happens(often) {
+                mischief::mutated(&mut rng, octets);
+            }
+        })));
+    }
+
+    /// Somebody inside says what he likes, or the operator does.
+    fn mischief(&mut self) {
+        let up = |w: &World, n: usize| w.is_there(n) && w.peers[n].inside().is_some();
+        let bad = |w: &World, n: usize| up(w, n) && w.peers[n].is_tampering();
+        let prefix = self.world.prefixes.iter().next().copied();
+        match self.rng.below(8) {
+            0 => {
+                if let Some(n) = self.some(|w, n| w.is_there(n) && !w.peers[n].is_tampering()) {
+                    self.turn_bad(n);
+                }
+            }
+            1..=4 => {
+                let Some(n) = self.some(bad) else { return };
+                for _ in 0..=self.rng.below(8) {
+                    let inside = self.world.peers[n].inside().unwrap_or(Ipv4Addr::UNSPECIFIED);
+                    let frame = mischief::frame(&mut self.rng, inside, prefix);
+                    self.note(&format!("says {frame:02x?}"), Some(n));
+                    self.world.act(n, |p, now| p.send_frame(&frame, now));
+                    self.world.run_for(milliseconds(20));
+                }
+            }
+            5 => {
+                let Some(n) = self.some(bad) else { return };
+                let (avps, of_call) = (mischief::avps(&mut self.rng), self.rng.happens(500));
+                self.note(&format!("says by L2TP {avps:02x?}, of its call: {of_call}"), Some(n));
+                self.world.act(n, |p, now| p.say_control(&avps, of_call, now));
+            }
+            6 => {
+                let Some(n) = self.some(up) else { return };
+                for _ in 0..=self.rng.below(4) {
+                    let inside = self.world.peers[n].inside().unwrap_or(Ipv4Addr::UNSPECIFIED);
+                    let packet = mischief::of_host(&mut self.rng, inside, prefix);
+                    self.note(&format!("is sent {} octets by a host", packet.len()), Some(n));
+                    self.world.tun_receives(&packet);
+                    self.world.run_for(milliseconds(20));
+                }
+            }
+            7 if self.world.dhcp.is_some() && self.rng.happens(500) => {
+                let offering = Temper::Offering(Ipv4Addr::new(192, 168, 100, 200 + self.rng.below(3) as u8));
+                let tempers =
+                    [Temper::Willing, Temper::Silent, Temper::Fickle, offering, Temper::Stingy, Temper::Garbling];
+                let temper = tempers[self.rng.below(6) as usize];
+                self.temper(temper);
+            }
+            7 if self.rng.happens(400) => {
+                if let Some(first) = &self.first {
+                    self.world.configure(command::Config::clone(first));
+                    self.note("the operator takes all back", None);
+                }
+            }
+            _ => {
+                let (scope, lines) = mischief::LINES[self.rng.below(mischief::LINES.len() as u64) as usize];
+                let line = lines[self.rng.below(lines.len() as u64) as usize];
+                let _ = self.world.try_command(scope);
+                let answer = self.world.try_command(line);
+                self.note(&format!("{line}: {answer:?}"), None);
+            }
+        }
+    }
+
     fn with(
         &mut self,
         what: &str,
@@ -274,11 +395,16 @@ impl Swarm {
             let all: Vec<usize> = (0..self.world.peers.len())
                 .filter(|n| self.world.is_there(*n) && self.world.peers[*n].inside() == Some(address))
                 .collect();
+            // Who changes what it says may not know itself what it has agreed on.
+            let bad = |n: &usize| self.world.peers[*n].is_tampering();
+            if all.iter().any(bad) || (all.is_empty() && (0..self.world.peers.len()).any(|n| bad(&n))) {
+                continue;
+            }
             // One that said INITIAL-CONTACT in the middle of its session may still think that the address is its own.
             let served = all.iter().any(|n| self.world.peers[*n].is_up() && self.world.reaches(*n));
-            // A client that has deleted its phase 1 and leaves it to the server to renew what it cannot: its SAs end, and
-            // a little later the server's.
-            if !served && self.lazy {
+            // A client that has deleted its phase 1 and leaves it to the server to renew what it cannot, or does not heed
+            // that the server has shortened a life: its SAs end, and a little later the session.
+            if !served && (self.lazy || self.hostile) {
                 self.world.run_for(LINGER);
             }
             // Time passes meanwhile, and the session may have come to its end in it.
@@ -292,6 +418,10 @@ impl Swarm {
     fn end(mut self) {
         self.world.faults = Faults::default();
         self.note("the weather clears up", None);
+        if let Some(first) = self.first.take() {
+            self.world.configure(*first);
+        }
+        self.temper(Temper::Willing);
         self.world.run_for(Duration::from_secs(200));
         self.every_session_lives();
         self.note("the end", None);
@@ -365,12 +495,16 @@ fn manner(rng: &mut Rng) -> Manner {
     }
 }
 
-fn configuration(tunnels: u32, pool: u64, authentication: u64) -> command::Config {
+fn configuration(tunnels: u32, pool: u64, authentication: u64, hostile: bool) -> command::Config {
     let word = ["mschap-v2", "mschap-v2", "chap", "pap", "mschap"][authentication as usize % 5];
-    let lines = format!(
+    let mut lines = format!(
         "pp select anonymous\n pp auth request {word}\n \
          ip pp remote address pool 192.168.100.200-192.168.100.{}",
         199 + pool
     );
-    config(tunnels, &[&lines])
+    if !hostile {
+        return config(tunnels, &[&lines]);
+    }
+    lines.push_str("\n ppp ipv6cp use on\n ipv6 pp remote prefix pool 2001:db8:200::/56");
+    config(tunnels, &[&mischief::SERVED[..], &[&lines]].concat())
 }

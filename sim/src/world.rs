@@ -142,6 +142,17 @@ pub struct World {
     pub(crate) strays: VecDeque<Vec<u8>>,
 }
 
+/// What an echo has behind its mark: its number, whose it is, and what both come to. Who changes octets of his own on their
+/// way makes no echo of another number.
+pub(crate) fn echo_head(number: u64, whose: u64) -> [u8; 24] {
+    let mut head = [0; 24];
+    let sum = Rng::new(number ^ whose.rotate_left(32)).u64();
+    for (place, part) in head.chunks_exact_mut(8).zip([number, whose, sum]) {
+        place.copy_from_slice(&part.to_be_bytes());
+    }
+    head
+}
+
 pub(crate) fn seed32(seed: u64) -> [u8; 32] {
     Rng::new(seed).array()
 }
@@ -522,6 +533,7 @@ impl World {
             _ => None,
         };
         if let Some(ip) = &ip {
+            self.watch_source(ip);
             self.tun_takes(ip);
         }
         self.drain_worker();

@@ -7,7 +7,7 @@ use core::time::Duration;
 use engine::path::Drop;
 use sim::rng::Rng;
 use sim::world::{HOST, SERVER};
-use sim::{Carrier, Layer, Manner, Outer, Way, World, config, packet};
+use sim::{Carrier, Layer, Manner, Outer, Way, World, config, mutated, packet};
 
 fn quick(psk: &str) -> Manner {
     Manner { phase1: vec![(7, Some(128), 2, 2)], psk: psk.as_bytes().to_vec(), ..Manner::default() }
@@ -46,40 +46,6 @@ fn conversation(natted: bool) -> Vec<Outer> {
     w.act(c, |p, now| p.hang_up(now));
     w.run_for(Duration::from_secs(1));
     w.crossings.iter().filter(|x| x.way == Way::ToServer).map(|x| x.packet.clone()).collect()
-}
-
-fn mutated(rng: &mut Rng, octets: &mut Vec<u8>) {
-    match rng.below(6) {
-        0 => {
-            let at = rng.below(octets.len() as u64 + 1) as usize;
-            octets.truncate(at);
-        }
-        1 => {
-            let n = rng.below(64) as usize;
-            let more = rng.bytes(n);
-            octets.extend(more);
-        }
-        2 => {
-            let at = rng.below(octets.len() as u64 + 1) as usize;
-            let n = rng.below(16) as usize;
-            let more = rng.bytes(n);
-            octets.splice(at..at, more);
-        }
-        3 if octets.len() > 4 => {
-            // A length or a type: an extreme value somewhere.
-            let at = rng.below(octets.len() as u64 - 1) as usize;
-            let value = [0u16, 1, 3, 4, 0x7fff, 0x8000, 0xffff][rng.below(7) as usize];
-            octets[at..at + 2].copy_from_slice(&value.to_be_bytes());
-        }
-        _ => {
-            for _ in 0..=rng.below(4) {
-                if !octets.is_empty() {
-                    let at = rng.below(octets.len() as u64) as usize;
-                    octets[at] ^= 1 << rng.below(8);
-                }
-            }
-        }
-    }
 }
 
 #[test]

@@ -48,6 +48,11 @@ fn random_worlds_whose_clients_never_renew_hold_together_and_return_to_quiet() {
 }
 
 #[test]
+fn random_worlds_with_clients_of_bad_will_hold_together_and_return_to_quiet() {
+    run(seeds(60), Swarm::of_hostile_clients);
+}
+
+#[test]
 fn random_worlds_with_somebody_on_the_way_hold_together_and_return_to_quiet() {
     run(seeds(60), |seed| Swarm::of_octets(&Rng::new(seed).bytes(300)));
 }

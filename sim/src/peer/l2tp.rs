@@ -70,6 +70,18 @@ impl Peer {
         let lac = self.l2tp.as_ref()?;
         Some(Header { tunnel_id: lac.peer_tunnel, session_id: lac.peer_session, ..control(lac.ns, lac.nr) })
     }
+
+    /// Sends a control message of these AVPs with the number that is due, of its call or of none, and does not care
+    /// whether it arrives.
+    pub fn say_control(&mut self, avps: &[u8], of_call: bool, now: Instant) {
+        self.now = now;
+        let Some(header) = self.next_control() else { return };
+        if let Some(lac) = &mut self.l2tp {
+            lac.ns = lac.ns.wrapping_add(1);
+        }
+        let session_id = if of_call { header.session_id } else { 0 };
+        self.send_l2tp(&Header { session_id, ..header }.encode(avps));
+    }
 }
 
 /// The header of a control message outside of any tunnel.

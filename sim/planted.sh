@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Shows that the swarm sees: each of five faults is planted in a throw-away copy of the tree, and must be found.
+# Shows that the swarm sees: each of six faults is planted in a throw-away copy of the tree, and must be found.
 #
-#   sim/planted.sh [FAULT...]    replay, lent-twice, ns-skipped, sa-leaked, plaintext; all of them by default
+#   sim/planted.sh [FAULT...]    replay, lent-twice, ns-skipped, sa-leaked, plaintext, spoofed; all of them by default
 #
 # SIM_SEEDS says within how many seeds (1000). Prints one line a fault: the seed that found it, how many seeds that took,
 # and what the swarm said; fails if one is not found, or if the text that it replaces stands in the tree no more. The
@@ -11,7 +11,7 @@ cd "$(dirname "$0")/.."
 
 seeds=${SIM_SEEDS:-1000}
 faults=("$@")
-[ ${#faults[@]} -gt 0 ] || faults=(replay lent-twice ns-skipped sa-leaked plaintext)
+[ ${#faults[@]} -gt 0 ] || faults=(replay lent-twice ns-skipped sa-leaked plaintext spoofed)
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
@@ -61,6 +61,8 @@ plant_fault() {
             '            if payload_len < 1000 {
                 jobs.push(Seal { key: &sa.key, packet: &mut packet.bytes, payload_len, next_header: UDP });
             }' ;;
+    spoofed) # A client may say that its packets come from anywhere.
+        plant engine/src/path/inbound.rs 'if ip.source() != session.address {' 'if ip.source().is_broadcast() {' ;;
     *)
         echo "no such fault: $1" >&2
         exit 2
@@ -84,7 +86,8 @@ for fault in "${faults[@]}"; do
     fi
     found=
     for kind in random_worlds_hold_together_and_return_to_quiet \
-        random_worlds_of_real_clients_hold_together_and_return_to_quiet; do
+        random_worlds_of_real_clients_hold_together_and_return_to_quiet \
+        random_worlds_with_clients_of_bad_will_hold_together_and_return_to_quiet; do
         if ! swarm "$kind"; then
             found=$(sed -n 's/^the swarm of seed \([0-9]*\) failed$/\1/p' "$work/log" | head -n 1)
             break
@@ -95,7 +98,7 @@ for fault in "${faults[@]}"; do
         echo "$fault: found by seed $found of ${kind%%_hold*}, after $((found + 1)) seeds: ${said:0:100}"
     else
         missed=1
-        echo "$fault: NOT FOUND in $seeds seeds of either kind"
+        echo "$fault: NOT FOUND in $seeds seeds of any kind"
         tail -n 5 "$work/log" >&2
     fi
     cp "$planted" "$work/tree/$planted"

@@ -19,7 +19,8 @@ const ALL_DHCP: Ipv6Addr = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 1, 2);
 const HOST6: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 0x100, 0, 0, 0, 0, 0x10);
 
 /// What is served beside the usual where people are of bad will.
-pub(crate) const SERVED: [&str; 9] = [
+pub(crate) const SERVED: [&str; 10] = [
+    "ipsec ike remote name 1 client1 fqdn",
     "ipv6 lan1 address 2001:db8:100::1/64",
     "dns server 192.168.100.10 2001:db8:100::10",
     "dns domain lan.test",

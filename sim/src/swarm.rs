@@ -117,6 +117,7 @@ impl Swarm {
         let mut any = manner(&mut self.rng);
         any.renews &= !self.lazy;
         if self.hostile && self.rng.happens(500) {
+            any.aggressive = self.rng.happens(150).then(|| (2, b"client1".to_vec()));
             any.others = vec![(Protocol::Ipv6cp, vec![Opt { kind: 1, data: 9_u64.to_be_bytes().to_vec() }])];
         }
         if !self.real {
@@ -321,7 +322,12 @@ impl Swarm {
         let up = |w: &World, n: usize| w.is_there(n) && w.peers[n].inside().is_some();
         let bad = |w: &World, n: usize| up(w, n) && w.peers[n].is_tampering();
         let prefix = self.world.prefixes.iter().next().copied();
-        match self.rng.below(8) {
+        match self.rng.below(9) {
+            8 => {
+                let span = Duration::from_secs(60 * self.rng.below(256));
+                self.note(&format!("{span:?} pass"), None);
+                self.world.run_for(span);
+            }
             0 => {
                 if let Some(n) = self.some(|w, n| w.is_there(n) && !w.peers[n].is_tampering()) {
                     self.turn_bad(n);

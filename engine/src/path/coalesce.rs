@@ -209,6 +209,9 @@ impl Coalescer {
 
     fn add<'a>(&mut self, at: usize, bytes: &'a [u8], packet: &impl Fn(usize) -> Option<&'a [u8]>) {
         let flow = flow_of(bytes);
+        if flow.is_none() {
+            self.close_between(bytes, packet);
+        }
         let known = flow.and_then(|flow| self.open.iter().position(|open| open.flow == flow));
         let new = flow.and_then(|flow| joinable(bytes, flow)).filter(|new| self.udp || new.flow.protocol == TCP);
         let (Some(known), Some(new)) = (known, new.as_ref()) else {
@@ -226,6 +229,16 @@ impl Coalescer {
         let open = self.open.swap_remove(known);
         self.close(&open, packet);
         self.begin(at, Some(new), packet);
+    }
+
+    /// A fragment, or a packet with IP options, may belong to any flow between its ends: none of these grows past it.
+    fn close_between<'a>(&mut self, bytes: &[u8], packet: &impl Fn(usize) -> Option<&'a [u8]>) {
+        let (ends, protocol) = (bytes.get(12..20), bytes.get(9));
+        let concerned = |open: &Open| open.flow.ends.get(..8) == ends && Some(&open.flow.protocol) == protocol;
+        while let Some(known) = self.open.iter().position(concerned) {
+            let open = self.open.swap_remove(known);
+            self.close(&open, packet);
+        }
     }
 
     /// Begins a super-packet, which stays open if something may follow.
@@ -501,6 +514,29 @@ mod tests {
         assert_eq!(counts, [4, 4, 1, 1, 1, 1]);
         assert_eq!(split(&writes[..1]), one);
         assert_eq!(split(&writes[1..2]), other);
+    }
+
+    #[test]
+    fn a_fragment_was_overtaken_by_what_followed_it_between_its_ends() {
+        let datagram = |flags: u8, payload: &[u8]| {
+            let mut packet = udp4(payload);
+            packet[6] |= flags;
+            refresh(&mut packet);
+            packet
+        };
+        let (small, fragment) = (datagram(0x40, &[5; 500]), datagram(0x20, &[6; 800]));
+        let packets = [small.clone(), small.clone(), fragment.clone(), small.clone(), small];
+        let (writes, counts) = written(&packets);
+        assert_eq!(counts, [2, 1, 2]);
+        assert_eq!(writes[1][VNET_LEN..], fragment);
+        // What is between others may be joined around it.
+        let elsewhere = |mut packet: Vec<u8>| {
+            packet[19] ^= 1;
+            refresh(&mut packet);
+            packet
+        };
+        let others = [elsewhere(packets[0].clone()), fragment, elsewhere(packets[0].clone())];
+        assert_eq!(written(&others).1, [2, 1]);
     }
 
     #[test]

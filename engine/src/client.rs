@@ -1306,10 +1306,13 @@ impl Client {
         cx.event(Event::InitiateIsakmp { peer: self.endpoint.peer.ip(), local: self.endpoint.local.ip() });
     }
 
-    /// Starts a Quick Mode in the newest ISAKMP SA.
+    /// Starts a Quick Mode in the newest ISAKMP SA, of those only whose pairs will carry the tunnel where its user cannot be
+    /// asked again.
     fn start_quick(&mut self, terms: (&Terms, &[Vec<u8>]), cx: &mut Context<'_>) {
         let spi = free_spi(self.id, cx.spis, cx.rng);
-        let Some(sa) = self.ikes.last_mut().filter(|sa| !sa.is_renewing()) else { return };
+        let (any, owners) = (!self.cannot_be_asked(), &self.owners);
+        let newest = self.ikes.iter_mut().rfind(|sa| any || owners.contains(&sa.cookies()));
+        let Some(sa) = newest.filter(|sa| !sa.is_renewing()) else { return };
         let ticket = cx.tickets.draw();
         let mut outputs = vec![];
         sa.start_quick(terms, self.endpoint, (spi, ticket, retry(cx.config)), cx.rng, cx.now, &mut outputs);

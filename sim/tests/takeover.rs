@@ -268,6 +268,24 @@ fn a_session_by_pap_goes_on_with_a_pair_whose_confirmation_was_lost_with_its_isa
 }
 
 #[test]
+fn the_server_renewed_a_pair_by_pap_in_an_isakmp_sa_that_cannot_carry_it() {
+    for deletes_old in [false, true] {
+        let (mut w, _, c) = connected(15, &[PAP]);
+        let kept = if deletes_old { Duration::ZERO } else { Duration::from_secs(8 * 3600) };
+        (w.peers[c].manner_mut().phase1_alone, w.peers[c].manner_mut().keeps_old.1) = (true, kept);
+        w.act(c, |p, now| p.rekey_ike(now));
+        // Close to the end of the pair: at 98 of 100 parts of its life the server has its turn.
+        w.run_for(Duration::from_secs(3600 - 20));
+        assert!(w.reaches(c), "{}", w.story(c));
+        // Where the ISAKMP SA is still there in which the user came in, that one serves.
+        assert_eq!(w.told("initiate IPsec phase"), !deletes_old, "{}", w.story(c));
+        w.run_for(Duration::from_secs(120));
+        assert_eq!(w.routes.is_empty(), deletes_old, "{}", w.story(c));
+        assert!(deletes_old || w.reaches(c), "{}", w.story(c));
+    }
+}
+
+#[test]
 fn the_ids_of_a_session_do_not_survive_it() {
     let (mut w, _, c) = connected(9, &[]);
     let thief = w.add(Manner { stops_at_esp: true, ..Manner::default() });

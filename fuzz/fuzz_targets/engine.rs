@@ -13,6 +13,7 @@ use libfuzzer_sys::fuzz_target;
 use sim::{Carrier, Manner, Outer, Way, World};
 use std::sync::OnceLock;
 use wire::l2tp::Header;
+use wire::ppp::{Opt, Protocol};
 
 /// Inputs of one run.
 const MOST: usize = 64;
@@ -67,7 +68,9 @@ fn start() -> &'static Start {
         let config = sim::config(4, &SERVED);
         let mut world = World::new(config.clone(), 1);
         let first = world.now();
-        let one = world.add(Manner::default());
+        // It speaks IPv6, too.
+        let others = vec![(Protocol::Ipv6cp, vec![Opt { kind: 1, data: 9_u64.to_be_bytes().to_vec() }])];
+        let one = world.add(Manner { others, ..Manner::default() });
         let second = Manner { user: "second".into(), password: "Second-2".into(), ..Manner::default() };
         let two = world.add_natted(true, second);
         world.connect(one);

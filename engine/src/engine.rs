@@ -37,6 +37,9 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use wire::inside::dhcp;
 use wire::isakmp::{ExchangeType, Flags, Header, NotifyType};
 
+/// Clients whose timers one input serves, the earliest first: when thousands are to go at once, what that brings about fills
+/// no memory, and what else has come has its turn in between.
+const MOST_DUE: usize = 64;
 /// Exchanges that are not authenticated yet, in all and from one address: many clients may share a NAT. Where there are
 /// more tunnels, as many as all their clients begin when they return at once: one that is pushed out would go on with an
 /// exchange that nobody knows any more.
@@ -338,7 +341,7 @@ impl Engine {
         self.clients.values().flat_map(|c| c.pairs.iter().map(move |p| (c.id, p.inbound)))
     }
 
-    /// When to hand in [`Input::Timeout`], and why.
+    /// When to hand in [`Input::Timeout`], and why. After one it may still lie in the past: then others are due, too.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<(Instant, Reason)> {
         let client = self.agenda.first().map(|(at, id)| (*at, Reason::Client(*id)));
@@ -1293,7 +1296,8 @@ impl Engine {
         self.settle_stations(now, out);
         self.expire_half_open(now, out);
         self.tickets.expire(now);
-        let due: Vec<u32> = self.agenda.range(..=(now, u32::MAX)).map(|(_, id)| *id).collect();
+        let due = self.agenda.range(..=(now, u32::MAX)).take(MOST_DUE);
+        let due: Vec<u32> = due.map(|(_, id)| *id).collect();
         for id in due {
             self.with_client(id, now, out, |client, cx| client.handle_timeout(cx));
         }

@@ -83,6 +83,9 @@ pub enum Output {
     Reply(Reply),
 }
 
+/// Things to do for which a box keeps room.
+const USUAL: usize = 1024;
+
 /// The box.
 #[derive(Default)]
 pub struct Outbox(Vec<Output>);
@@ -113,6 +116,11 @@ impl Outbox {
             self.0.extend(lines(&output));
             self.0.push(output);
         }
+    }
+
+    /// Lets go of the room that an unusual input took; to be called of an empty box.
+    pub fn settle(&mut self) {
+        self.0.shrink_to(USUAL);
     }
 
     /// Takes everything out, in order.

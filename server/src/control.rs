@@ -361,8 +361,11 @@ impl Control {
             }
             if now.reached(self.next_timers) && self.engine.poll_timeout().is_some_and(|(at, _reason)| now.reached(at))
             {
-                self.next_timers = now.after(GATHER);
                 self.input(Input::Timeout, now);
+                // Where more are due than are served in one go, they have their turn behind what else has come.
+                if self.engine.poll_timeout().is_none_or(|(at, _reason)| !now.reached(at)) {
+                    self.next_timers = now.after(GATHER);
+                }
             }
         }
     }
@@ -542,6 +545,7 @@ impl Control {
                 Output::Reply(reply) => self.reply = Some(reply),
             }
         }
+        outbox.settle();
         self.outbox = outbox;
         if ordered {
             self.crew.ring();

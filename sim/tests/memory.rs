@@ -4,6 +4,7 @@
 #![allow(unsafe_code, reason = "a counting allocator cannot be had without")]
 
 use core::time::Duration;
+use engine::{Input, Outbox};
 use sim::{Manner, World, config};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
@@ -86,4 +87,29 @@ fn an_idle_session_takes_less_than_seven_and_a_half_kilobytes_of_memory() {
     let (few, many) = (held(with(16)), held(with(192)));
     let (pieces, octets) = ((many.0 - few.0) / (192 - 16), (many.1 - few.1) / (192 - 16));
     assert!(octets + 16 * pieces < 7_500, "{octets} octets in {pieces} pieces, each with 16 around it");
+}
+
+#[test]
+fn all_that_was_to_go_at_once_went_into_one_box() {
+    let pool = "pp select anonymous\n ip pp remote address pool 192.168.100.20-192.168.100.250\n pp select none";
+    let mut w = World::new(config(200, &[pool]), 5);
+    for _ in 0..150 {
+        let c = w.add(Manner { phase1: vec![(7, Some(128), 2, 2)], ..Manner::default() });
+        w.connect(c);
+    }
+    assert_eq!(w.engine.clients_up(), 150);
+    // The server has not had its turn for hours, and then each minute.
+    let (mut most, mut turns) = (0, 0);
+    for minute in 600..660 {
+        let now = w.now().after(Duration::from_secs(60 * minute));
+        while w.engine.poll_timeout().is_some_and(|(at, _)| now.reached(at)) {
+            let mut out = Outbox::new();
+            w.engine.handle(Input::Timeout, now, &mut out);
+            most = most.max(out.drain().count());
+            turns += 1;
+            assert!(turns < 10_000, "timers are served and still due: {:?}", w.engine.poll_timeout());
+        }
+    }
+    assert_eq!(w.engine.clients_up(), 0);
+    assert!(most < 500, "{most} things to do at once");
 }

@@ -134,3 +134,18 @@ impl Outbox {
         self.0.is_empty()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_box_kept_the_room_of_its_fullest_hour() {
+        let mut out = Outbox::new();
+        let address = Ipv4Addr::new(192, 168, 100, 200);
+        out.extend((0..USUAL * 8).map(|_| Output::Host(HostChange::ClientDown { address })));
+        assert_eq!(out.drain().count(), USUAL * 8);
+        out.settle();
+        assert!(out.0.capacity() < USUAL * 2, "room for {}", out.0.capacity());
+    }
+}
